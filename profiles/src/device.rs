@@ -1,0 +1,36 @@
+//! GPUs as their datasheets describe them.
+
+/// An accelerator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceSpec {
+    /// Name used in experiment files, such as `H100-SXM-80GB`.
+    pub name: String,
+    /// Other names that mean the same device.
+    pub aliases: Vec<String>,
+    /// Device memory in bytes, as the driver reports it.
+    pub memory_bytes: u64,
+    /// Memory bandwidth in bytes/s.
+    pub memory_bandwidth: f64,
+    /// Dense bf16/fp16 tensor peak in FLOP/s.
+    pub bf16_flops: f64,
+    /// Dense fp8 tensor peak in FLOP/s; `None`: the device has none.
+    pub fp8_flops: Option<f64>,
+    /// Dense int8 tensor peak in op/s; `None`: the device has none.
+    pub int8_ops: Option<f64>,
+    /// Streaming multiprocessors.
+    pub sms: u32,
+    /// L2 cache in bytes.
+    pub l2_bytes: u64,
+    /// Board power limit in watts.
+    pub power_limit_w: f64,
+    /// Board power when idle, in watts.
+    pub idle_power_w: f64,
+    /// Bandwidth to a peer in the same server, one direction, in bytes/s: NVLink, or PCIe where there is none.
+    pub peer_bandwidth: f64,
+    /// Rental price in US dollars per device-hour.
+    pub usd_per_hour: f64,
+    /// Where the datasheet figures come from, with the date they were read.
+    pub source: String,
+    /// Where the price comes from, with its date.
+    pub price_source: String,
+}

@@ -1,0 +1,56 @@
+//! The whole interface between simulation and hardware: what one forward pass processes, and what that costs.
+
+/// A piece of a prompt that passes through the model in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefillPiece {
+    /// Tokens of the prompt that are processed now (≥ 1).
+    pub new_tokens: u32,
+    /// Tokens of the same request whose KV is already there: earlier chunks and cached prefixes.
+    pub context_tokens: u32,
+}
+
+/// The requests that each generate one token in a step, as the sums that the cost depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecodeBatch {
+    /// Requests, which are also the rows they contribute.
+    pub requests: u32,
+    /// Σ over them of the tokens attended to, the new one included.
+    pub context_tokens: u64,
+    /// Σ over them of min(tokens attended to, sliding window). Equal to `context_tokens` for models without windows.
+    pub windowed_context_tokens: u64,
+}
+
+/// Contiguous layers, first one included, last one not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerRange {
+    /// First layer.
+    pub start: u32,
+    /// One past the last layer.
+    pub end: u32,
+}
+
+/// What one forward pass processes.
+///
+/// Decode rows pass through every layer. Prefill rows pass through `prefill_layers`, which is all layers but for
+/// layered prefill.
+#[derive(Clone, Copy, Debug)]
+pub struct StepShape<'a> {
+    /// Pieces of prompts, in the order in which they were scheduled.
+    pub prefill: &'a [PrefillPiece],
+    /// The generating requests.
+    pub decode: DecodeBatch,
+    /// Positions whose logits are computed and sampled: every decode row, and one for each prompt that completes.
+    pub sampled: u32,
+    /// Layers that the prefill rows pass through in this step; `None` means all of them.
+    pub prefill_layers: Option<LayerRange>,
+}
+
+/// What a step costs a replica as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StepCost {
+    /// Time from the start of the first pipeline stage to the end of the last one if nothing is in the way, in
+    /// nanoseconds; rounded once, here.
+    pub duration_ns: u64,
+    /// Energy above idle, all devices of the replica, in joules; capped so that board power never exceeds its limit.
+    pub dynamic_energy_j: f64,
+}
