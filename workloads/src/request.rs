@@ -14,8 +14,37 @@ pub struct SessionId(pub u64);
 
 /// Name of a piece of content. A token is identified by its content and its position inside it, so two prompts
 /// share a prefix exactly as far as their spans agree, and no token ids need to be stored.
+///
+/// The two highest bits say who named it, so that names given by a trace, by a prefix structure and by a source never
+/// collide; the other 62 bits are the number the owner gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentId(pub u64);
+
+impl ContentId {
+    /// Numbers below this fit in every range.
+    pub const LIMIT: u64 = 1 << 62;
+
+    /// Content a trace names by `number`, such as the hash of a block; `None` where `number` does not fit in 62 bits
+    /// (the reader then has to number its hashes itself).
+    pub const fn from_trace(number: u64) -> Option<Self> {
+        if number < Self::LIMIT { Some(ContentId(number)) } else { None }
+    }
+
+    /// Node `number` of a prefix structure shared by many requests.
+    pub const fn shared(number: u64) -> Self {
+        ContentId(number & (Self::LIMIT - 1) | 1 << 62)
+    }
+
+    /// What request `number` alone asks.
+    pub const fn unique(number: u64) -> Self {
+        ContentId(number & (Self::LIMIT - 1) | 2 << 62)
+    }
+
+    /// What request `number` was answered.
+    pub const fn answer(number: u64) -> Self {
+        ContentId(number & (Self::LIMIT - 1) | 3 << 62)
+    }
+}
 
 /// The first `tokens` tokens of a piece of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
