@@ -2,11 +2,13 @@
 //!
 //! This crate knows nothing of queues, policies or requests.
 
+pub mod cost;
 mod device;
 mod model;
 mod parallel;
 mod step;
 
+pub use cost::{CostModel, CostTotals, Evidence, Operator, OperatorTotals};
 pub use device::DeviceSpec;
 pub use model::{
     Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, ModelSpec, StateSpace,

@@ -1,0 +1,40 @@
+//! What a forward pass costs: the trait behind which every cost model stands.
+
+pub mod simple;
+mod totals;
+
+pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
+
+use crate::step::{StepCost, StepShape};
+
+/// Prices steps for one replica, and keeps the books of all it has priced.
+///
+/// Times are those of the replica: GPUs that share a layer work in parallel and their time counts once. FLOPs, bytes
+/// and joules are summed over all GPUs of the replica.
+pub trait CostModel: Send {
+    /// Pipeline stages; the length of `stage_ns` in [`step`](CostModel::step).
+    fn stages(&self) -> usize {
+        1
+    }
+
+    /// Prices one forward pass, writes each pipeline stage's time in nanoseconds (rounded once, here) to `stage_ns`,
+    /// and books it.
+    ///
+    /// # Panics
+    ///
+    /// If `stage_ns` is not [`stages`](CostModel::stages) long, or the shape names layers the model lacks.
+    fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost;
+
+    /// Time to hand `rows` rows of activations from one pipeline stage to the next, in nanoseconds.
+    fn handover_ns(&self, rows: u32) -> u64 {
+        let _ = rows;
+        0
+    }
+
+    /// Everything booked so far, by operator.
+    fn totals(&self) -> CostTotals;
+
+    /// What a step costs, by operator, without booking it. Slower than [`step`](CostModel::step): meant for step
+    /// records and explanations.
+    fn explain(&self, shape: &StepShape<'_>) -> CostTotals;
+}
