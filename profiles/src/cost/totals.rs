@@ -157,7 +157,7 @@ impl AddAssign for OperatorTotals {
 pub struct CostTotals {
     /// Forward passes.
     pub steps: u64,
-    operators: [OperatorTotals; Operator::COUNT],
+    pub(super) operators: [OperatorTotals; Operator::COUNT],
     /// Bytes of routed experts' weights read from device memory; part of the operators' memory bytes.
     pub expert_load_bytes: f64,
     /// FLOPs that the tokens need, without rows added by padding: the numerator of model FLOP utilisation.
