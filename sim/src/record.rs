@@ -1,0 +1,188 @@
+//! What happened: one record per request, one per step, and the observers that receive them.
+
+use workloads::{RequestId, SessionId, SimDuration, SimTime};
+
+/// How a request left the deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All its output tokens are out.
+    Completed,
+    /// It was never let in.
+    Rejected(Rejection),
+}
+
+/// Why a request cannot be served by the replica it was sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rejection {
+    /// Prompt and answer together exceed `max_model_len`.
+    ExceedsModelLength,
+    /// Prompt and answer together need more KV blocks than the replica has.
+    ExceedsKvCache,
+    /// The policy never splits prompts, and this one exceeds `max_num_batched_tokens`.
+    ExceedsBatch,
+}
+
+/// Everything reported about one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// Its number in the workload.
+    pub id: RequestId,
+    /// Its conversation.
+    pub session: Option<SessionId>,
+    /// How it ended. For rejected requests every time below is the arrival and every count of work is 0.
+    pub ending: Ending,
+    /// Replica that served it.
+    pub replica: u32,
+    /// When it reached the router.
+    pub arrival: SimTime,
+    /// Start of the first step that worked on it.
+    pub first_scheduled: SimTime,
+    /// End of the step that produced its first token.
+    pub first_token: SimTime,
+    /// End of the step that produced its last token.
+    pub last_token: SimTime,
+    /// Length of its prompt.
+    pub input_tokens: u32,
+    /// Prompt tokens found in the prefix cache when it was first let in.
+    pub cached_tokens: u32,
+    /// Tokens generated.
+    pub output_tokens: u32,
+    /// Times it lost its KV cache and had to compute it again.
+    pub preemptions: u32,
+    /// Longest gap between two consecutive tokens; zero for one-token answers.
+    pub max_gap: SimDuration,
+    /// Energy of the steps that worked on it, shared by tokens: board energy (idle power included) of each step ÷ tokens
+    /// in the step × its tokens in the step, in nanojoules. Energy of idle time belongs to nobody.
+    pub energy_nj: u64,
+}
+
+impl RequestRecord {
+    /// Time to first token, queueing included.
+    pub fn ttft(&self) -> SimDuration {
+        self.first_token - self.arrival
+    }
+
+    /// Time before the first step that worked on it.
+    pub fn queue_time(&self) -> SimDuration {
+        self.first_scheduled - self.arrival
+    }
+
+    /// Time from arrival to the last token.
+    pub fn e2e(&self) -> SimDuration {
+        self.last_token - self.arrival
+    }
+
+    /// Time per output token after the first, in seconds; `None` for one-token answers.
+    pub fn tpot_s(&self) -> Option<f64> {
+        (self.output_tokens > 1)
+            .then(|| (self.last_token - self.first_token).as_secs_f64() / f64::from(self.output_tokens - 1))
+    }
+}
+
+/// Everything reported about one step of one replica.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Which replica.
+    pub replica: u32,
+    /// Which of its micro-batches; always 0 without pipeline parallelism.
+    pub slot: u32,
+    /// When it was scheduled.
+    pub scheduled: SimTime,
+    /// When its first stage began.
+    pub start: SimTime,
+    /// When its tokens were out.
+    pub end: SimTime,
+    /// Prompt tokens processed.
+    pub prefill_tokens: u32,
+    /// Prompts they belong to.
+    pub prefill_requests: u32,
+    /// Requests that generated one token by decoding.
+    pub decode_requests: u32,
+    /// Σ of the tokens they attend to.
+    pub decode_context_tokens: u64,
+    /// Requests let in with this step.
+    pub admitted: u32,
+    /// Requests preempted while it was scheduled.
+    pub preempted: u32,
+    /// Requests waiting once it was scheduled.
+    pub waiting: u32,
+    /// Requests running (prefilling or decoding) once it was scheduled.
+    pub running: u32,
+    /// KV blocks free (cached ones that may be dropped included) once it was scheduled.
+    pub free_blocks: u32,
+    /// First and one-past-last layer that the prefill tokens passed through; `None`: all layers.
+    pub prefill_layers: Option<(u32, u32)>,
+    /// Energy above idle, in joules.
+    pub dynamic_energy_j: f64,
+}
+
+/// Receives what happens. `()` receives nothing and costs nothing.
+pub trait Observer {
+    /// Whether [`Observer::step`] wants to be called; asked once, before the run.
+    fn wants_steps(&self) -> bool {
+        false
+    }
+
+    /// A request has ended.
+    fn request(&mut self, record: &RequestRecord) {
+        let _ = record;
+    }
+
+    /// `requests` requests have each received a token `gap` after their previous one.
+    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+        let _ = (gap, requests);
+    }
+
+    /// A step has been scheduled.
+    fn step(&mut self, record: &StepRecord) {
+        let _ = record;
+    }
+
+    /// Simulated time has reached `now`, with `ended` requests done; called at most once per ended request, for
+    /// progress bars.
+    fn progress(&mut self, now: SimTime, ended: u64) {
+        let _ = (now, ended);
+    }
+}
+
+impl Observer for () {}
+
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn wants_steps(&self) -> bool {
+        self.0.wants_steps() || self.1.wants_steps()
+    }
+    fn request(&mut self, record: &RequestRecord) {
+        self.0.request(record);
+        self.1.request(record);
+    }
+    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+        self.0.gaps(gap, requests);
+        self.1.gaps(gap, requests);
+    }
+    fn step(&mut self, record: &StepRecord) {
+        self.0.step(record);
+        self.1.step(record);
+    }
+    fn progress(&mut self, now: SimTime, ended: u64) {
+        self.0.progress(now, ended);
+        self.1.progress(now, ended);
+    }
+}
+
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn wants_steps(&self) -> bool {
+        (**self).wants_steps()
+    }
+    fn request(&mut self, record: &RequestRecord) {
+        (**self).request(record);
+    }
+    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+        (**self).gaps(gap, requests);
+    }
+    fn step(&mut self, record: &StepRecord) {
+        (**self).step(record);
+    }
+    fn progress(&mut self, now: SimTime, ended: u64) {
+        (**self).progress(now, ended);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
+
+use profiles::CostModel;
+
+/// Replicas behind a router.
+pub struct DeploymentSpec {
+    /// The replicas, in order of their numbers.
+    pub replicas: Vec<ReplicaSpec>,
+    /// How requests are spread over them.
+    pub router: RouterSpec,
+    /// Seed of the router's own random draws.
+    pub seed: u64,
+}
+
+/// One engine: a scheduler over a KV cache on a set of devices.
+pub struct ReplicaSpec {
+    /// How steps are composed.
+    pub scheduler: SchedulerSpec,
+    /// Its KV cache.
+    pub kv: KvSpec,
+    /// Longest prompt plus answer in tokens; longer requests are rejected.
+    pub max_model_len: u32,
+    /// What steps cost. Its number of stages is the number of micro-batches in flight.
+    pub cost: Box<dyn CostModel>,
+    /// Sliding window of the model's windowed attention layers in tokens, if it has any.
+    pub sliding_window: Option<u32>,
+    /// Devices it occupies.
+    pub devices: u32,
+    /// Power of all its devices together when idle, in watts.
+    pub idle_power_w: f64,
+}
+
+/// The paged KV cache of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvSpec {
+    /// Tokens per block (≥ 1).
+    pub block_size: u32,
+    /// Blocks (≥ 1).
+    pub blocks: u32,
+    /// Whether full blocks are kept for other requests with the same prefix (vLLM's automatic prefix caching).
+    pub prefix_caching: bool,
+}
+
+/// Which policy composes the steps, and its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerSpec {
+    /// The policy.
+    pub policy: Policy,
+    /// Most tokens in a step, decode tokens included.
+    pub max_num_batched_tokens: u32,
+    /// Most requests running at a time (≤ `max_num_batched_tokens`).
+    pub max_num_seqs: u32,
+}
+
+/// Scheduling policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// vLLM v1: decodes and prompt pieces share the token budget, running requests first.
+    ChunkedPrefill {
+        /// Most prompt tokens of one request in a step; 0: no limit.
+        long_prefill_token_threshold: u32,
+        /// Whether a request is let in only if its whole prompt fits the free blocks (vLLM ≥ 0.19 by default).
+        scheduler_reserve_full_isl: bool,
+    },
+    /// Sarathi-Serve: as chunked prefill, but the blocks of the whole prompt are reserved when it is let in, and decodes
+    /// come before all prompt pieces.
+    Sarathi,
+    /// vLLM v0: steps of whole prompts whenever one fits, else decode steps.
+    PrefillFirst {
+        /// Blocks kept free when a prompt is let in, in thousandths of all blocks (vLLM v0: 10).
+        watermark_permille: u32,
+    },
+    /// Orca: whole prompts join the decodes; blocks for prompt and answer are reserved when a request is let in.
+    Orca,
+}
+
+/// How requests are spread over replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouterSpec {
+    /// In turn.
+    RoundRobin,
+    /// To the replica with the fewest prompt tokens of requests that have not ended; the lowest number among equals.
+    LeastOutstandingTokens,
+    /// The less loaded, by the same measure, of two drawn at random.
+    PowerOfTwoChoices,
+    /// To the replica whose cache holds the longest prefix, unless it carries more than `max_imbalance_tokens` more
+    /// outstanding tokens than the least loaded one, which then gets the request.
+    PrefixAffinity {
+        /// See above.
+        max_imbalance_tokens: u64,
+    },
+}
