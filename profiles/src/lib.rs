@@ -4,15 +4,19 @@
 
 pub mod cost;
 mod device;
+mod error;
+mod memory;
 mod model;
 mod parallel;
 mod step;
 
 pub use cost::{CostModel, CostTotals, Evidence, Operator, OperatorTotals};
 pub use device::DeviceSpec;
+pub use error::{DoesNotFit, ProfileError};
+pub use memory::{MemoryOptions, MemoryPlan, StageMemory};
 pub use model::{
-    Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, ModelSpec, StateSpace,
-    StateSpaceKind,
+    Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, ModelSpec, ParameterCount,
+    QuantizedParts, StateSpace, StateSpaceKind, WeightsHint,
 };
 pub use parallel::{DType, Parallelism, Precision};
 pub use step::{DecodeBatch, LayerRange, PrefillPiece, StepCost, StepShape};

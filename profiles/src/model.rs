@@ -1,5 +1,11 @@
 //! What a model is made of, layer by layer, as far as time, memory and energy depend on it.
 
+mod parameters;
+
+pub use parameters::ParameterCount;
+
+use crate::parallel::DType;
+
 /// A decoder-only language model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
@@ -17,8 +23,34 @@ pub struct ModelSpec {
     pub max_position_embeddings: u32,
     /// Its layers, first one first.
     pub layers: Vec<LayerSpec>,
+    /// Whether norms have a bias beside their weight (`LayerNorm`), or a weight only (`RMSNorm`).
+    pub norm_bias: bool,
+    /// Number format of the published checkpoint, if it is not a 16-bit one.
+    pub weights_dtype_hint: Option<WeightsHint>,
     /// Where the figures come from.
     pub source: String,
+    /// What the specification leaves out or assumes, one sentence each. Reports show them.
+    pub notes: Vec<String>,
+}
+
+/// Number format of a checkpoint, as its `quantization_config` states it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsHint {
+    /// Format of the quantised matrices.
+    pub dtype: DType,
+    /// Which matrices those are.
+    pub parts: QuantizedParts,
+    /// Its `quant_method`, such as `fp8`, `awq`, `mxfp4`.
+    pub method: String,
+}
+
+/// Which matrices a checkpoint quantises. Embeddings, head, routers and norms stay in 16 bits either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantizedParts {
+    /// All linear layers.
+    AllLinear,
+    /// Routed experts only (GPT-OSS).
+    ExpertsOnly,
 }
 
 /// One decoder layer: a mixer over tokens, then a feed-forward part, each behind a norm.
