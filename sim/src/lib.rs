@@ -2,10 +2,24 @@
 //!
 //! No file is read, nothing printed, no clock asked here.
 
+mod engine;
+mod error;
+mod kv;
+mod measures;
 mod outcome;
 mod record;
+mod replica;
+mod router;
+mod scheduler;
 mod spec;
 
+pub use engine::simulate;
+pub use error::SimError;
+pub use measures::{
+    Better, Column, Distribution, Measures, Method, Section, Slos, Statistics, Summary, SystemFacts, Value, Verdict,
+    WeightedHistogram, Window,
+};
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts};
 pub use record::{Ending, Observer, Rejection, RequestRecord, StepRecord};
+pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};

@@ -1,0 +1,40 @@
+//! Why a simulation cannot be started or finished.
+
+use workloads::WorkloadError;
+
+/// Why a simulation cannot be started or finished.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// The deployment makes no sense. Nothing was simulated.
+    #[error("replica {replica}: {field} = {value}: {expected}")]
+    Spec {
+        /// Which replica.
+        replica: usize,
+        /// Field of its spec.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// The deployment has no replicas. Nothing was simulated.
+    #[error("the deployment has no replicas")]
+    NoReplicas,
+    /// The workload cannot be read further. The run is incomplete.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// The workload sent no requests.
+    #[error("the workload has no requests")]
+    EmptyWorkload,
+    /// The workload's clock went backwards: a bug of the source.
+    #[error("request {request} arrives at {arrival}, before {now}, when the simulation had already gone further")]
+    ClockWentBackwards {
+        /// Its number.
+        request: u64,
+        /// Its arrival.
+        arrival: workloads::SimTime,
+        /// Simulated time.
+        now: workloads::SimTime,
+    },
+}

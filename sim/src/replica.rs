@@ -1,0 +1,222 @@
+//! One engine: waiting and running requests, a KV cache, a policy, and steps in flight.
+//!
+//! The rules are those of `SEMANTICS.md`; what makes them cheap is in [`group`].
+
+mod compose;
+mod dispatch;
+mod group;
+mod live;
+mod walk;
+
+use std::collections::VecDeque;
+
+use profiles::{CostModel, PrefillPiece};
+use workloads::{Request, SimDuration, SimTime};
+
+use crate::kv::{Chain, Kv};
+use crate::outcome::ReplicaOutcome;
+use crate::record::Rejection;
+use crate::scheduler::{self, Scheduler};
+use crate::spec::{ReplicaSpec, SchedulerSpec};
+use group::Group;
+use live::{Live, LiveId, Lives, Phase};
+
+/// A micro-batch: its decoding requests, and the step in flight if there is one.
+#[derive(Debug)]
+struct Slot {
+    group: Group,
+    busy: bool,
+    batch: Batch,
+}
+
+/// What a step contains.
+#[derive(Debug, Default)]
+struct Batch {
+    pieces: Vec<Piece>,
+    /// The same pieces as the cost model sees them.
+    shapes: Vec<PrefillPiece>,
+    /// Whether the slot's group takes part.
+    decodes: bool,
+    energy_per_token_nj: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    live: LiveId,
+    tokens: u32,
+    /// Whether no token of the request is missing after it.
+    completes: bool,
+}
+
+/// A pipeline stage's books.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stage {
+    free_at: SimTime,
+    busy: SimDuration,
+    idle: SimDuration,
+}
+
+/// Plain counts for the outcome.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    requests: u64,
+    steps: u64,
+    preemptions: u64,
+    prefill_tokens: u64,
+    decode_tokens: u64,
+    prompt_tokens: u64,
+    cached_tokens: u64,
+}
+
+pub(crate) struct Replica {
+    number: u32,
+    limits: SchedulerSpec,
+    max_model_len: u32,
+    devices: u32,
+    idle_power_w: f64,
+    scheduler: Box<dyn Scheduler>,
+    decode_takes_blocks: bool,
+    cost: Box<dyn CostModel>,
+
+    lives: Lives,
+    waiting: VecDeque<LiveId>,
+    /// Requests let in that miss tokens no step has been given yet, in order of admission.
+    prefilling: Vec<LiveId>,
+    /// Decoding requests in no group.
+    loose: Vec<LiveId>,
+    tickets: u64,
+    kv: Kv,
+    /// The head of the queue did not fit when the cache had this version and it asked for so many tokens.
+    blocked: Option<(u64, u32)>,
+    slots: Vec<Slot>,
+    /// Slots whose steps have ended since the last pumping, in that order.
+    just_ended: Vec<u32>,
+    stages: Vec<Stage>,
+    stage_ns: Vec<u64>,
+    outstanding_tokens: u64,
+    dynamic_energy_j: f64,
+    counts: Counts,
+}
+
+impl Replica {
+    pub(crate) fn new(number: u32, spec: ReplicaSpec) -> Self {
+        let stages = spec.cost.stages();
+        let slots = (0..stages as u32)
+            .map(|slot| Slot {
+                group: Group::new(slot, spec.kv.block_size, spec.sliding_window),
+                busy: false,
+                batch: Batch::default(),
+            })
+            .collect();
+        let scheduler = scheduler::new(&spec.scheduler, &spec.kv);
+        Replica {
+            number,
+            limits: spec.scheduler,
+            max_model_len: spec.max_model_len,
+            devices: spec.devices,
+            idle_power_w: spec.idle_power_w,
+            decode_takes_blocks: scheduler.decode_takes_blocks(),
+            scheduler,
+            cost: spec.cost,
+            lives: Lives::default(),
+            waiting: VecDeque::new(),
+            prefilling: Vec::new(),
+            loose: Vec::new(),
+            tickets: 0,
+            kv: Kv::new(&spec.kv),
+            blocked: None,
+            slots,
+            just_ended: Vec::new(),
+            stages: vec![Stage::default(); stages],
+            stage_ns: vec![0; stages],
+            outstanding_tokens: 0,
+            dynamic_energy_j: 0.0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Starts the clock of its books.
+    pub(crate) fn start(&mut self, first_arrival: SimTime) {
+        for stage in &mut self.stages {
+            stage.free_at = first_arrival;
+        }
+    }
+
+    /// Σ prompt tokens of requests that were sent here and have not ended.
+    pub(crate) fn outstanding_tokens(&self) -> u64 {
+        self.outstanding_tokens
+    }
+
+    /// Tokens of a prompt that the prefix cache holds now.
+    pub(crate) fn cached_tokens(&self, request: &Request) -> u32 {
+        let chain = Chain { prompt: request.prompt.spans(), answer: request.answer, answer_tokens: 0 };
+        let limit = request.prompt.tokens().saturating_sub(1);
+        self.kv.find(&chain, limit).blocks() * self.kv.block_size()
+    }
+
+    /// Why a request can never be served here, if so.
+    pub(crate) fn refusal(&self, request: &Request) -> Option<Rejection> {
+        let total = u64::from(request.prompt.tokens()) + u64::from(request.output_tokens);
+        if total > u64::from(self.max_model_len) {
+            return Some(Rejection::ExceedsModelLength);
+        }
+        let written = (total - 1) as u32;
+        if self.kv.blocks_for(written) + self.scheduler.watermark_blocks() > self.kv.blocks() {
+            return Some(Rejection::ExceedsKvCache);
+        }
+        if self.scheduler.whole_prompts() && written > self.limits.max_num_batched_tokens {
+            return Some(Rejection::ExceedsBatch);
+        }
+        None
+    }
+
+    /// Counts a request that was sent here, whether or not it can be served.
+    pub(crate) fn count_request(&mut self) {
+        self.counts.requests += 1;
+    }
+
+    /// Queues a request.
+    pub(crate) fn arrive(&mut self, request: Request) {
+        self.outstanding_tokens += u64::from(request.prompt.tokens());
+        let id = self.lives.insert(Live::new(request));
+        self.waiting.push_back(id);
+    }
+
+    /// Whether a request is in flight in some slot, and so cannot be preempted.
+    fn in_flight(&self, live: &Live) -> bool {
+        match live.phase {
+            Phase::Prefilling => live.in_flight > 0,
+            Phase::Decoding { slot } => self.slots[slot as usize].busy,
+            Phase::Loose | Phase::Waiting => false,
+        }
+    }
+
+    /// Closes the books at the end of the run.
+    pub(crate) fn close(mut self, first_arrival: SimTime, end: SimTime) -> ReplicaOutcome {
+        assert!(self.waiting.is_empty() && self.lives.running() == 0, "a request never left replica {}", self.number);
+        assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
+        self.kv.assert_all_free();
+        let elapsed = end - first_arrival;
+        for stage in &mut self.stages {
+            stage.idle += end - stage.free_at;
+            assert_eq!(stage.busy + stage.idle, elapsed, "busy and idle time do not add up to the elapsed time");
+        }
+        ReplicaOutcome {
+            requests: self.counts.requests,
+            steps: self.counts.steps,
+            preemptions: self.counts.preemptions,
+            prefill_tokens: self.counts.prefill_tokens,
+            decode_tokens: self.counts.decode_tokens,
+            prompt_tokens: self.counts.prompt_tokens,
+            cached_tokens: self.counts.cached_tokens,
+            stage_busy: self.stages.iter().map(|stage| stage.busy).collect(),
+            stage_idle: self.stages.iter().map(|stage| stage.idle).collect(),
+            kv_blocks: self.kv.blocks(),
+            kv_blocks_peak: self.kv.peak(),
+            devices: self.devices,
+            idle_energy_j: self.idle_power_w * elapsed.as_secs_f64(),
+            dynamic_energy_j: self.dynamic_energy_j,
+            cost: self.cost.totals(),
+        }
+    }
+}

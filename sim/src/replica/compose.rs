@@ -1,0 +1,234 @@
+//! Composing a step: the policy says what comes next, and it is done if memory and limits allow.
+
+use super::{LiveId, Phase, Piece, PrefillPiece, Replica};
+use crate::scheduler::{Action, Admission, Reserve, StepView};
+
+/// A step while it is composed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft {
+    pub(super) slot: usize,
+    pub(super) budget: u32,
+    pub(super) admitted: u32,
+    pub(super) preempted: u32,
+    pub(super) out_of_memory: bool,
+    running_done: bool,
+    refused: bool,
+    continued: usize,
+    /// Index in `prefilling` of the next one to be continued.
+    continue_at: usize,
+}
+
+impl Replica {
+    /// Composes a step in an idle slot.
+    pub(super) fn compose(&mut self, slot: usize) -> Draft {
+        let mut draft = Draft {
+            slot,
+            budget: self.limits.max_num_batched_tokens,
+            admitted: 0,
+            preempted: 0,
+            out_of_memory: false,
+            running_done: false,
+            refused: false,
+            continued: 0,
+            continue_at: 0,
+        };
+        loop {
+            match self.scheduler.next(&self.view(&draft)) {
+                Action::Decode => {
+                    self.begin_running(&mut draft);
+                    self.decode(&mut draft);
+                }
+                Action::Running { per_request } => {
+                    self.begin_running(&mut draft);
+                    self.run_running(&mut draft, per_request);
+                }
+                Action::Continue { tokens } => self.continue_prefill(&mut draft, tokens),
+                Action::Admit(admission) => {
+                    assert!(!draft.refused, "a policy asks again for what was refused");
+                    draft.refused = !self.admit(&mut draft, admission);
+                }
+                Action::Run => return draft,
+            }
+        }
+    }
+
+    fn view(&self, draft: &Draft) -> StepView {
+        let to_continue = if draft.admitted > 0 { 0 } else { self.prefilling.len() - draft.continue_at };
+        StepView {
+            budget: draft.budget,
+            running_done: draft.running_done,
+            prefilling: draft.continued + to_continue,
+            continued: draft.continued,
+            admitted: draft.admitted,
+            out_of_memory: draft.out_of_memory,
+            refused: draft.refused,
+            admissible: (self.limits.max_num_seqs - self.lives.running()).min(self.waiting.len() as u32),
+        }
+    }
+
+    /// Loose requests join the slot's group before the running requests have their turn.
+    fn begin_running(&mut self, draft: &mut Draft) {
+        assert!(!draft.running_done, "a policy gives the running requests two turns in one step");
+        draft.running_done = true;
+        for index in 0..self.loose.len() {
+            let id = self.loose[index];
+            self.tickets += 1;
+            self.slots[draft.slot].group.join(id, self.lives.get_mut(id), self.tickets);
+        }
+        self.loose.clear();
+    }
+
+    fn decode(&mut self, draft: &mut Draft) {
+        if !self.decode_all(draft) {
+            self.walk(draft, self.lives.first_running(), None);
+        }
+        self.slots[draft.slot].batch.decodes = self.slots[draft.slot].group.members() > 0;
+    }
+
+    /// Gives every member of the slot's group its token, if budget and blocks are there for all.
+    fn decode_all(&mut self, draft: &mut Draft) -> bool {
+        let group = &self.slots[draft.slot].group;
+        let blocks = if self.decode_takes_blocks { group.blocks_needed() } else { 0 };
+        let members = group.members();
+        if members > draft.budget || blocks > self.kv.free() {
+            return false;
+        }
+        self.kv.take_unassigned(blocks);
+        draft.budget -= members;
+        true
+    }
+
+    fn run_running(&mut self, draft: &mut Draft, per_request: u32) {
+        let in_order = self.everything_fits(draft, per_request) || self.prefilling_come_last();
+        if in_order && self.decode_all(draft) {
+            self.run_prefilling(draft, per_request);
+        } else {
+            self.walk(draft, self.lives.first_running(), Some(per_request));
+        }
+        self.slots[draft.slot].batch.decodes = self.slots[draft.slot].group.members() > 0;
+    }
+
+    /// Whether budget and blocks are there for all running requests, so that their order does not matter.
+    fn everything_fits(&self, draft: &Draft, per_request: u32) -> bool {
+        let group = &self.slots[draft.slot].group;
+        let (mut tokens, mut blocks) = (u64::from(group.members()), group.blocks_needed());
+        for &id in &self.prefilling {
+            let live = self.lives.get(id);
+            let piece = live.missing().min(per_request);
+            tokens += u64::from(piece);
+            blocks += self.kv.blocks_for(live.computed + piece).saturating_sub(live.hold.table());
+        }
+        tokens <= u64::from(draft.budget) && blocks <= self.kv.free()
+    }
+
+    /// Whether the prefilling requests are the last ones of the running list, so that all decodes come before them.
+    fn prefilling_come_last(&self) -> bool {
+        let mut left = self.prefilling.len();
+        let mut at = self.lives.last_running();
+        while left > 0 {
+            let Some(id) = at else { return false };
+            let live = self.lives.get(id);
+            if live.phase != Phase::Prefilling {
+                return false;
+            }
+            left -= usize::from(live.missing() > 0);
+            at = self.lives.previous_running(id);
+        }
+        true
+    }
+
+    /// Gives the prefilling requests their pieces, in order; from the first that lacks blocks on, one by one.
+    fn run_prefilling(&mut self, draft: &mut Draft, per_request: u32) {
+        let mut at = 0;
+        while draft.budget > 0 && at < self.prefilling.len() {
+            let id = self.prefilling[at];
+            let live = self.lives.get(id);
+            let tokens = live.missing().min(per_request).min(draft.budget);
+            let blocks = self.kv.blocks_for(live.computed + tokens).saturating_sub(live.hold.table());
+            if blocks > self.kv.free() {
+                return self.walk(draft, Some(id), Some(per_request));
+            }
+            at += usize::from(!self.add_piece(draft, id, tokens, blocks));
+        }
+    }
+
+    fn continue_prefill(&mut self, draft: &mut Draft, tokens: u32) {
+        let id = self.prefilling[draft.continue_at];
+        let tokens = self.lives.get(id).missing().min(tokens).min(draft.budget);
+        draft.continued += 1;
+        if tokens == 0 || !self.add_piece(draft, id, tokens, 0) {
+            draft.continue_at += 1;
+        }
+    }
+
+    /// Adds a piece of a prefilling request, taking `blocks` for it; `true` if none of its tokens is missing any more,
+    /// so that it has left `prefilling`.
+    pub(super) fn add_piece(&mut self, draft: &mut Draft, id: LiveId, tokens: u32, blocks: u32) -> bool {
+        let live = self.lives.get_mut(id);
+        let context_tokens = live.computed;
+        live.computed += tokens;
+        live.in_flight += 1;
+        let completes = live.missing() == 0;
+        let mut hold = live.hold;
+        self.kv.take(&mut hold, blocks);
+        assert!(
+            hold.table() >= self.kv.blocks_for(live.computed),
+            "{tokens} tokens are computed without blocks for them"
+        );
+        self.kv.learn(&mut hold, &live.chain(), live.computed);
+        live.hold = hold;
+        draft.budget -= tokens;
+        let batch = &mut self.slots[draft.slot].batch;
+        batch.pieces.push(Piece { live: id, tokens, completes });
+        batch.shapes.push(PrefillPiece { new_tokens: tokens, context_tokens });
+        if completes && let Some(at) = self.prefilling.iter().position(|&other| other == id) {
+            self.prefilling.remove(at);
+        }
+        completes
+    }
+
+    /// Lets the head of the waiting queue in; `false` if it must wait.
+    fn admit(&mut self, draft: &mut Draft, admission: Admission) -> bool {
+        if self.blocked.is_some_and(|(version, tokens)| version == self.kv.version() && admission.tokens >= tokens) {
+            return false;
+        }
+        let id = self.waiting[0];
+        let live = self.lives.get(id);
+        let total = live.total();
+        let found = self.kv.find(&live.chain(), total - 1);
+        let cached = found.blocks() * self.kv.block_size();
+        let tokens = (total - cached).min(admission.tokens);
+        if admission.whole && tokens < total - cached {
+            return false;
+        }
+        let table = match admission.reserve {
+            Reserve::Chunk => self.kv.blocks_for(cached + tokens),
+            Reserve::Prompt => self.kv.blocks_for(total),
+            Reserve::Answer => self.kv.blocks_for(live.prompt.tokens() + live.output_tokens - 1),
+        };
+        let required = if admission.require_prompt { table.max(self.kv.blocks_for(total)) } else { table };
+        if required - found.blocks() + found.in_queue() + admission.keep_free > self.kv.free() {
+            self.blocked = Some((self.kv.version(), admission.tokens));
+            return false;
+        }
+
+        self.blocked = None;
+        self.waiting.pop_front();
+        self.lives.link(id);
+        draft.admitted += 1;
+        let hold = self.kv.pin(found);
+        let live = self.lives.get_mut(id);
+        live.hold = hold;
+        live.phase = Phase::Prefilling;
+        live.computed = cached;
+        if live.cached_tokens.is_none() {
+            live.cached_tokens = Some(cached);
+            self.counts.prompt_tokens += u64::from(live.prompt.tokens());
+            self.counts.cached_tokens += u64::from(cached);
+        }
+        if !self.add_piece(draft, id, tokens, table - found.blocks()) {
+            self.prefilling.push(id);
+        }
+        true
+    }
+}

@@ -1,0 +1,237 @@
+//! The decoding requests of one slot in closed form.
+//!
+//! Between two changes of its members a group only grows older: one token per member and step. So a member is described
+//! by the step at which it joined, sums stand for all members, and nothing is written per member and step:
+//!
+//! | about a member | how it is known |
+//! |---|---|
+//! | tokens computed and generated | those at joining + steps run − step joined |
+//! | when it ends | a heap keyed by the step of its last token |
+//! | whether it needs a block in this step | a count of members per (tokens computed − steps run) modulo block size |
+//! | its longest gap | a monotonic stack of the group's gaps |
+//! | its energy | a running sum per token, less the sum when it joined |
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use profiles::DecodeBatch;
+use workloads::SimTime;
+
+use super::live::{Live, LiveId, Phase};
+
+/// Something that will happen at a step to the member with this admission number, id and ticket; stale once the member
+/// has left.
+type Due = Reverse<(u64, u64, LiveId, u64)>;
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    slot: u32,
+    window: Option<u32>,
+    /// Decode steps run.
+    step: u64,
+    members: u32,
+    /// Σ over members of the tokens they attend to in the next step.
+    context: u64,
+    /// Σ over members of min(those, window).
+    windowed: u64,
+    /// Members whose windowed context still grows.
+    growing: u32,
+    /// Members by (tokens computed − step) modulo block size.
+    by_phase: Vec<u32>,
+    ends: BinaryHeap<Due>,
+    window_fills: BinaryHeap<Due>,
+    /// Members without a token from this group yet.
+    fresh: Vec<LiveId>,
+    last_token: SimTime,
+    gaps: GapStack,
+    /// Σ over steps of the energy per token.
+    energy_nj: u64,
+}
+
+impl Group {
+    pub(crate) fn new(slot: u32, block_size: u32, window: Option<u32>) -> Self {
+        Group {
+            slot,
+            window,
+            step: 0,
+            members: 0,
+            context: 0,
+            windowed: 0,
+            growing: 0,
+            by_phase: vec![0; block_size as usize],
+            ends: BinaryHeap::new(),
+            window_fills: BinaryHeap::new(),
+            fresh: Vec::new(),
+            last_token: SimTime::ZERO,
+            gaps: GapStack::default(),
+            energy_nj: 0,
+        }
+    }
+
+    pub(crate) fn members(&self) -> u32 {
+        self.members
+    }
+
+    /// The next decode step of all members.
+    pub(crate) fn batch(&self) -> DecodeBatch {
+        DecodeBatch {
+            requests: self.members,
+            context_tokens: self.context,
+            windowed_context_tokens: if self.window.is_some() { self.windowed } else { self.context },
+        }
+    }
+
+    /// Blocks that the next step needs: one for each member whose computed tokens fill its blocks.
+    pub(crate) fn blocks_needed(&self) -> u32 {
+        let block_size = self.by_phase.len() as u64;
+        self.by_phase[((block_size - self.step % block_size) % block_size) as usize]
+    }
+
+    fn phase_of(&self, computed_at_join: u32, joined: u64) -> usize {
+        let block_size = self.by_phase.len() as u64;
+        ((u64::from(computed_at_join) % block_size + block_size - joined % block_size) % block_size) as usize
+    }
+
+    /// Tokens a member has computed by now.
+    pub(crate) fn computed(&self, live: &Live) -> u32 {
+        live.computed + (self.step - live.joined) as u32
+    }
+
+    pub(crate) fn join(&mut self, id: LiveId, live: &mut Live, ticket: u64) {
+        debug_assert_eq!(live.phase, Phase::Loose);
+        live.phase = Phase::Decoding { slot: self.slot };
+        live.joined = self.step;
+        live.ticket = ticket;
+        live.energy_mark_nj = self.energy_nj;
+        self.members += 1;
+        self.fresh.push(id);
+        let attended = live.computed + 1;
+        self.context += u64::from(attended);
+        let phase = self.phase_of(live.computed, live.joined);
+        self.by_phase[phase] += 1;
+        let last = self.step + u64::from(live.output_tokens - live.generated);
+        self.ends.push(Reverse((last, live.admission, id, ticket)));
+        if let Some(window) = self.window {
+            self.windowed += u64::from(attended.min(window));
+            if attended < window {
+                self.growing += 1;
+                let full = self.step + u64::from(window - attended);
+                self.window_fills.push(Reverse((full, live.admission, id, ticket)));
+            }
+        }
+    }
+
+    /// Takes a member out and writes to it what it has done here; it becomes loose.
+    pub(crate) fn leave(&mut self, id: LiveId, live: &mut Live) {
+        debug_assert_eq!(live.phase, Phase::Decoding { slot: self.slot });
+        let steps = self.step - live.joined;
+        let phase = self.phase_of(live.computed, live.joined);
+        self.by_phase[phase] -= 1;
+        live.computed += steps as u32;
+        live.generated += steps as u32;
+        live.energy_nj += self.energy_nj - live.energy_mark_nj;
+        if steps == 0 {
+            self.fresh.retain(|&other| other != id);
+        } else {
+            live.last_token = self.last_token;
+            live.max_gap_ns = live.max_gap_ns.max(self.gaps.longest_since(live.joined + 2));
+        }
+        live.phase = Phase::Loose;
+        live.ticket = 0;
+        self.members -= 1;
+        let attended = live.computed + 1;
+        self.context -= u64::from(attended);
+        if let Some(window) = self.window {
+            self.windowed -= u64::from(attended.min(window));
+            if attended < window {
+                self.growing -= 1;
+            }
+        }
+        if self.members == 0 {
+            self.gaps.clear();
+            self.ends.clear();
+            self.window_fills.clear();
+        }
+    }
+
+    /// One decode step of all members has ended at `now`. Calls `gap(ns, members)` for the gaps it made, and `fresh` for
+    /// the members whose previous token came from elsewhere, which returns that gap.
+    pub(crate) fn advance(
+        &mut self,
+        now: SimTime,
+        energy_per_token_nj: u64,
+        mut fresh_gap: impl FnMut(LiveId) -> u64,
+        mut gap: impl FnMut(u64, u32),
+    ) {
+        self.step += 1;
+        self.context += u64::from(self.members);
+        self.energy_nj += energy_per_token_nj;
+        let old = self.members - self.fresh.len() as u32;
+        if old > 0 {
+            let nanos = now.since(self.last_token).as_nanos();
+            self.gaps.push(self.step, nanos);
+            gap(nanos, old);
+        }
+        for id in self.fresh.drain(..) {
+            gap(fresh_gap(id), 1);
+        }
+        self.last_token = now;
+    }
+
+    /// Keeps the windowed sum: members whose context has filled the window stop growing.
+    pub(crate) fn advance_windows(&mut self, is_current: impl Fn(LiveId, u64) -> bool) {
+        if self.window.is_none() {
+            return;
+        }
+        self.windowed += u64::from(self.growing);
+        while let Some(&Reverse((step, _, id, ticket))) = self.window_fills.peek() {
+            if step > self.step {
+                break;
+            }
+            self.window_fills.pop();
+            if is_current(id, ticket) {
+                self.growing -= 1;
+            }
+        }
+    }
+
+    /// The next member, in order of admission, whose last token is out.
+    pub(crate) fn pop_ended(&mut self, is_current: impl Fn(LiveId, u64) -> bool) -> Option<LiveId> {
+        while let Some(&Reverse((step, _, id, ticket))) = self.ends.peek() {
+            if step > self.step {
+                return None;
+            }
+            self.ends.pop();
+            if is_current(id, ticket) {
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+/// The gaps of a group's steps, longest first, each later than the ones before it: enough to know the longest gap
+/// since any step.
+#[derive(Debug, Default)]
+struct GapStack {
+    entries: Vec<(u64, u64)>,
+}
+
+impl GapStack {
+    fn push(&mut self, step: u64, nanos: u64) {
+        while self.entries.last().is_some_and(|&(_, longest)| longest <= nanos) {
+            self.entries.pop();
+        }
+        self.entries.push((step, nanos));
+    }
+
+    /// The longest gap of the steps from `step` on; 0 if there were none.
+    fn longest_since(&self, step: u64) -> u64 {
+        let first = self.entries.partition_point(|&(at, _)| at < step);
+        self.entries.get(first).map_or(0, |&(_, nanos)| nanos)
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+    }
+}

@@ -1,0 +1,116 @@
+//! The slow path: running requests one by one, where blocks or budget do not suffice for all.
+
+use super::compose::Draft;
+use super::{Kv, LiveId, Phase, Replica};
+
+impl Replica {
+    /// Gives each running request from `from` on its next tokens, in order of admission: one to the members of the slot's
+    /// group, at most `per_request` to prefilling ones if that is given. Where blocks run out, victims are preempted.
+    pub(super) fn walk(&mut self, draft: &mut Draft, from: Option<LiveId>, per_request: Option<u32>) {
+        let mut at = from;
+        while let Some(id) = at {
+            let fits = match (self.lives.get(id).phase, per_request) {
+                (Phase::Decoding { slot }, _) if slot as usize == draft.slot => self.walk_decode(draft, id),
+                (Phase::Prefilling, Some(per_request)) => self.walk_prefill(draft, id, per_request),
+                _ => true,
+            };
+            if !fits {
+                // It preempted itself or found no victim: whatever comes after it is in flight.
+                return;
+            }
+            at = self.lives.next_running(id);
+        }
+    }
+
+    fn walk_decode(&mut self, draft: &mut Draft, id: LiveId) -> bool {
+        if draft.budget == 0 {
+            self.detach(id);
+            self.loose.push(id);
+            return true;
+        }
+        let computed = self.slots[draft.slot].group.computed(self.lives.get(id));
+        let blocks = u32::from(self.decode_takes_blocks && computed.is_multiple_of(self.kv.block_size()));
+        if !self.make_room(draft, id, blocks) {
+            return false;
+        }
+        self.kv.take_unassigned(blocks);
+        draft.budget -= 1;
+        true
+    }
+
+    fn walk_prefill(&mut self, draft: &mut Draft, id: LiveId, per_request: u32) -> bool {
+        let live = self.lives.get(id);
+        let tokens = live.missing().min(per_request).min(draft.budget);
+        if tokens == 0 {
+            return true;
+        }
+        let blocks = self.kv.blocks_for(live.computed + tokens).saturating_sub(live.hold.table());
+        if !self.make_room(draft, id, blocks) {
+            return false;
+        }
+        self.add_piece(draft, id, tokens, blocks);
+        true
+    }
+
+    /// Preempts victims until `blocks` are free; `false` if `id` was one of them or none was left.
+    fn make_room(&mut self, draft: &mut Draft, id: LiveId, blocks: u32) -> bool {
+        while self.kv.free() < blocks {
+            draft.out_of_memory = true;
+            let Some(victim) = self.victim(id) else { return false };
+            self.preempt(victim);
+            draft.preempted += 1;
+            if victim == id {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The last running request that is neither in flight nor ahead of `id`.
+    fn victim(&self, id: LiveId) -> Option<LiveId> {
+        let mut at = self.lives.last_running();
+        while let Some(candidate) = at {
+            if !self.in_flight(self.lives.get(candidate)) {
+                return Some(candidate);
+            }
+            if candidate == id {
+                return None;
+            }
+            at = self.lives.previous_running(candidate);
+        }
+        None
+    }
+
+    /// Takes a decoding request out of its group, with all that it did there on its own account.
+    pub(super) fn detach(&mut self, id: LiveId) {
+        let live = self.lives.get_mut(id);
+        let Phase::Decoding { slot } = live.phase else { return };
+        let before = self.kv.blocks_for(live.computed);
+        self.slots[slot as usize].group.leave(id, live);
+        if self.decode_takes_blocks {
+            Kv::assign(&mut live.hold, self.kv.blocks_for(live.computed) - before);
+        }
+    }
+
+    /// Takes all blocks from a request, keeping what is computed findable.
+    pub(super) fn release(&mut self, id: LiveId) {
+        let live = self.lives.get_mut(id);
+        let mut hold = std::mem::take(&mut live.hold);
+        self.kv.learn(&mut hold, &live.chain(), live.computed);
+        self.kv.release(hold);
+    }
+
+    fn preempt(&mut self, id: LiveId) {
+        self.detach(id);
+        self.loose.retain(|&other| other != id);
+        self.prefilling.retain(|&other| other != id);
+        self.release(id);
+        self.lives.unlink(id);
+        let live = self.lives.get_mut(id);
+        live.phase = Phase::Waiting;
+        live.computed = 0;
+        live.preemptions += 1;
+        self.counts.preemptions += 1;
+        self.waiting.push_front(id);
+    }
+}

@@ -1,0 +1,125 @@
+//! Scheduling policies: pure decisions about the next thing a step does.
+//!
+//! A step is composed by asking the policy [`Scheduler::next`] again and again. Each answer is an [`Action`]; the
+//! engine applies it, checks it against memory and limits, and shows the result in the next [`StepView`]. A policy
+//! keeps no state of its own and touches nothing.
+//!
+//! To add one: copy the nearest file in `scheduler/`, add a variant to [`Policy`], and name it in [`new`].
+
+mod chunked_prefill;
+mod orca;
+mod prefill_first;
+mod sarathi;
+
+use crate::spec::{KvSpec, Policy, SchedulerSpec};
+
+/// What a policy sees while it composes a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepView {
+    /// Tokens that may still be added to the step.
+    pub budget: u32,
+    /// Whether the running requests have had their turn: [`Action::Decode`] or [`Action::Running`] was applied.
+    pub running_done: bool,
+    /// Prefilling requests that were let in before this step.
+    pub prefilling: usize,
+    /// How many of them have had their turn by [`Action::Continue`].
+    pub continued: usize,
+    /// Requests let in with this step.
+    pub admitted: u32,
+    /// Whether somebody was preempted, or nothing could be preempted any more, while this step was composed.
+    pub out_of_memory: bool,
+    /// Whether the last [`Action::Admit`] was refused for lack of memory or budget.
+    pub refused: bool,
+    /// Requests that may still be let in: `max_num_seqs` less those running, and no more than are waiting.
+    pub admissible: u32,
+}
+
+impl StepView {
+    /// Whether it makes sense to let another request in.
+    fn may_admit(&self) -> bool {
+        self.budget > 0 && self.admissible > 0 && !self.refused
+    }
+}
+
+/// Blocks that a request takes when it is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// Those of the tokens computed in this step.
+    Chunk,
+    /// Those of all tokens it has so far.
+    Prompt,
+    /// Those of all tokens it will ever have.
+    Answer,
+}
+
+/// How the head of the waiting queue is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Most tokens of it in this step.
+    pub tokens: u32,
+    /// Refuse it unless all its tokens that are not cached fit into `tokens`.
+    pub whole: bool,
+    /// Blocks it takes.
+    pub reserve: Reserve,
+    /// Refuse it unless the blocks of all tokens it has so far would be available.
+    pub require_prompt: bool,
+    /// Refuse it unless so many blocks stay free.
+    pub keep_free: u32,
+}
+
+/// One thing a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Every decoding request gets a token; the last running ones are preempted where blocks run out.
+    Decode,
+    /// Every running request gets its next tokens in order of admission: decoding ones one, prefilling ones at most
+    /// `per_request`; the last running ones are preempted where blocks run out.
+    Running {
+        /// Most prompt tokens of one request.
+        per_request: u32,
+    },
+    /// The next prefilling request that has not had its turn gets at most `tokens` tokens. Its blocks must be reserved.
+    Continue {
+        /// Most tokens of it.
+        tokens: u32,
+    },
+    /// The head of the waiting queue is let in.
+    Admit(Admission),
+    /// The step is complete.
+    Run,
+}
+
+/// A scheduling policy.
+pub trait Scheduler: Send {
+    /// What the step does next.
+    fn next(&self, view: &StepView) -> Action;
+
+    /// Whether a prompt is always computed in one step.
+    fn whole_prompts(&self) -> bool {
+        false
+    }
+
+    /// Whether decoding takes blocks: not if they were reserved when the request was let in.
+    fn decode_takes_blocks(&self) -> bool {
+        true
+    }
+
+    /// Blocks that [`Admission::keep_free`] will ask for.
+    fn watermark_blocks(&self) -> u32 {
+        0
+    }
+}
+
+/// The policy that `spec` names.
+pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec) -> Box<dyn Scheduler> {
+    match spec.policy {
+        Policy::ChunkedPrefill { long_prefill_token_threshold, scheduler_reserve_full_isl } => {
+            Box::new(chunked_prefill::ChunkedPrefill::new(long_prefill_token_threshold, scheduler_reserve_full_isl))
+        }
+        Policy::Sarathi => Box::new(sarathi::Sarathi),
+        Policy::PrefillFirst { watermark_permille } => {
+            Box::new(prefill_first::PrefillFirst::new(kv.blocks, watermark_permille))
+        }
+        Policy::Orca => Box::new(orca::Orca),
+    }
+}
