@@ -2,14 +2,35 @@
 //!
 //! This crate knows nothing of GPUs, models or schedulers.
 
+mod arrivals;
+mod check;
+mod durations;
 mod error;
+mod lengths;
+mod prefix;
+mod replay;
 mod request;
+mod rng;
 mod row;
+mod sessions;
 mod source;
+mod spec;
+mod special;
 mod time;
+pub mod trace;
 
+pub use arrivals::{Arrivals, RatePiece};
+pub use check::MAX_TOKENS;
+pub use durations::Durations;
 pub use error::WorkloadError;
+pub use lengths::{Bounds, Cut, Lengths, LogNormalShape, RequestLengths};
+pub use prefix::{Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths};
+pub use replay::{Replay, ReplaySpec, Timing, ZeroTokens};
 pub use request::{ContentId, Prompt, Request, RequestId, SessionId, Span};
+pub use rng::{Streams, stream};
 pub use row::TraceRow;
+pub use sessions::SessionSpec;
 pub use source::Source;
+pub use spec::WorkloadSpec;
 pub use time::{SimDuration, SimTime};
+pub use trace::{ReadOptions, TraceError, TraceFormat, TraceInfo, TraceReader, TraceWriter};

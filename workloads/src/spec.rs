@@ -1,0 +1,47 @@
+//! A synthetic workload, whole.
+
+use crate::arrivals::Arrivals;
+use crate::check;
+use crate::error::WorkloadError;
+use crate::lengths::RequestLengths;
+use crate::prefix::PrefixSpec;
+use crate::sessions::SessionSpec;
+
+/// A synthetic workload. With a seed, it is a [`crate::Synthetic`] source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadSpec {
+    /// When requests (or sessions, if there are any) start.
+    pub arrivals: Arrivals,
+    /// How long prompts and answers are.
+    pub lengths: RequestLengths,
+    /// What prompts have in common.
+    pub prefix: PrefixSpec,
+    /// Conversations; `None`: every request stands alone.
+    pub sessions: Option<SessionSpec>,
+    /// Requests in all (≥ 1), every turn counted; the last session is cut short to meet it.
+    pub requests: u64,
+}
+
+impl WorkloadSpec {
+    /// Requests that stand alone and share nothing.
+    pub fn new(arrivals: Arrivals, lengths: RequestLengths, requests: u64) -> Self {
+        WorkloadSpec { arrivals, lengths, prefix: PrefixSpec::None, sessions: None, requests }
+    }
+
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Parameter`] names the one that cannot be and what it must be.
+    pub fn validate(&self) -> Result<(), WorkloadError> {
+        self.arrivals.validate()?;
+        self.lengths.validate()?;
+        self.prefix.validate()?;
+        if let Some(sessions) = &self.sessions {
+            sessions.validate()?;
+        }
+        if self.requests == 0 {
+            return Err(check::wrong("workload", "requests", 0, "at least 1"));
+        }
+        Ok(())
+    }
+}
