@@ -1,5 +1,8 @@
 //! GPUs as their datasheets describe them.
 
+mod file;
+mod shipped;
+
 /// An accelerator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSpec {
@@ -7,13 +10,13 @@ pub struct DeviceSpec {
     pub name: String,
     /// Other names that mean the same device.
     pub aliases: Vec<String>,
-    /// Device memory in bytes, as the driver reports it.
+    /// Device memory in bytes, as the driver reports it to an engine (`cudaMemGetInfo`): 1-8 % less than the name says.
     pub memory_bytes: u64,
     /// Memory bandwidth in bytes/s.
     pub memory_bandwidth: f64,
-    /// Dense bf16/fp16 tensor peak in FLOP/s.
+    /// Dense bf16/fp16 tensor peak in FLOP/s, with f32 accumulation.
     pub bf16_flops: f64,
-    /// Dense fp8 tensor peak in FLOP/s; `None`: the device has none.
+    /// Dense fp8 tensor peak in FLOP/s, with f32 accumulation; `None`: the device has none.
     pub fp8_flops: Option<f64>,
     /// Dense int8 tensor peak in op/s; `None`: the device has none.
     pub int8_ops: Option<f64>,
@@ -27,10 +30,24 @@ pub struct DeviceSpec {
     pub idle_power_w: f64,
     /// Bandwidth to a peer in the same server, one direction, in bytes/s: NVLink, or PCIe where there is none.
     pub peer_bandwidth: f64,
+    /// Which link that is, such as `NVLink 4`.
+    pub peer_link: String,
     /// Rental price in US dollars per device-hour.
     pub usd_per_hour: f64,
     /// Where the datasheet figures come from, with the date they were read.
     pub source: String,
     /// Where the price comes from, with its date.
     pub price_source: String,
+}
+
+impl DeviceSpec {
+    /// Dense tensor peak in op/s for activations of `dtype`; `None`: the device has no such tensor cores.
+    pub fn peak_ops(&self, dtype: crate::DType) -> Option<f64> {
+        match dtype {
+            crate::DType::Bf16 => Some(self.bf16_flops),
+            crate::DType::Fp8 => self.fp8_flops,
+            crate::DType::Int8 => self.int8_ops,
+            crate::DType::Int4 => None,
+        }
+    }
 }

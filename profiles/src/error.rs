@@ -111,11 +111,11 @@ pub struct DoesNotFit {
 
 impl DoesNotFit {
     fn parts(&self) -> String {
-        let mut parts = format!("weights {}, workspace {}", self.weights_bytes, self.workspace_bytes);
-        if self.state_bytes > 0 {
-            parts += &format!(", sequence states {}", self.state_bytes);
-        }
-        parts
+        let states = match self.state_bytes {
+            0 => String::new(),
+            bytes => format!(", sequence states {bytes}"),
+        };
+        format!("weights {}, workspace {}{states}", self.weights_bytes, self.workspace_bytes)
     }
 }
 

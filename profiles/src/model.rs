@@ -1,6 +1,8 @@
 //! What a model is made of, layer by layer, as far as time, memory and energy depend on it.
 
+mod config;
 mod parameters;
+mod shipped;
 
 pub use parameters::ParameterCount;
 

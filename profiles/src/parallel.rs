@@ -8,7 +8,7 @@ pub use precision::{DType, Precision};
 /// How one replica is spread over devices (vLLM's names).
 ///
 /// Query heads, feed-forward widths and the vocabulary are cut among the `tensor_parallel_size` GPUs; key/value heads
-/// too, until each GPU holds one, and from there on they are replicated. `MLA`'s latent is replicated. Data-parallel ranks
+/// too, until each GPU holds one, and from there on they are replicated. MLA's latent is replicated. Data-parallel ranks
 /// hold a copy of everything but the experts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parallelism {

@@ -88,9 +88,7 @@ fn stages(
                 kv_blocks: None,
             };
             let block_bytes = stage.kv_bytes_per_token * u64::from(options.block_size);
-            if block_bytes > 0 {
-                stage.kv_blocks = Some(budget_bytes.saturating_sub(stage.fixed_bytes()) / block_bytes);
-            }
+            stage.kv_blocks = budget_bytes.saturating_sub(stage.fixed_bytes()).checked_div(block_bytes);
             stage
         })
         .collect()

@@ -22,8 +22,8 @@ pub enum DType {
 impl DType {
     /// Bytes per element as it lies in memory, scales included.
     ///
-    /// `Int4` counts 4.25 bits: 4, and a 16-bit scale and a 16-bit zero point per group of 128. `MXFP4`, whose blocks of
-    /// 32 share an 8-bit scale (OCP Microscaling Formats 1.0, section 5), comes to the same 4.25 bits. `GPTQ` and `AWQ` files
+    /// `Int4` counts 4.25 bits: 4, and a 16-bit scale and a 16-bit zero point per group of 128. MXFP4, whose blocks of
+    /// 32 share an 8-bit scale (OCP Microscaling Formats 1.0, section 5), comes to the same 4.25 bits. GPTQ and AWQ files
     /// that pack their zero points into 4 bits are 2 % smaller. Scales of `Fp8` and `Int8` (one per tensor, channel or
     /// 128 × 128 block) are below 0.1 % and not counted.
     pub fn bytes_per_element(self) -> f64 {

@@ -63,7 +63,7 @@ impl Parallelism {
         for layer in &model.layers {
             let FeedForward::Experts(ffn) = &layer.feed_forward else { continue };
             any = true;
-            if ffn.experts % ranks != 0 {
+            if !ffn.experts.is_multiple_of(ranks) {
                 return wrong(format!(
                     "enable_expert_parallel: {ranks} ranks (tensor_parallel_size {} × data_parallel_size {}) do not \
                      divide the {} experts of {}",
@@ -113,7 +113,7 @@ impl Parallelism {
         match mixer {
             Mixer::Attention(attention) => self.not_divided(attention.query_heads, "query heads").or_else(|| {
                 let kv_heads = attention.kv_heads;
-                (kv_heads % tp != 0 && tp % kv_heads != 0)
+                (!kv_heads.is_multiple_of(tp) && !tp.is_multiple_of(kv_heads))
                     .then(|| format!("neither divides nor is a multiple of the {kv_heads} KV heads"))
             }),
             Mixer::Latent(latent) => self.not_divided(latent.heads, "query heads"),
@@ -140,7 +140,7 @@ impl Parallelism {
     }
 
     fn not_divided(&self, size: u32, what: &str) -> Option<String> {
-        (size % self.tensor_parallel_size != 0).then(|| format!("does not divide the {size} {what}"))
+        (!size.is_multiple_of(self.tensor_parallel_size)).then(|| format!("does not divide the {size} {what}"))
     }
 }
 
@@ -148,6 +148,7 @@ impl LayerSpec {
     /// The part of the layer that one GPU holds. `parallelism` must be valid for the model.
     ///
     /// The router is held whole; since its size follows from the number of experts, take it from the whole layer.
+    #[must_use]
     pub fn slice(&self, parallelism: Parallelism) -> Self {
         let tp = parallelism.tensor_parallel_size;
         let mut slice = self.clone();

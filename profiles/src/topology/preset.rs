@@ -1,0 +1,141 @@
+//! Servers and networks that are in use.
+//!
+//! Bandwidths are those of datasheets, in bytes/s and one direction. Latencies are estimates
+//! of what the hardware takes, rounded to the microsecond; what software adds to a transfer is not among them.
+
+use super::Link;
+use crate::device::DeviceSpec;
+use crate::error::ProfileError;
+
+const GBIT: f64 = 1e9 / 8.0;
+
+/// Seconds per NVLink hop; two of them, GPU to switch to GPU, make 2 µs.
+const NVLINK_LATENCY_S: f64 = 1e-6;
+
+/// Seconds per PCIe hop.
+const PCIE_LATENCY_S: f64 = 1e-6;
+
+/// Bytes/s of a PCIe 4.0 x16 slot, one direction.
+const PCIE4_X16: f64 = 32e9;
+
+/// Bytes/s of a PCIe 5.0 x16 slot, one direction.
+const PCIE5_X16: f64 = 64e9;
+
+/// How the GPUs of a server reach each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GpuFabric {
+    /// Over NVLink and a switch that does not block.
+    NvSwitch(Link),
+    /// Over PCIe.
+    Pcie,
+}
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServerSpec {
+    /// GPUs.
+    pub gpus: u32,
+    /// How they reach each other.
+    pub fabric: GpuFabric,
+    /// From a GPU, or to an adapter.
+    pub pcie: Link,
+    /// Network adapters, each on a PCIe switch with its even share of the GPUs; at most as many as GPUs.
+    pub nics: u32,
+}
+
+impl ServerSpec {
+    /// DGX A100: eight GPUs on NVLink 3 (300 GB/s one way), PCIe 4.0, eight adapters (DGX A100 datasheet, 2020).
+    pub fn dgx_a100() -> Self {
+        Self::nvswitch(300e9, PCIE4_X16)
+    }
+
+    /// DGX H100: eight GPUs on NVLink 4 (450 GB/s one way), PCIe 5.0, eight adapters (DGX H100 datasheet, 2022).
+    pub fn dgx_h100() -> Self {
+        Self::nvswitch(450e9, PCIE5_X16)
+    }
+
+    /// DGX H200: as DGX H100 (DGX H200 datasheet, 2024).
+    pub fn dgx_h200() -> Self {
+        Self::dgx_h100()
+    }
+
+    /// DGX B200: eight GPUs on NVLink 5 (900 GB/s one way), PCIe 5.0, eight adapters (DGX B200 datasheet, 2024).
+    pub fn dgx_b200() -> Self {
+        Self::nvswitch(900e9, PCIE5_X16)
+    }
+
+    /// `gpus` GPUs in PCIe slots of `pcie_bandwidth` bytes/s, with one adapter for all.
+    pub fn pcie_box(gpus: u32, pcie_bandwidth: f64) -> Self {
+        let pcie = Link { bandwidth: pcie_bandwidth, latency_s: PCIE_LATENCY_S };
+        Self { gpus, fabric: GpuFabric::Pcie, pcie, nics: 1 }
+    }
+
+    /// The usual server of a device: eight GPUs on its NVLink and as many adapters, or eight in PCIe slots that share one.
+    pub fn for_device(device: &DeviceSpec) -> Self {
+        const GPUS: u32 = 8;
+        if device.peer_link.starts_with("PCIe") {
+            return Self::pcie_box(GPUS, device.peer_bandwidth);
+        }
+        let pcie = if device.peer_link == "NVLink 3" { PCIE4_X16 } else { PCIE5_X16 };
+        Self::nvswitch(device.peer_bandwidth, pcie)
+    }
+
+    fn nvswitch(nvlink_bandwidth: f64, pcie_bandwidth: f64) -> Self {
+        Self {
+            gpus: 8,
+            fabric: GpuFabric::NvSwitch(Link { bandwidth: nvlink_bandwidth, latency_s: NVLINK_LATENCY_S }),
+            pcie: Link { bandwidth: pcie_bandwidth, latency_s: PCIE_LATENCY_S },
+            nics: 8,
+        }
+    }
+
+    pub(super) fn check(&self, servers: u32, network: NetworkSpec) -> Result<(), ProfileError> {
+        let wrong = |problem: &str| Err(ProfileError::Topology(problem.to_string()));
+        if servers == 0 || self.gpus == 0 {
+            return wrong("a cluster needs at least one server with at least one GPU");
+        }
+        if self.nics > self.gpus {
+            return wrong("a server with more network adapters than GPUs is not modelled; use nics of at most gpus");
+        }
+        if servers > 1 && self.nics == 0 {
+            return wrong("servers without network adapters cannot form a cluster; use nics of 1 or more");
+        }
+        let fabric = match self.fabric {
+            GpuFabric::NvSwitch(link) => link,
+            GpuFabric::Pcie => self.pcie,
+        };
+        for link in [self.pcie, fabric, network.link()] {
+            let positive = link.bandwidth > 0.0 && link.bandwidth.is_finite();
+            let waits = link.latency_s >= 0.0 && link.latency_s.is_finite();
+            if !(positive && waits) {
+                return wrong("a link needs a bandwidth above 0 bytes/s and a latency of 0 s or more");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A network between servers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkSpec {
+    /// Bytes/s of an adapter, one direction.
+    pub nic_bandwidth: f64,
+    /// Seconds from an adapter to the switch, half of the way to another adapter.
+    pub latency_s: f64,
+}
+
+impl NetworkSpec {
+    /// Ethernet of `gbit_per_s` Gbit/s per adapter, such as 25, 100 or 400, with RDMA (RoCE): about 5 µs one way.
+    pub fn ethernet(gbit_per_s: f64) -> Self {
+        Self { nic_bandwidth: gbit_per_s * GBIT, latency_s: 2.5e-6 }
+    }
+
+    /// InfiniBand of `gbit_per_s` Gbit/s per adapter, such as 200 (HDR) or 400 (NDR): about 2 µs one way.
+    pub fn infiniband(gbit_per_s: f64) -> Self {
+        Self { nic_bandwidth: gbit_per_s * GBIT, latency_s: 1e-6 }
+    }
+
+    pub(super) fn link(self) -> Link {
+        Link { bandwidth: self.nic_bandwidth, latency_s: self.latency_s }
+    }
+}
