@@ -124,12 +124,11 @@ impl<O: Observer> Engine<'_, O> {
         let chosen = self.router.choose(&self.replicas, &request);
         let replica = &mut self.replicas[chosen];
         replica.count_request();
-        match replica.refusal(&request) {
-            Some(rejection) => self.reject(&request, chosen as u32, rejection, now),
-            None => {
-                replica.arrive(request);
-                self.touched.push(chosen as u32);
-            }
+        if let Some(rejection) = replica.refusal(&request) {
+            self.reject(&request, chosen as u32, rejection, now);
+        } else {
+            replica.arrive(request);
+            self.touched.push(chosen as u32);
         }
         Ok(())
     }

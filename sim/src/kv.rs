@@ -8,6 +8,7 @@ mod queue;
 mod tree;
 
 pub(crate) use chain::Chain;
+use chain::Cursor;
 use queue::{Entry, FreeQueue};
 use tree::{NodeId, Tree};
 
@@ -119,7 +120,7 @@ impl Kv {
     pub(crate) fn find(&self, chain: &Chain<'_>, limit: u32) -> Found {
         let Some(cache) = &self.cache else { return Found::default() };
         let mut found = Found::default();
-        let mut cursor = chain.start();
+        let mut cursor = Cursor::START;
         let mut left = limit / self.block_size;
         while left > 0 {
             let Some((child, common)) = cache.tree.step(found.node, chain, cursor, left) else { break };
@@ -184,7 +185,7 @@ impl Kv {
             return;
         }
         self.version += 1;
-        let mut cursor = chain.start();
+        let mut cursor = Cursor::START;
         chain.advance(&mut cursor, hold.known * self.block_size);
         while hold.known < full {
             let left = full - hold.known;

@@ -29,11 +29,12 @@ pub(super) struct Cursor {
     offset: u32,
 }
 
-impl Chain<'_> {
-    pub(super) fn start(&self) -> Cursor {
-        Cursor { span: 0, offset: 0 }
-    }
+impl Cursor {
+    /// The first token of any chain.
+    pub(super) const START: Cursor = Cursor { span: 0, offset: 0 };
+}
 
+impl Chain<'_> {
     /// The run from `cursor` to the end of its span; `None` at the end of the chain.
     pub(super) fn run_at(&self, cursor: Cursor) -> Option<Run> {
         let (content, tokens) = match self.prompt.get(cursor.span) {
