@@ -1,8 +1,24 @@
 //! What a forward pass costs: the trait behind which every cost model stands.
 
+mod analytic;
+mod attention;
+mod books;
+mod efficiency;
+mod energy;
+mod experts;
+mod graph;
+mod layer;
+mod load;
+mod once;
+mod options;
+mod scan;
 pub mod simple;
+mod tables;
 mod totals;
 
+pub use analytic::AnalyticCost;
+pub use efficiency::Architecture;
+pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
 
 use crate::step::{StepCost, StepShape};

@@ -67,6 +67,27 @@ pub enum ProfileError {
     /// Weights and workspace leave no room for a KV cache.
     #[error("{0}")]
     DoesNotFit(Box<DoesNotFit>),
+    /// No efficiency curves are shipped for a device.
+    #[error(
+        "no efficiency curves for `{device}`: known are names that contain one of {known}; give its architecture \
+         (ampere, ada, hopper or blackwell)"
+    )]
+    UnknownArchitecture {
+        /// The device's name.
+        device: String,
+        /// Parts of names that are known.
+        known: String,
+    },
+    /// A setting of the cost model is out of range.
+    #[error("{setting} = {value}: {problem}")]
+    CostSetting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// A cluster that cannot be built, or nodes that no route connects.
     #[error("{0}")]
     Topology(String),

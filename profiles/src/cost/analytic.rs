@@ -1,0 +1,332 @@
+//! The analytic cost model: a roofline with efficiency curves, compiled per replica.
+
+use std::sync::Arc;
+
+use super::books::Books;
+use super::efficiency::Architecture;
+use super::layer::Context;
+use super::load::Load;
+use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
+use super::tables::{Placement, Tables};
+use super::{CostModel, CostTotals};
+use crate::error::ProfileError;
+use crate::step::{LayerRange, StepCost, StepShape};
+
+/// Prices steps by a roofline with efficiency curves fitted per architecture.
+///
+/// Everything that depends on the number of rows alone is tabulated when the model is built; a step adds attention, experts
+/// and scans to a look-up. A clone shares the tables and has empty books: build one, clone it for each replica.
+#[derive(Debug)]
+pub struct AnalyticCost {
+    tables: Arc<Tables>,
+    books: Books,
+    stage_ns: Vec<f64>,
+}
+
+impl AnalyticCost {
+    /// Compiles the cost model of a replica.
+    ///
+    /// # Errors
+    ///
+    /// If parallelism or precision do not suit model and device, a setting is out of range, or the device's architecture
+    /// is unknown.
+    pub fn new(options: &CostOptions<'_>) -> Result<Self, ProfileError> {
+        options.parallelism.validate(options.model)?;
+        options.precision.validate(options.device)?;
+        check(options)?;
+        let architecture = match options.architecture {
+            Some(architecture) => architecture,
+            None => Architecture::of(options.device)?,
+        };
+        let context = Context::new(options, architecture.curves());
+        Ok(Self::with_tables(Arc::new(Tables::new(&context))))
+    }
+
+    fn with_tables(tables: Arc<Tables>) -> Self {
+        Self { books: Books::new(&tables), stage_ns: vec![0.0; tables.stages.len()], tables }
+    }
+}
+
+impl Clone for AnalyticCost {
+    /// Shares the tables; the books start empty.
+    fn clone(&self) -> Self {
+        Self::with_tables(Arc::clone(&self.tables))
+    }
+}
+
+impl CostModel for AnalyticCost {
+    fn stages(&self) -> usize {
+        self.tables.stages.len()
+    }
+
+    fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {
+        let Self { tables, books, stage_ns: exact_ns } = self;
+        assert_eq!(stage_ns.len(), exact_ns.len(), "one time for each pipeline stage");
+        exact_ns.fill(0.0);
+        let joules = tables.price(shape, books, exact_ns);
+        let mut duration_ns = 0;
+        for (rounded, exact) in stage_ns.iter_mut().zip(&*exact_ns) {
+            *rounded = (exact + 0.5) as u64;
+            duration_ns += *rounded;
+        }
+        let dynamic_energy_j = tables.energy.capped(joules, duration_ns as f64);
+        books.joules += dynamic_energy_j;
+        StepCost { duration_ns, dynamic_energy_j }
+    }
+
+    fn handover_ns(&self, rows: u32) -> u64 {
+        let tables = &*self.tables;
+        if tables.stages.len() == 1 {
+            return 0;
+        }
+        (tables.handover_floor_ns + f64::from(rows) * tables.handover_ns_per_row + 0.5) as u64
+    }
+
+    fn totals(&self) -> CostTotals {
+        self.books.totals(&self.tables)
+    }
+
+    fn explain(&self, shape: &StepShape<'_>) -> CostTotals {
+        let mut alone = self.clone();
+        let mut stage_ns = vec![0; self.stages()];
+        alone.step(shape, &mut stage_ns);
+        alone.totals()
+    }
+}
+
+/// What passes through the layers in a step.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// Rows of prompts.
+    prompt: u32,
+    /// Rows of generating requests.
+    decode: u32,
+    /// Layers that the rows of prompts pass through, if not all.
+    part: Option<LayerRange>,
+}
+
+impl Rows {
+    /// Layers of a placement in which rows of prompts pass, by stage.
+    #[inline]
+    fn prompt_layers(self, placement: &Placement, stage: usize, stages: &[LayerRange]) -> f64 {
+        match self.part {
+            None => placement.by_stage[stage],
+            Some(part) => f64::from(placement.within(part, stages[stage])),
+        }
+    }
+
+    /// The same, all stages.
+    #[inline]
+    fn all_prompt_layers(self, placement: &Placement) -> f64 {
+        self.part.map_or(placement.all, |part| f64::from(placement.count(part)))
+    }
+}
+
+impl Tables {
+    /// Adds the time of each stage to `ns`, books everything but energy, and returns joules before the cap.
+    #[inline]
+    fn price(&self, shape: &StepShape<'_>, books: &mut Books, ns: &mut [f64]) -> f64 {
+        let rows = self.rows(shape);
+        let mut joules = match rows.part {
+            None => {
+                books.whole.add(rows.prompt + rows.decode, 1);
+                self.whole(rows.prompt + rows.decode, ns)
+            }
+            Some(part) => self.price_part(rows, part, books, ns),
+        };
+        joules += self.price_attention(shape, rows, books, ns);
+        if !self.experts.is_empty() {
+            joules += self.price_experts(rows, books, ns);
+        }
+        if !self.scans.is_empty() {
+            joules += self.price_scans(shape, rows, books, ns);
+        }
+        let head = self.head(shape.sampled);
+        let requests = shape.prefill.len() as u64 + u64::from(rows.decode);
+        ns[ns.len() - 1] += head.ns;
+        ns[0] += self.engine.step_gap_ns + requests as f64 * self.engine.per_request_ns;
+        books.steps += 1;
+        books.requests += requests;
+        books.sampled.add(shape.sampled, 1);
+        joules + head.joules
+    }
+
+    fn rows(&self, shape: &StepShape<'_>) -> Rows {
+        let prompt = shape.prefill.iter().map(|piece| piece.new_tokens).sum();
+        let part = shape.prefill_layers.filter(|part| prompt > 0 && *part != self.layers);
+        if let Some(part) = part {
+            assert!(part.start <= part.end && part.end <= self.layers.end, "layers {part:?} of {:?}", self.layers);
+        }
+        Rows { prompt, decode: shape.decode.requests, part }
+    }
+
+    /// Layers, embedding and final norm of a step whose prompts pass through some layers only.
+    fn price_part(&self, rows: Rows, part: LayerRange, books: &mut Books, ns: &mut [f64]) -> f64 {
+        let both = rows.prompt + rows.decode;
+        let mut joules = 0.0;
+        for (index, kind) in self.kinds.iter().enumerate() {
+            let placement = &kind.placement;
+            let with_prompt = placement.count(part);
+            let without = placement.all - f64::from(with_prompt);
+            let (joint, alone) = (self.layer(index, both), self.layer(index, rows.decode));
+            for (stage, sum) in ns.iter_mut().enumerate() {
+                let here = f64::from(placement.within(part, self.stages[stage]));
+                *sum += here * joint.ns + (placement.by_stage[stage] - here) * alone.ns;
+            }
+            joules += f64::from(with_prompt) * joint.joules + without * alone.joules;
+            books.layers[index].add(both, u64::from(with_prompt));
+            books.layers[index].add(rows.decode, without as u64);
+        }
+        let passes = part.start < part.end;
+        let entering = if passes && part.start == 0 { both } else { rows.decode };
+        let leaving = if passes && part.end == self.layers.end { both } else { rows.decode };
+        books.embedded.add(entering, 1);
+        books.normalised.add(leaving, 1);
+        joules + self.embed(entering, ns) + self.normalise(leaving, ns)
+    }
+
+    #[inline]
+    fn price_attention(&self, shape: &StepShape<'_>, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
+        let mut joules = 0.0;
+        for (attention, book) in self.attention.iter().zip(&mut books.attention) {
+            let placement = &attention.placement;
+            if rows.prompt > 0 {
+                let (time_ns, sums) = attention.cost.prefill(shape.prefill);
+                for (stage, sum) in ns.iter_mut().enumerate() {
+                    *sum += rows.prompt_layers(placement, stage, &self.stages) * time_ns;
+                }
+                let layers = rows.all_prompt_layers(placement);
+                book.prefill(layers, time_ns, sums);
+                let (_, _, load) = attention.cost.prefill_load(sums);
+                joules += layers * self.energy.of(&Load { time_ns, ..load });
+            }
+            if rows.decode > 0 {
+                let time_ns = attention.cost.decode_ns(shape.decode);
+                for (sum, layers) in ns.iter_mut().zip(&placement.by_stage) {
+                    *sum += layers * time_ns;
+                }
+                let keys = attention.cost.decode_keys(shape.decode);
+                book.decode(placement.all, time_ns, rows.decode, keys);
+                let (_, _, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
+                joules += placement.all * self.energy.of(&Load { time_ns, ..load });
+            }
+        }
+        joules
+    }
+
+    fn price_experts(&self, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
+        let mut joules = 0.0;
+        for (experts, book) in self.experts.iter().zip(&mut books.experts) {
+            let placement = &experts.placement;
+            let joint_layers = rows.all_prompt_layers(placement);
+            let alone_layers = placement.all - joint_layers;
+            let both = f64::from(rows.prompt + rows.decode);
+            let (joint_ns, joint_touched) = experts.cost.price(rows.prompt, rows.decode);
+            let (alone_ns, alone_touched) =
+                if alone_layers > 0.0 { experts.cost.price(0, rows.decode) } else { (0.0, 0.0) };
+            for (stage, sum) in ns.iter_mut().enumerate() {
+                let joint = rows.prompt_layers(placement, stage, &self.stages);
+                *sum += joint * joint_ns + (placement.by_stage[stage] - joint) * alone_ns;
+            }
+            let time_ns = joint_layers * joint_ns + alone_layers * alone_ns;
+            let layer_rows = joint_layers * both + alone_layers * f64::from(rows.decode);
+            let touched = joint_layers * joint_touched + alone_layers * alone_touched;
+            book.ns += time_ns;
+            book.rows += layer_rows;
+            book.touched += touched;
+            let (_, _, load) = experts.cost.load(layer_rows, touched);
+            joules += self.energy.of(&Load { time_ns, ..load });
+        }
+        joules
+    }
+
+    fn price_scans(&self, shape: &StepShape<'_>, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
+        let mut joules = 0.0;
+        for (scan, book) in self.scans.iter().zip(&mut books.scans) {
+            let placement = &scan.placement;
+            let pieces = shape.prefill.len();
+            let prompt_ns = if rows.prompt > 0 { scan.cost.prefill_ns(pieces, rows.prompt) } else { 0.0 };
+            let decode_ns = if rows.decode > 0 { scan.cost.decode_ns(rows.decode) } else { 0.0 };
+            for (stage, sum) in ns.iter_mut().enumerate() {
+                let layers = rows.prompt_layers(placement, stage, &self.stages);
+                *sum += layers * prompt_ns + placement.by_stage[stage] * decode_ns;
+            }
+            let prompt_layers = rows.all_prompt_layers(placement);
+            let decode = f64::from(rows.decode);
+            let time_ns = prompt_layers * prompt_ns + placement.all * decode_ns;
+            let tokens = prompt_layers * f64::from(rows.prompt) + placement.all * decode;
+            let sequences = prompt_layers * pieces as f64 + placement.all * decode;
+            book.ns += time_ns;
+            book.tokens += tokens;
+            book.sequences += sequences;
+            let (_, _, load) = scan.cost.load(tokens, sequences);
+            joules += self.energy.of(&Load { time_ns, ..load });
+        }
+        joules
+    }
+}
+
+fn check(options: &CostOptions<'_>) -> Result<(), ProfileError> {
+    let wrong = |setting, value: String, problem: &str| {
+        Err(ProfileError::CostSetting { setting, value, problem: problem.into() })
+    };
+    for (setting, value) in
+        [("max_num_batched_tokens", options.max_num_batched_tokens), ("max_num_seqs", options.max_num_seqs)]
+    {
+        if value == 0 {
+            return wrong(setting, value.to_string(), "use 1 or more");
+        }
+    }
+    let engine = &options.engine;
+    for (setting, value) in [
+        ("step_gap_ns", engine.step_gap_ns),
+        ("per_request_ns", engine.per_request_ns),
+        ("eager_launch_ns", engine.eager_launch_ns),
+        ("link latency_ns", options.link.map_or(0.0, |link| link.latency_ns)),
+    ] {
+        if !(value >= 0.0 && value.is_finite()) {
+            return wrong(setting, value.to_string(), "use a finite time of 0 or more");
+        }
+    }
+    let sizes = &engine.cuda_graph_sizes;
+    if sizes.contains(&0) || !sizes.is_sorted_by(|a, b| a < b) {
+        return wrong(
+            "cuda_graph_sizes",
+            format!("{sizes:?}"),
+            "use row counts of 1 or more, each larger than the one before",
+        );
+    }
+    if let Some(link) = options.link.filter(|link| !(link.bandwidth > 0.0 && link.bandwidth.is_finite())) {
+        return wrong("link bandwidth", link.bandwidth.to_string(), "use bytes/s above 0");
+    }
+    check_routing(&options.routing)
+}
+
+fn check_routing(routing: &ExpertRouting) -> Result<(), ProfileError> {
+    let ExpertRouting::Zipf { decode_exponent, prefill } = routing else { return Ok(()) };
+    let wrong = |setting, value: String, problem: &str| {
+        Err(ProfileError::CostSetting { setting, value, problem: problem.into() })
+    };
+    let valid = |exponent: f64| (0.0..=10.0).contains(&exponent);
+    if !valid(*decode_exponent) {
+        return wrong("decode_exponent", decode_exponent.to_string(), "use an exponent from 0 (uniform) to 10");
+    }
+    match prefill {
+        PrefillCoverage::Exponent(exponent) if !valid(*exponent) => {
+            wrong("prefill exponent", exponent.to_string(), "use an exponent from 0 (uniform) to 10")
+        }
+        PrefillCoverage::Curve(points) => {
+            let rising = points.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+            let inside = points.iter().all(|&(rows, share)| rows > 1 && share > 0.0 && share <= 1.0);
+            if points.is_empty() || !rising || !inside {
+                return wrong(
+                    "prefill coverage",
+                    format!("{points:?}"),
+                    "use at least one point (rows above 1, share in (0, 1]), rows ascending and shares not falling",
+                );
+            }
+            Ok(())
+        }
+        PrefillCoverage::Exponent(_) => Ok(()),
+    }
+}

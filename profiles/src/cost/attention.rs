@@ -1,0 +1,278 @@
+//! Attention: prompts piece by piece, generating requests by the sums over them.
+
+use super::layer::Context;
+use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
+use super::{Evidence, Operator};
+use crate::model::{Attention, LatentAttention, Mixer};
+use crate::parallel::DType;
+use crate::step::{DecodeBatch, PrefillPiece};
+
+/// Rows of the query block that one thread block works on.
+const BLOCK_ROWS: f64 = 128.0;
+
+/// Attention of one kind of layer on one of the GPUs that share it.
+#[derive(Clone, Debug)]
+pub(super) struct AttentionCost {
+    /// Tokens that a token can see.
+    window: Option<u32>,
+    prefill: PrefillCost,
+    decode: DecodeCost,
+}
+
+/// Coefficients of prefill attention. Areas count (query, visible key) pairs.
+#[derive(Clone, Debug)]
+struct PrefillCost {
+    floor_ns: f64,
+    ns_per_pair: f64,
+    ns_per_token: f64,
+    /// Expansion of cached latents into keys and values (MLA).
+    ns_per_cached_token: f64,
+    tail_ns_per_key: f64,
+    memory_ns_per_key: f64,
+    memory_ns_per_token: f64,
+    flops_per_pair: f64,
+    flops_per_cached_token: f64,
+    peak_ns_per_flop: f64,
+    cache_bytes_per_key: f64,
+    bytes_per_token: f64,
+    evidence: Evidence,
+}
+
+/// Coefficients of decode attention.
+#[derive(Clone, Debug)]
+struct DecodeCost {
+    floor_ns: f64,
+    memory_ns_per_key: f64,
+    compute_ns_per_key: f64,
+    block_ns_per_request: f64,
+    flops_per_key: f64,
+    peak_ns_per_flop: f64,
+    cache_bytes_per_key: f64,
+    bytes_per_request: f64,
+    evidence: Evidence,
+}
+
+/// What prompt pieces add up to in one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct PrefillSums {
+    /// New tokens.
+    pub(super) tokens: f64,
+    /// Tokens whose keys were cached before and are visible.
+    pub(super) cached: f64,
+    /// Keys that are read, each once per piece.
+    pub(super) keys: f64,
+    /// Pairs of a query and a key that it sees.
+    pub(super) pairs: f64,
+}
+
+/// Sizes that both kinds of attention come down to.
+struct Heads {
+    query: f64,
+    /// Mean of the sizes of a key and a value.
+    prefill_dim: f64,
+    /// Bytes cached per token.
+    cache_bytes: f64,
+}
+
+impl AttentionCost {
+    /// Cost of a mixer, cut for one GPU; `None` if it is no attention.
+    pub(super) fn new(mixer: &Mixer, context: &Context<'_>) -> Option<Self> {
+        match mixer {
+            Mixer::Attention(attention) => Some(Self::softmax(*attention, context)),
+            Mixer::Latent(latent) => Some(Self::latent(*latent, context)),
+            Mixer::StateSpace(_) | Mixer::None => None,
+        }
+    }
+
+    fn softmax(attention: Attention, context: &Context<'_>) -> Self {
+        let query = f64::from(attention.query_heads);
+        let dim = f64::from(attention.head_dim);
+        let kv_heads = f64::from(attention.kv_heads);
+        let kv_element = context.options.precision.kv_cache.bytes_per_element();
+        let cache_bytes = 2.0 * kv_heads * dim * kv_element;
+        let heads = Heads { query, prefill_dim: dim, cache_bytes };
+        let fitted = attention.window.is_none();
+        let decode = DecodeCost::new(context, &heads, 4.0 * query * dim, kv_heads, fitted);
+        Self { window: attention.window, prefill: PrefillCost::new(context, &heads, 0.0, fitted), decode }
+    }
+
+    /// MLA. Prompts: keys and values are expanded from the latent, cached ones again by every piece. Decoding: queries
+    /// and outputs live in the latent space, whose cache every GPU reads whole.
+    fn latent(latent: LatentAttention, context: &Context<'_>) -> Self {
+        let query = f64::from(latent.heads);
+        let (nope, rope) = (f64::from(latent.qk_nope_head_dim), f64::from(latent.qk_rope_head_dim));
+        let (rank, values) = (f64::from(latent.kv_lora_rank), f64::from(latent.v_head_dim));
+        let kv_element = context.options.precision.kv_cache.bytes_per_element();
+        let cache_bytes = (rank + rope) * kv_element;
+        let heads = Heads { query, prefill_dim: f64::midpoint(nope + rope, values), cache_bytes };
+        let expansion_flops = 2.0 * rank * query * (nope + values);
+        let decode_flops = 2.0 * query * (2.0 * rank + rope);
+        Self {
+            window: None,
+            prefill: PrefillCost::new(context, &heads, expansion_flops, false),
+            decode: DecodeCost::new(context, &heads, decode_flops, 1.0, false),
+        }
+    }
+
+    /// Time for the pieces of a step in one layer, in nanoseconds, and what they add up to.
+    #[inline]
+    pub(super) fn prefill(&self, pieces: &[PrefillPiece]) -> (f64, PrefillSums) {
+        let mut sums = PrefillSums::default();
+        let mut longest: f64 = 0.0;
+        for piece in pieces {
+            let piece = PrefillSums::of(*piece, self.window);
+            sums.tokens += piece.tokens;
+            sums.cached += piece.cached;
+            sums.keys += piece.keys;
+            sums.pairs += piece.pairs;
+            longest = longest.max(piece.keys);
+        }
+        let cost = &self.prefill;
+        let compute =
+            sums.pairs * cost.ns_per_pair + sums.tokens * cost.ns_per_token + sums.cached * cost.ns_per_cached_token;
+        let memory = sums.keys * cost.memory_ns_per_key + sums.tokens * cost.memory_ns_per_token;
+        (cost.floor_ns + compute.max(memory) + longest * cost.tail_ns_per_key, sums)
+    }
+
+    /// Time for the generating requests of a step in one layer, in nanoseconds.
+    #[inline]
+    pub(super) fn decode_ns(&self, batch: DecodeBatch) -> f64 {
+        let keys = self.decode_keys(batch);
+        let cost = &self.decode;
+        let streaming = keys * cost.memory_ns_per_key.max(cost.compute_ns_per_key);
+        let blocks = f64::from(batch.requests) * cost.block_ns_per_request;
+        cost.floor_ns + (streaming * streaming + blocks * blocks).sqrt()
+    }
+
+    /// Keys that the generating requests see.
+    #[inline]
+    pub(super) fn decode_keys(&self, batch: DecodeBatch) -> f64 {
+        (if self.window.is_some() { batch.windowed_context_tokens } else { batch.context_tokens }) as f64
+    }
+
+    /// What prefill attention costs for these sums, without its time.
+    pub(super) fn prefill_load(&self, sums: PrefillSums) -> (Operator, Evidence, Load) {
+        let cost = &self.prefill;
+        let flops = sums.pairs * cost.flops_per_pair + sums.cached * cost.flops_per_cached_token;
+        let necessary_bytes = sums.keys * cost.cache_bytes_per_key;
+        let load = Load {
+            flops,
+            useful_flops: flops,
+            at_peak_ns: flops * cost.peak_ns_per_flop,
+            memory_bytes: necessary_bytes + sums.tokens * cost.bytes_per_token,
+            necessary_bytes,
+            ..Load::default()
+        };
+        (Operator::PrefillAttention, cost.evidence, load)
+    }
+
+    /// What decode attention costs for so many requests and keys, without its time.
+    pub(super) fn decode_load(&self, requests: f64, keys: f64) -> (Operator, Evidence, Load) {
+        let cost = &self.decode;
+        let flops = keys * cost.flops_per_key;
+        let necessary_bytes = keys * cost.cache_bytes_per_key;
+        let load = Load {
+            flops,
+            useful_flops: flops,
+            at_peak_ns: flops * cost.peak_ns_per_flop,
+            memory_bytes: necessary_bytes + requests * cost.bytes_per_request,
+            necessary_bytes,
+            ..Load::default()
+        };
+        (Operator::DecodeAttention, cost.evidence, load)
+    }
+}
+
+impl PrefillCost {
+    fn new(context: &Context<'_>, heads: &Heads, expansion_flops: f64, fitted: bool) -> Self {
+        let curve = &context.curves.prefill_attention;
+        let device = context.options.device;
+        let ns_per_flop = NS_PER_S / (device.bf16_flops * curve.compute);
+        let ns_per_byte = NS_PER_S / (device.memory_bandwidth * curve.memory);
+        let dim = heads.prefill_dim;
+        let per_key = 4.0 * (dim + curve.softmax_d) * ns_per_flop;
+        let bytes_per_token = 2.0 * heads.query * dim * ACTIVATION_BYTES;
+        Self {
+            floor_ns: curve.floor_us * NS_PER_US,
+            ns_per_pair: heads.query * per_key,
+            ns_per_token: heads.query * 4.0 * BLOCK_ROWS.mul_add(curve.row_keys, dim * curve.row_d_keys) * ns_per_flop,
+            ns_per_cached_token: expansion_flops * ns_per_flop,
+            tail_ns_per_key: curve.tail * BLOCK_ROWS * per_key * f64::from(device.sms),
+            memory_ns_per_key: heads.cache_bytes * ns_per_byte,
+            memory_ns_per_token: bytes_per_token * ns_per_byte,
+            flops_per_pair: 4.0 * heads.query * dim,
+            flops_per_cached_token: expansion_flops,
+            peak_ns_per_flop: NS_PER_S / device.bf16_flops,
+            cache_bytes_per_key: heads.cache_bytes,
+            bytes_per_token,
+            evidence: curve.fitted.evidence(device, fitted),
+        }
+    }
+}
+
+impl DecodeCost {
+    fn new(context: &Context<'_>, heads: &Heads, flops_per_key: f64, kv_blocks: f64, fitted: bool) -> Self {
+        let narrow = context.options.precision.kv_cache != DType::Bf16;
+        let (curve, fitted_width) = context.curves.decode_attention.at(narrow);
+        let device = context.options.device;
+        let block_us = kv_blocks * curve.kv_head_us + heads.query * curve.query_head_us;
+        Self {
+            floor_ns: curve.floor_us * NS_PER_US,
+            memory_ns_per_key: heads.cache_bytes * NS_PER_S / (device.memory_bandwidth * curve.memory),
+            compute_ns_per_key: flops_per_key * NS_PER_S / (device.bf16_flops * curve.compute),
+            block_ns_per_request: block_us * NS_PER_US / f64::from(device.sms),
+            flops_per_key,
+            peak_ns_per_flop: NS_PER_S / device.bf16_flops,
+            cache_bytes_per_key: heads.cache_bytes,
+            bytes_per_request: 2.0 * heads.query * heads.prefill_dim * ACTIVATION_BYTES,
+            evidence: curve.fitted.evidence(device, fitted && fitted_width),
+        }
+    }
+}
+
+impl PrefillSums {
+    /// Sums of one piece: its `i`-th token sees `min(context + i, window)` keys, itself included.
+    #[inline]
+    fn of(piece: PrefillPiece, window: Option<u32>) -> Self {
+        let tokens = f64::from(piece.new_tokens);
+        let context = f64::from(piece.context_tokens);
+        let all = Self {
+            tokens,
+            cached: context,
+            keys: context + tokens,
+            pairs: tokens * context + tokens * (tokens + 1.0) / 2.0,
+        };
+        let Some(window) = window.map(f64::from) else { return all };
+        if all.keys <= window {
+            return all;
+        }
+        let growing = (window - context).clamp(0.0, tokens);
+        Self {
+            tokens,
+            cached: context.min(window - 1.0),
+            keys: context.min(window - 1.0) + tokens,
+            pairs: growing * context + growing * (growing + 1.0) / 2.0 + (tokens - growing) * window,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windowed_pairs_equal_the_sum_over_tokens() {
+        for window in [1, 2, 5, 8, 100] {
+            for context in 0..12 {
+                for tokens in 1..12 {
+                    let piece = PrefillPiece { new_tokens: tokens, context_tokens: context };
+                    let pairs: u32 = (1..=tokens).map(|i| (context + i).min(window)).sum();
+                    let sums = PrefillSums::of(piece, Some(window));
+                    assert_eq!(sums.pairs, f64::from(pairs), "window {window}, context {context}, tokens {tokens}");
+                    let first_visible = (context + 1).saturating_sub(window);
+                    assert_eq!(sums.keys, f64::from(context + tokens - first_visible));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a replica has spent, kept as counts and sums small enough to add to in every step.
+
+use super::attention::PrefillSums;
+use super::load::Load;
+use super::tables::Tables;
+use super::{CostTotals, Evidence, Operator};
+
+/// How often each number occurred.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(Vec<u64>);
+
+impl Counts {
+    #[inline]
+    pub(super) fn add(&mut self, number: u32, times: u64) {
+        let index = number as usize;
+        if index >= self.0.len() {
+            self.grow(index);
+        }
+        self.0[index] += times;
+    }
+
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.0.resize(index + 1, 0);
+    }
+
+    /// Numbers that occurred, with how often.
+    fn iter(&self) -> impl Iterator<Item = (u32, f64)> {
+        let occurred = self.0.iter().enumerate().filter(|(_, times)| **times > 0);
+        occurred.map(|(number, times)| (number as u32, *times as f64))
+    }
+}
+
+/// Attention of one kind of layer, summed over layers and steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AttentionBook {
+    prefill_ns: f64,
+    prefill: PrefillSums,
+    decode_ns: f64,
+    requests: f64,
+    keys: f64,
+}
+
+impl AttentionBook {
+    /// Books prompt pieces that pass through `layers` layers.
+    #[inline]
+    pub(super) fn prefill(&mut self, layers: f64, ns: f64, sums: PrefillSums) {
+        self.prefill_ns += layers * ns;
+        self.prefill.tokens += layers * sums.tokens;
+        self.prefill.cached += layers * sums.cached;
+        self.prefill.keys += layers * sums.keys;
+        self.prefill.pairs += layers * sums.pairs;
+    }
+
+    /// Books generating requests that pass through `layers` layers.
+    #[inline]
+    pub(super) fn decode(&mut self, layers: f64, ns: f64, requests: u32, keys: f64) {
+        self.decode_ns += layers * ns;
+        self.requests += layers * f64::from(requests);
+        self.keys += layers * keys;
+    }
+}
+
+/// Routed experts of one kind of layer, summed over layers and steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ExpertsBook {
+    pub(super) ns: f64,
+    pub(super) rows: f64,
+    pub(super) touched: f64,
+}
+
+/// Scans of one kind of layer, summed over layers and steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ScanBook {
+    pub(super) ns: f64,
+    pub(super) tokens: f64,
+    pub(super) sequences: f64,
+}
+
+/// The books of a replica.
+#[derive(Clone, Debug)]
+pub(super) struct Books {
+    pub(super) steps: u64,
+    /// Prompt pieces and generating requests.
+    pub(super) requests: u64,
+    /// Steps whose rows all passed through all layers, by rows.
+    pub(super) whole: Counts,
+    /// Layers passed in other steps, by kind of layer, by rows.
+    pub(super) layers: Vec<Counts>,
+    /// Embeddings and final norms in other steps, by rows.
+    pub(super) embedded: Counts,
+    pub(super) normalised: Counts,
+    /// Steps by sampled positions.
+    pub(super) sampled: Counts,
+    pub(super) attention: Vec<AttentionBook>,
+    pub(super) experts: Vec<ExpertsBook>,
+    pub(super) scans: Vec<ScanBook>,
+    pub(super) joules: f64,
+}
+
+impl Books {
+    pub(super) fn new(tables: &Tables) -> Self {
+        Self {
+            steps: 0,
+            requests: 0,
+            whole: Counts::default(),
+            layers: vec![Counts::default(); tables.kinds.len()],
+            embedded: Counts::default(),
+            normalised: Counts::default(),
+            sampled: Counts::default(),
+            attention: vec![AttentionBook::default(); tables.attention.len()],
+            experts: vec![ExpertsBook::default(); tables.experts.len()],
+            scans: vec![ScanBook::default(); tables.scans.len()],
+            joules: 0.0,
+        }
+    }
+
+    /// Sums by operator, from the counts.
+    pub(super) fn totals(&self, tables: &Tables) -> CostTotals {
+        let totals = CostTotals { steps: self.steps, dynamic_energy_j: self.joules, ..CostTotals::default() };
+        let mut sums = Sums { totals, gpus: tables.gpus };
+        self.add_rows(tables, &mut sums);
+        self.add_attention(tables, &mut sums);
+        for (book, experts) in self.experts.iter().zip(&tables.experts) {
+            let (operator, evidence, load) = experts.cost.load(book.rows, book.touched);
+            sums.add(1.0, (operator, evidence, Load { time_ns: book.ns, ..load }));
+            sums.totals.expert_load_bytes += experts.cost.weight_bytes(book.touched) * tables.gpus;
+        }
+        for (book, scan) in self.scans.iter().zip(&tables.scans) {
+            let (operator, evidence, load) = scan.cost.load(book.tokens, book.sequences);
+            sums.add(1.0, (operator, evidence, Load { time_ns: book.ns, ..load }));
+        }
+        let engine = &tables.engine;
+        let host_ns = self.steps as f64 * engine.step_gap_ns + self.requests as f64 * engine.per_request_ns;
+        sums.add(1.0, (Operator::Host, Evidence::Fitted, Load { time_ns: host_ns, ..Load::default() }));
+        sums.totals
+    }
+
+    fn add_rows(&self, tables: &Tables, sums: &mut Sums) {
+        for (rows, steps) in self.whole.iter() {
+            for kind in &tables.kinds {
+                for load in kind.cost.loads(rows, &tables.engine) {
+                    sums.add(steps * kind.placement.all, load);
+                }
+            }
+        }
+        for (counts, kind) in self.layers.iter().zip(&tables.kinds) {
+            for (rows, layers) in counts.iter() {
+                for load in kind.cost.loads(rows, &tables.engine) {
+                    sums.add(layers, load);
+                }
+            }
+        }
+        for (rows, steps) in self.whole.iter().chain(self.embedded.iter()) {
+            tables.embedding.loads(rows).for_each(|load| sums.add(steps, load));
+        }
+        for (rows, steps) in self.whole.iter().chain(self.normalised.iter()) {
+            tables.final_norm.loads(rows).for_each(|load| sums.add(steps, load));
+        }
+        for (sampled, steps) in self.sampled.iter() {
+            tables.head.loads(sampled).for_each(|load| sums.add(steps, load));
+        }
+    }
+
+    fn add_attention(&self, tables: &Tables, sums: &mut Sums) {
+        for (book, attention) in self.attention.iter().zip(&tables.attention) {
+            let (operator, evidence, load) = attention.cost.prefill_load(book.prefill);
+            sums.add(1.0, (operator, evidence, Load { time_ns: book.prefill_ns, ..load }));
+            let (operator, evidence, load) = attention.cost.decode_load(book.requests, book.keys);
+            sums.add(1.0, (operator, evidence, Load { time_ns: book.decode_ns, ..load }));
+        }
+    }
+}
+
+/// Totals in the making.
+struct Sums {
+    totals: CostTotals,
+    gpus: f64,
+}
+
+impl Sums {
+    /// Adds a load, which is that of one GPU, `times` times.
+    fn add(&mut self, times: f64, (operator, evidence, load): (Operator, Evidence, Load)) {
+        let on_all = times * self.gpus;
+        let entry = self.totals.operator_mut(operator);
+        entry.time_ns_by_evidence[evidence as usize] += times * load.time_ns;
+        entry.flops += on_all * load.flops;
+        entry.memory_bytes += on_all * load.memory_bytes;
+        entry.link_bytes += on_all * load.link_bytes;
+        self.totals.useful_flops += on_all * load.useful_flops;
+        self.totals.necessary_bytes += on_all * load.necessary_bytes;
+    }
+}

@@ -1,0 +1,394 @@
+//! One kind of layer, taken apart into operators.
+
+use petgraph::graph::NodeIndex;
+
+use super::efficiency::Curves;
+use super::graph::{LayerGraph, Schedule, Stream};
+use super::load::{ACTIVATION_BYTES, Collective, Elementwise, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::options::{CostOptions, EngineOverheads, Link};
+use super::{Evidence, Operator};
+use crate::model::{
+    Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, StateSpace, StateSpaceKind,
+};
+use crate::parallel::DType;
+
+/// What operators are built from: the options, resolved.
+pub(super) struct Context<'a> {
+    pub(super) options: &'a CostOptions<'a>,
+    pub(super) curves: &'static Curves,
+    pub(super) link: Link,
+    /// Formats of weights and activations of linear layers outside routed experts.
+    linear: (DType, DType),
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(options: &'a CostOptions<'a>, curves: &'static Curves) -> Self {
+        let weights = options.model.dtype_outside_experts(options.precision);
+        let activations = if weights == DType::Bf16 { DType::Bf16 } else { options.precision.activations };
+        let link = options.link.unwrap_or_else(|| Link::between_peers(options.device));
+        Self { options, curves, link, linear: (weights, activations) }
+    }
+
+    pub(super) fn hidden(&self) -> f64 {
+        f64::from(self.options.model.hidden_size)
+    }
+
+    /// GPUs that share every layer.
+    pub(super) fn tensor_ranks(&self) -> f64 {
+        f64::from(self.options.parallelism.tensor_parallel_size)
+    }
+
+    /// Peak for activations of this format, which the precision check has found to exist.
+    pub(super) fn peak(&self, activations: DType) -> f64 {
+        self.options.device.peak_ops(activations).expect("the precision was checked against the device")
+    }
+
+    /// A product by weights of a linear layer, and what its time stands on.
+    fn linear(&self, n: f64, k: f64) -> (RowWork, Evidence) {
+        self.gemm(n, k, self.linear)
+    }
+
+    /// A product by weights in 16 bits.
+    pub(super) fn plain_gemm(&self, n: f64, k: f64) -> (RowWork, Evidence) {
+        self.gemm(n, k, (DType::Bf16, DType::Bf16))
+    }
+
+    fn gemm(&self, n: f64, k: f64, (weights, activations): (DType, DType)) -> (RowWork, Evidence) {
+        let (curve, fitted_width) = self.curves.gemm.at(activations != DType::Bf16);
+        let operands = GemmOperands {
+            weight_bytes: weights.bytes_per_element(),
+            activation_bytes: activations.bytes_per_element(),
+            peak: self.peak(activations),
+        };
+        let same = weights == activations && weights != DType::Int8;
+        let evidence = curve.fitted.evidence(self.options.device, fitted_width && same);
+        (RowWork::Gemm(Gemm::new(n, k, operands, curve, self.options.device)), evidence)
+    }
+
+    pub(super) fn elementwise(&self, kernels: f64, bytes_per_row: f64) -> Elementwise {
+        Elementwise::new(kernels, bytes_per_row, &self.curves.elementwise, self.options.device)
+    }
+
+    /// All-reduce of `width` activations per row over the tensor-parallel GPUs: each sends `2·(t − 1)/t` of the message
+    /// (ring and two-shot algorithms alike).
+    pub(super) fn all_reduce(&self, width: f64) -> Collective {
+        let ranks = self.tensor_ranks();
+        let curve = &self.curves.all_reduce;
+        let doublings = (ranks / 2.0).log2().max(0.0);
+        let efficiency = curve.efficiency[(doublings.ceil() as usize).min(2)];
+        let link_bytes_per_row = 2.0 * (ranks - 1.0) / ranks * width * ACTIVATION_BYTES;
+        Collective {
+            floor_ns: self.link.latency_ns + curve.us_per_doubling * NS_PER_US * doublings,
+            link_bytes_per_row,
+            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * efficiency),
+        }
+    }
+
+    /// Dispatch of rows to their experts' GPUs, or combination of what comes back. The tensor-parallel GPUs of a rank hold
+    /// the same rows and each sends its share, `1/t`.
+    fn all_to_all(&self, ffn: &ExpertFfn) -> Collective {
+        let ranks = f64::from(self.options.parallelism.expert_ranks());
+        let remote = (ranks - 1.0) / ranks;
+        let curve = &self.curves.all_to_all;
+        let link_bytes_per_row = f64::from(ffn.top_k) * self.hidden() * ACTIVATION_BYTES * remote / self.tensor_ranks();
+        Collective {
+            floor_ns: curve.floor_us * NS_PER_US,
+            link_bytes_per_row,
+            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * curve.efficiency),
+        }
+    }
+}
+
+/// An operator of a layer.
+#[derive(Clone, Debug)]
+struct LayerOperator {
+    operator: Operator,
+    evidence: Evidence,
+    work: RowWork,
+}
+
+/// A kind of layer: all layers of a model with the same specification, on one of the GPUs that share them.
+#[derive(Clone, Debug)]
+pub(super) struct LayerKind {
+    operators: Vec<LayerOperator>,
+    schedule: Schedule,
+    kernels: f64,
+}
+
+/// Space that pricing many row counts uses again and again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    times: Vec<f64>,
+    ends: Vec<f64>,
+}
+
+/// Puts the operators of a layer together.
+struct Builder<'c> {
+    context: &'c Context<'c>,
+    operators: Vec<LayerOperator>,
+    graph: LayerGraph,
+    last: Option<NodeIndex>,
+}
+
+impl Builder<'_> {
+    /// Adds an operator after the last one.
+    fn push(&mut self, operator: Operator, (work, evidence): (RowWork, Evidence)) {
+        let after: Vec<NodeIndex> = self.last.into_iter().collect();
+        self.last = Some(self.push_after(operator, (work, evidence), &after));
+    }
+
+    fn push_after(
+        &mut self,
+        operator: Operator,
+        (work, evidence): (RowWork, Evidence),
+        after: &[NodeIndex],
+    ) -> NodeIndex {
+        let stream = if matches!(work, RowWork::Collective(_)) { Stream::Link } else { Stream::Compute };
+        self.operators.push(LayerOperator { operator, evidence, work });
+        self.graph.add(stream, after)
+    }
+
+    fn linear(&mut self, operator: Operator, n: f64, k: f64) {
+        let work = self.context.linear(n, k);
+        self.push(operator, work);
+    }
+
+    fn elementwise(&mut self, kernels: f64, elements_per_row: f64) {
+        let work = self.context.elementwise(kernels, elements_per_row * ACTIVATION_BYTES);
+        self.push_elementwise(work);
+    }
+
+    fn push_elementwise(&mut self, work: Elementwise) {
+        let evidence = self.context.curves.elementwise.fitted.evidence(self.context.options.device, true);
+        self.push(Operator::Elementwise, (RowWork::Elementwise(work), evidence));
+    }
+
+    fn elsewhere(&mut self, operator: Operator, kernels: f64) {
+        // The evidence of these is kept by what prices them.
+        self.push(operator, (RowWork::Elsewhere(kernels), Evidence::Extrapolated));
+    }
+
+    fn all_reduce(&mut self, width: f64) {
+        if self.context.tensor_ranks() > 1.0 {
+            let work = RowWork::Collective(self.context.all_reduce(width));
+            let evidence = self.context.curves.all_reduce.fitted.evidence(self.context.options.device, true);
+            self.push(Operator::AllReduce, (work, evidence));
+        }
+    }
+
+    /// Norm with the residual added: reads both, writes both.
+    fn norm(&mut self) {
+        self.elementwise(1.0, 4.0 * self.context.hidden());
+    }
+
+    fn mixer(&mut self, mixer: &Mixer) {
+        match mixer {
+            Mixer::Attention(attention) => self.attention(*attention),
+            Mixer::Latent(latent) => self.latent(*latent),
+            Mixer::StateSpace(space) => self.state_space(*space),
+            Mixer::None => {}
+        }
+    }
+
+    fn attention(&mut self, attention: Attention) {
+        let hidden = self.context.hidden();
+        let head = f64::from(attention.head_dim);
+        let queries = f64::from(attention.query_heads) * head;
+        let keys = f64::from(attention.kv_heads) * head;
+        self.norm();
+        self.linear(Operator::QkvProjection, queries + 2.0 * keys, hidden);
+        if attention.qk_norm {
+            self.elementwise(1.0, 2.0 * (queries + keys));
+        }
+        let cache_bytes = 2.0 * keys * self.context.options.precision.kv_cache.bytes_per_element();
+        let bytes = 2.0 * (queries + keys) * ACTIVATION_BYTES + 2.0 * keys * ACTIVATION_BYTES + cache_bytes;
+        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(cache_bytes));
+        self.elsewhere(Operator::PrefillAttention, 1.0);
+        self.linear(Operator::OutputProjection, hidden, queries);
+        self.all_reduce(hidden);
+    }
+
+    /// MLA: down-projections (held whole by every GPU), up-projections, and either the expansion of the latent into keys
+    /// and values (prompts) or its absorption into queries and outputs (decoding), which have the same FLOPs per row.
+    fn latent(&mut self, latent: LatentAttention) {
+        let hidden = self.context.hidden();
+        let heads = f64::from(latent.heads);
+        let (nope, rope) = (f64::from(latent.qk_nope_head_dim), f64::from(latent.qk_rope_head_dim));
+        let cached = f64::from(latent.kv_lora_rank) + rope;
+        let values = f64::from(latent.v_head_dim);
+        self.norm();
+        if let Some(rank) = latent.q_lora_rank.map(f64::from) {
+            self.linear(Operator::QkvProjection, rank + cached, hidden);
+            self.elementwise(1.0, 2.0 * (rank + cached));
+            self.linear(Operator::QkvProjection, heads * (nope + rope), rank);
+        } else {
+            self.linear(Operator::QkvProjection, heads * (nope + rope) + cached, hidden);
+            self.elementwise(1.0, 2.0 * cached);
+        }
+        self.linear(Operator::QkvProjection, heads * (nope + values), f64::from(latent.kv_lora_rank));
+        let cache_bytes = cached * self.context.options.precision.kv_cache.bytes_per_element();
+        let bytes = 2.0 * heads * rope * ACTIVATION_BYTES + cached * ACTIVATION_BYTES + cache_bytes;
+        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(cache_bytes));
+        self.elsewhere(Operator::PrefillAttention, 1.0);
+        self.linear(Operator::OutputProjection, hidden, heads * values);
+        self.all_reduce(hidden);
+    }
+
+    fn state_space(&mut self, space: StateSpace) {
+        let hidden = self.context.hidden();
+        let (inner, state) = (f64::from(space.d_inner), f64::from(space.d_state));
+        self.norm();
+        match space.kind {
+            StateSpaceKind::Mamba1 { dt_rank } => {
+                let low_rank = f64::from(dt_rank) + 2.0 * state;
+                self.linear(Operator::StateSpaceProjection, 2.0 * inner, hidden);
+                self.linear(Operator::StateSpaceProjection, low_rank, inner);
+                self.all_reduce(low_rank);
+                self.linear(Operator::StateSpaceProjection, inner, f64::from(dt_rank));
+                self.elsewhere(Operator::StateSpaceScan, 2.0);
+            }
+            StateSpaceKind::Mamba2 { heads, groups } => {
+                let shared = 2.0 * f64::from(groups) * state;
+                self.linear(Operator::StateSpaceProjection, 2.0 * inner + shared + f64::from(heads), hidden);
+                self.elsewhere(Operator::StateSpaceScan, 5.0);
+                self.elementwise(1.0, 3.0 * inner);
+            }
+        }
+        self.linear(Operator::StateSpaceProjection, hidden, inner);
+        self.all_reduce(hidden);
+    }
+
+    fn feed_forward(&mut self, slice: &FeedForward, whole: &FeedForward) {
+        match (slice, whole) {
+            (FeedForward::Dense(ffn), _) => {
+                self.norm();
+                self.dense(*ffn, Operator::DenseFfn);
+                self.all_reduce(self.context.hidden());
+            }
+            (FeedForward::Experts(ffn), FeedForward::Experts(whole)) => {
+                self.norm();
+                self.experts(ffn, whole.experts);
+            }
+            _ => {}
+        }
+    }
+
+    fn dense(&mut self, ffn: DenseFfn, operator: Operator) {
+        let hidden = self.context.hidden();
+        let width = f64::from(ffn.intermediate_size);
+        let up = if ffn.gated { 2.0 * width } else { width };
+        self.linear(operator, up, hidden);
+        self.elementwise(1.0, up + width);
+        self.linear(operator, hidden, width);
+    }
+
+    /// Router, routed and shared experts. Rows travel to experts by all-to-all where data-parallel ranks share them; within
+    /// one rank all GPUs hold all rows and add up their experts' outputs (vLLM).
+    fn experts(&mut self, ffn: &ExpertFfn, all_experts: u32) {
+        let hidden = self.context.hidden();
+        let experts = f64::from(all_experts);
+        let router = self.context.plain_gemm(experts, hidden);
+        self.push(Operator::Router, router);
+        self.elementwise(1.0, experts);
+        let chosen = self.last;
+        let travels = self.context.options.parallelism.data_parallel_size > 1;
+        let travel = |builder: &mut Self| {
+            let work = RowWork::Collective(builder.context.all_to_all(ffn));
+            let evidence = builder.context.curves.all_to_all.fitted.evidence(builder.context.options.device, true);
+            builder.push(Operator::AllToAll, (work, evidence));
+        };
+        if travels {
+            travel(self);
+        }
+        let dispatched = self.last;
+        let mut shared = None;
+        if ffn.shared_intermediate_size > 0 {
+            self.last = chosen;
+            let width = ffn.shared_intermediate_size;
+            self.dense(
+                DenseFfn { intermediate_size: width, gated: ffn.gated, bias: ffn.bias },
+                Operator::SharedExperts,
+            );
+            shared = self.last;
+        }
+        self.last = dispatched;
+        self.elsewhere(Operator::Experts, 4.0);
+        if travels {
+            travel(self);
+        }
+        let after: Vec<NodeIndex> = self.last.into_iter().chain(shared).collect();
+        if self.context.tensor_ranks() > 1.0 {
+            let work = RowWork::Collective(self.context.all_reduce(hidden));
+            let evidence = self.context.curves.all_reduce.fitted.evidence(self.context.options.device, true);
+            self.last = Some(self.push_after(Operator::AllReduce, (work, evidence), &after));
+        }
+    }
+}
+
+impl LayerKind {
+    pub(super) fn new(layer: &LayerSpec, context: &Context<'_>) -> Self {
+        let slice = layer.slice(context.options.parallelism);
+        let mut builder = Builder { context, operators: Vec::new(), graph: LayerGraph::default(), last: None };
+        builder.mixer(&slice.mixer);
+        builder.feed_forward(&slice.feed_forward, &layer.feed_forward);
+        let kernels = builder.operators.iter().map(|operator| operator.work.kernels()).sum();
+        Self {
+            schedule: builder.graph.compile(context.options.overlap_collectives),
+            operators: builder.operators,
+            kernels,
+        }
+    }
+
+    /// What a layer costs for `rows` rows, all operators together, without what is priced elsewhere.
+    ///
+    /// Its time is the critical path over the operators, and outside CUDA graphs at least that of their launches.
+    pub(super) fn load(&self, rows: u32, engine: &EngineOverheads, scratch: &mut Scratch) -> Load {
+        if rows == 0 {
+            return Load::default();
+        }
+        let padded = engine.padded(rows);
+        let mut sum = Load::default();
+        scratch.times.clear();
+        for operator in &self.operators {
+            let load = operator.work.load(padded, rows);
+            scratch.times.push(load.time_ns);
+            sum.at_peak_ns += load.at_peak_ns;
+            sum.memory_bytes += load.memory_bytes;
+            sum.link_bytes += load.link_bytes;
+        }
+        let scheduled = self.schedule.length(scratch.times.iter().copied(), &mut scratch.ends);
+        sum.time_ns = self.with_launches(rows, scheduled, engine);
+        sum
+    }
+
+    fn with_launches(&self, rows: u32, scheduled_ns: f64, engine: &EngineOverheads) -> f64 {
+        if engine.captured(rows) { scheduled_ns } else { scheduled_ns.max(self.kernels * engine.eager_launch_ns) }
+    }
+
+    /// What each operator of a layer costs for `rows` rows: the parts of [`load`](Self::load).
+    ///
+    /// Time that links spend beside compute is left out of theirs; time in which a layer waits for launches is the host's.
+    pub(super) fn loads(&self, rows: u32, engine: &EngineOverheads) -> Vec<(Operator, Evidence, Load)> {
+        if rows == 0 {
+            return Vec::new();
+        }
+        let padded = engine.padded(rows);
+        let mut loads: Vec<_> =
+            self.operators.iter().map(|op| (op.operator, op.evidence, op.work.load(padded, rows))).collect();
+        let scheduled = self.schedule.length(loads.iter().map(|(_, _, load)| load.time_ns), &mut Vec::new());
+        let sum: f64 = loads.iter().map(|(_, _, load)| load.time_ns).sum();
+        let hidden = sum - scheduled;
+        if hidden > 0.0 {
+            let links = |operator: Operator| matches!(operator, Operator::AllReduce | Operator::AllToAll);
+            let link_ns: f64 = loads.iter().filter(|(op, ..)| links(*op)).map(|(_, _, load)| load.time_ns).sum();
+            for (_, _, load) in loads.iter_mut().filter(|(op, ..)| links(*op)) {
+                load.time_ns *= 1.0 - hidden / link_ns;
+            }
+        }
+        let waiting = self.with_launches(rows, scheduled, engine) - scheduled;
+        if waiting > 0.0 {
+            loads.push((Operator::Host, Evidence::Extrapolated, Load { time_ns: waiting, ..Load::default() }));
+        }
+        loads
+    }
+}

@@ -1,0 +1,204 @@
+//! The work of operators whose cost depends on the number of rows alone, and what it costs on one GPU.
+
+use super::efficiency::{ElementwiseCurve, GemmCurve};
+use crate::device::DeviceSpec;
+
+/// Nanoseconds per microsecond, per second.
+pub(super) const NS_PER_US: f64 = 1e3;
+pub(super) const NS_PER_S: f64 = 1e9;
+
+/// What an operator costs on one GPU.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Load {
+    pub(super) time_ns: f64,
+    /// Including rows that padding adds.
+    pub(super) flops: f64,
+    pub(super) useful_flops: f64,
+    /// Time that `flops` would take at the peak of their number format.
+    pub(super) at_peak_ns: f64,
+    pub(super) memory_bytes: f64,
+    /// Weights and caches, without activations.
+    pub(super) necessary_bytes: f64,
+    pub(super) link_bytes: f64,
+}
+
+/// A matrix product `y[rows, n] = x[rows, k] · w[k, n]`, compiled for one device.
+#[derive(Clone, Debug)]
+pub(super) struct Gemm {
+    floor_ns: f64,
+    weight_bytes: f64,
+    bytes_per_row: f64,
+    flops_per_row: f64,
+    peak_ns_per_flop: f64,
+    ns_per_byte: f64,
+    /// Part of a last wave that idle SMs waste.
+    wave: f64,
+    tiles: Vec<Tile>,
+}
+
+/// A way to cut the output into tiles.
+#[derive(Clone, Debug)]
+struct Tile {
+    rows: f64,
+    /// Used for row counts up to this.
+    max_rows: u32,
+    /// Tiles side by side ÷ SMs: waves per row of tiles.
+    waves_per_tile_row: f64,
+    ns_per_wave: f64,
+}
+
+/// Bytes per element of a product's operands, and the tensor peak for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GemmOperands {
+    pub(super) weight_bytes: f64,
+    pub(super) activation_bytes: f64,
+    /// FLOP/s.
+    pub(super) peak: f64,
+}
+
+/// Bytes of an activation between operators: 16 bits.
+pub(super) const ACTIVATION_BYTES: f64 = 2.0;
+
+impl Gemm {
+    pub(super) fn new(n: f64, k: f64, operands: GemmOperands, curve: &GemmCurve, device: &DeviceSpec) -> Self {
+        let sms = f64::from(device.sms);
+        let tile = |rows: u32, columns: u32, efficiency: f64, max_rows: u32| Tile {
+            rows: f64::from(rows),
+            max_rows,
+            waves_per_tile_row: (n / f64::from(columns)).ceil() / sms,
+            ns_per_wave: 2.0 * f64::from(rows * columns) * (k + curve.prologue_k) * sms / (operands.peak * efficiency)
+                * NS_PER_S,
+        };
+        let large =
+            [256, 128, 64, 32].into_iter().zip(curve.tiles_128).map(|(columns, e)| tile(128, columns, e, u32::MAX));
+        // cuBLAS keeps to tiles of 128 rows and more above 256 rows.
+        let small = [128, 64, 32].into_iter().zip(curve.tiles_64).map(|(columns, e)| tile(64, columns, e, 256));
+        Self {
+            floor_ns: curve.floor_us * NS_PER_US,
+            weight_bytes: n * k * operands.weight_bytes,
+            bytes_per_row: k * operands.activation_bytes + n * ACTIVATION_BYTES,
+            flops_per_row: 2.0 * n * k,
+            peak_ns_per_flop: NS_PER_S / operands.peak,
+            ns_per_byte: NS_PER_S / (device.memory_bandwidth * curve.memory),
+            wave: curve.wave,
+            tiles: large.chain(small).collect(),
+        }
+    }
+
+    fn time_ns(&self, rows: u32) -> f64 {
+        let exact_rows = f64::from(rows);
+        let memory = (self.weight_bytes + exact_rows * self.bytes_per_row) * self.ns_per_byte;
+        let mut compute = f64::INFINITY;
+        for tile in &self.tiles {
+            if rows <= tile.max_rows {
+                let waves = (exact_rows / tile.rows).ceil() * tile.waves_per_tile_row;
+                let waves = (self.wave * waves.ceil() + (1.0 - self.wave) * waves).max(1.0);
+                compute = compute.min(waves * tile.ns_per_wave);
+            }
+        }
+        let (memory, compute) = (memory * memory, compute * compute);
+        self.floor_ns + (memory * memory + compute * compute).sqrt().sqrt()
+    }
+
+    fn load(&self, rows: u32, useful_rows: u32) -> Load {
+        let exact_rows = f64::from(rows);
+        Load {
+            time_ns: self.time_ns(rows),
+            flops: exact_rows * self.flops_per_row,
+            useful_flops: f64::from(useful_rows) * self.flops_per_row,
+            at_peak_ns: exact_rows * self.flops_per_row * self.peak_ns_per_flop,
+            memory_bytes: self.weight_bytes + exact_rows * self.bytes_per_row,
+            necessary_bytes: self.weight_bytes,
+            link_bytes: 0.0,
+        }
+    }
+}
+
+/// Small kernels: norms, rotary embedding, activations, copies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elementwise {
+    pub(super) kernels: f64,
+    floor_ns: f64,
+    bytes_per_row: f64,
+    /// Of which reads or writes of caches.
+    necessary_bytes_per_row: f64,
+    ns_per_row: f64,
+}
+
+impl Elementwise {
+    pub(super) fn new(kernels: f64, bytes_per_row: f64, curve: &ElementwiseCurve, device: &DeviceSpec) -> Self {
+        Self {
+            kernels,
+            floor_ns: kernels * curve.kernel_us * NS_PER_US,
+            bytes_per_row,
+            necessary_bytes_per_row: 0.0,
+            ns_per_row: bytes_per_row * NS_PER_S / (device.memory_bandwidth * curve.memory),
+        }
+    }
+
+    /// The same, `bytes` per row of which go to or come from a cache.
+    pub(super) fn with_cache_bytes_per_row(self, bytes: f64) -> Self {
+        Self { necessary_bytes_per_row: bytes, ..self }
+    }
+
+    pub(super) fn load(&self, rows: u32) -> Load {
+        let rows = f64::from(rows);
+        Load {
+            time_ns: self.floor_ns + rows * self.ns_per_row,
+            memory_bytes: rows * self.bytes_per_row,
+            necessary_bytes: rows * self.necessary_bytes_per_row,
+            ..Load::default()
+        }
+    }
+}
+
+/// A collective operation over the GPUs that share a layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Collective {
+    pub(super) floor_ns: f64,
+    /// Bytes that each GPU sends.
+    pub(super) link_bytes_per_row: f64,
+    pub(super) ns_per_row: f64,
+}
+
+impl Collective {
+    pub(super) fn load(&self, rows: u32) -> Load {
+        let rows = f64::from(rows);
+        Load {
+            time_ns: self.floor_ns + rows * self.ns_per_row,
+            link_bytes: rows * self.link_bytes_per_row,
+            ..Load::default()
+        }
+    }
+}
+
+/// Work whose cost depends on the number of rows alone.
+#[derive(Clone, Debug)]
+pub(super) enum RowWork {
+    Gemm(Gemm),
+    Elementwise(Elementwise),
+    Collective(Collective),
+    /// Priced per step from more than the number of rows; the kernels it launches.
+    Elsewhere(f64),
+}
+
+impl RowWork {
+    /// Cost for `rows` rows, `useful_rows` of which are not padding.
+    pub(super) fn load(&self, rows: u32, useful_rows: u32) -> Load {
+        match self {
+            Self::Gemm(gemm) => gemm.load(rows, useful_rows),
+            Self::Elementwise(elementwise) => elementwise.load(rows),
+            Self::Collective(collective) => collective.load(rows),
+            Self::Elsewhere(_) => Load::default(),
+        }
+    }
+
+    /// Kernels it launches.
+    pub(super) fn kernels(&self) -> f64 {
+        match self {
+            Self::Gemm(_) | Self::Collective(_) => 1.0,
+            Self::Elementwise(elementwise) => elementwise.kernels,
+            Self::Elsewhere(kernels) => *kernels,
+        }
+    }
+}

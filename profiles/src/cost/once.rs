@@ -1,0 +1,83 @@
+//! What happens once per step, before the first layer and after the last one.
+
+use super::layer::Context;
+use super::load::{ACTIVATION_BYTES, Collective, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::{Evidence, Operator};
+
+/// The vocabulary is padded to a multiple of this before it is cut among GPUs (vLLM's `VocabParallelEmbedding`).
+const VOCAB_PADDING: u32 = 64;
+
+/// Operators that run one after the other on the same rows.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence(Vec<(Operator, Evidence, RowWork)>);
+
+impl Sequence {
+    /// Embedding look-up over the rows that enter the first layer. Under tensor parallelism each GPU looks up its part
+    /// of the vocabulary, and an all-reduce puts the parts together.
+    pub(super) fn embedding(context: &Context<'_>) -> Self {
+        let hidden = context.hidden();
+        let mut operators = vec![elementwise(context, Operator::Embedding, 1.0, 2.0 * hidden * ACTIVATION_BYTES)];
+        if context.tensor_ranks() > 1.0 {
+            let evidence = context.curves.all_reduce.fitted.evidence(context.options.device, true);
+            operators.push((Operator::AllReduce, evidence, RowWork::Collective(context.all_reduce(hidden))));
+        }
+        Self(operators)
+    }
+
+    /// Final norm over the rows that leave the last layer.
+    pub(super) fn final_norm(context: &Context<'_>) -> Self {
+        Self(vec![elementwise(context, Operator::Elementwise, 1.0, 4.0 * context.hidden() * ACTIVATION_BYTES)])
+    }
+
+    /// Language-model head over the sampled positions, gathering of their logits from all GPUs, and sampling.
+    pub(super) fn head(context: &Context<'_>) -> Self {
+        let ranks = context.tensor_ranks();
+        let vocabulary = f64::from(context.options.model.vocab_size.next_multiple_of(VOCAB_PADDING));
+        let (work, evidence) = context.plain_gemm((vocabulary / ranks).ceil(), context.hidden());
+        let mut operators = vec![(Operator::LmHead, evidence, work)];
+        if ranks > 1.0 {
+            let curve = &context.curves.all_to_all;
+            let link_bytes_per_row = (ranks - 1.0) / ranks * vocabulary * ACTIVATION_BYTES;
+            let gather = Collective {
+                floor_ns: curve.floor_us * NS_PER_US,
+                link_bytes_per_row,
+                ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * curve.efficiency),
+            };
+            let evidence = curve.fitted.evidence(context.options.device, true);
+            operators.push((Operator::LmHead, evidence, RowWork::Collective(gather)));
+        }
+        // Logits are read as 16 bits, written as 32, and read again to be sampled from. Launches are in the step gap.
+        operators.push(elementwise(context, Operator::Sampling, 0.0, vocabulary * 10.0));
+        Self(operators)
+    }
+
+    /// All of it for `rows` rows.
+    pub(super) fn load(&self, rows: u32) -> Load {
+        let mut sum = Load::default();
+        for (_, _, load) in self.loads(rows) {
+            sum.time_ns += load.time_ns;
+            sum.at_peak_ns += load.at_peak_ns;
+            sum.memory_bytes += load.memory_bytes;
+            sum.link_bytes += load.link_bytes;
+        }
+        sum
+    }
+
+    /// Each operator for `rows` rows; none without rows.
+    pub(super) fn loads(&self, rows: u32) -> impl Iterator<Item = (Operator, Evidence, Load)> {
+        self.0
+            .iter()
+            .filter(move |_| rows > 0)
+            .map(move |(operator, evidence, work)| (*operator, *evidence, work.load(rows, rows)))
+    }
+}
+
+fn elementwise(
+    context: &Context<'_>,
+    operator: Operator,
+    kernels: f64,
+    bytes_per_row: f64,
+) -> (Operator, Evidence, RowWork) {
+    let evidence = context.curves.elementwise.fitted.evidence(context.options.device, true);
+    (operator, evidence, RowWork::Elementwise(context.elementwise(kernels, bytes_per_row)))
+}
