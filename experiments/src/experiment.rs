@@ -1,0 +1,178 @@
+//! An experiment, resolved: no default is open, every name has become what it names.
+
+mod distributions;
+mod engine;
+mod lengths;
+mod profile;
+mod system;
+mod workload;
+
+use std::path::Path;
+
+use sim::Slos;
+use workloads::SimDuration;
+
+pub(crate) use system::System;
+pub(crate) use workload::Workload;
+
+use crate::diagnostic::{Problem, Problems, Sources, Span};
+use crate::file::document::Table;
+use crate::file::key::Key;
+use crate::file::keys::{self, output, slo};
+use crate::file::reader::Reader;
+use crate::file::resolved::{Resolved, ResolvedValue, quoted};
+
+/// What `servesim run` runs.
+pub(crate) struct Experiment {
+    /// Its name.
+    pub(crate) name: String,
+    /// Every system runs once under each.
+    pub(crate) seeds: Vec<u64>,
+    /// What counts as good service.
+    pub(crate) slos: Slos,
+    /// Share of requests that have to meet all of it.
+    pub(crate) attainment: f64,
+    /// The requests.
+    pub(crate) workload: Workload,
+    /// The deployments, in the order of the file.
+    pub(crate) systems: Vec<System>,
+    /// What is written.
+    pub(crate) output: Output,
+    /// What a lock file demands, if this was one.
+    pub(crate) lock: Option<Lock>,
+    /// The file with every default written out.
+    pub(crate) resolved: Resolved,
+}
+
+/// Which files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// `steps.csv`.
+    pub(crate) steps: bool,
+    /// `trace.json.gz`.
+    pub(crate) perfetto: bool,
+    /// Figures.
+    pub(crate) figures: bool,
+}
+
+/// What a lock file remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lock {
+    /// Version of servesim that wrote it.
+    pub(crate) servesim: String,
+    /// Digests, and where each is written.
+    pub(crate) digests: Vec<(Digest, Span)>,
+}
+
+/// SHA-256 of something the results stand on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// What it is of.
+    pub(crate) of: String,
+    /// In hexadecimal.
+    pub(crate) sha256: String,
+}
+
+/// Makes an experiment of a checked tree. `path` is the file it came from.
+///
+/// # Errors
+/// What makes no sense although every single value does.
+pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) -> Result<Experiment, Problems> {
+    let mut problems = Problems::default();
+    let mut reader = Reader::new(root, span, &keys::ROOT);
+    let name = reader.or(&keys::NAME, || {
+        let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        stem.strip_suffix(".lock").map_or(stem.clone(), str::to_owned)
+    });
+    let seeds = problems.keep(seeds(&mut reader));
+    let model = reader
+        .has(&keys::MODEL)
+        .then(|| problems.keep(profile::model(&mut reader, &keys::MODEL, sources)))
+        .flatten();
+    let slo = problems.keep(reader.table(&keys::SLO, |table| Ok(self::slo(table)))).flatten();
+    let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
+    let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources));
+    let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
+    let lock = problems.keep(reader.table(&keys::LOCK, lock)).flatten();
+    let mut good = Vec::new();
+    for system in systems {
+        good.extend(problems.keep(system));
+    }
+    match (seeds, slo, workload, output) {
+        (Some(seeds), Some((slos, attainment)), Some(workload), Some(output)) if problems.is_empty() => {
+            let mut resolved = reader.finish();
+            resolved.0.retain(|(key, _)| *key != keys::LOCK.name);
+            Ok(Experiment { name, seeds, slos, attainment, workload, systems: good, output, lock, resolved })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn seeds(reader: &mut Reader<'_>) -> Result<Vec<u64>, Problem> {
+    let seeds: Vec<u64> = reader.get(&keys::SEEDS);
+    for (n, seed) in seeds.iter().enumerate() {
+        if seeds[..n].contains(seed) {
+            let problem = reader.problem(&keys::SEEDS, format!("seed {seed} is listed twice"));
+            return Err(problem.label("the same seed gives the same run again"));
+        }
+    }
+    Ok(seeds)
+}
+
+fn slo(reader: &mut Reader<'_>) -> (Slos, f64) {
+    let mut limit = |key: &'static Key| reader.maybe(key).map(SimDuration::from_secs_f64);
+    let slos = Slos { ttft: limit(&slo::TTFT), tbt: limit(&slo::TBT), tpot: limit(&slo::TPOT), e2e: limit(&slo::E2E) };
+    (slos, reader.get(&slo::ATTAINMENT))
+}
+
+fn output(reader: &mut Reader<'_>) -> Output {
+    let _csv: String = reader.get(&output::FORMAT);
+    Output {
+        steps: reader.get(&output::STEPS),
+        perfetto: reader.get(&output::PERFETTO),
+        figures: reader.get(&output::FIGURES),
+    }
+}
+
+fn lock(reader: &mut Reader<'_>) -> Result<Lock, Problem> {
+    let servesim = reader.get(&output::SERVESIM);
+    let digests = reader.tables(&output::DIGESTS, |table| {
+        let digest = Digest { of: table.get(&output::OF), sha256: table.get(&output::SHA256) };
+        Ok((digest, table.span(&output::SHA256)))
+    })?;
+    Ok(Lock { servesim, digests })
+}
+
+impl Experiment {
+    /// The lock file: the experiment with every default written out, what made it and what it stands on.
+    pub(crate) fn lock_file(&self, digests: &[Digest]) -> String {
+        let mut resolved = self.resolved.clone();
+        let digest = |digest: &Digest| {
+            let value = |text: &str| ResolvedValue::Value(quoted(text));
+            Resolved(vec![(output::OF.name, value(&digest.of)), (output::SHA256.name, value(&digest.sha256))])
+        };
+        let lock = Resolved(vec![
+            (output::SERVESIM.name, ResolvedValue::Value(quoted(env!("CARGO_PKG_VERSION")))),
+            (output::DIGESTS.name, ResolvedValue::Tables(digests.iter().map(digest).collect())),
+        ]);
+        resolved.0.push((keys::LOCK.name, ResolvedValue::Table(lock)));
+        let head = "# Written by `servesim run`: the experiment with every default written out. Running this file gives the same bytes.\n\n";
+        format!("{head}{}", resolved.to_toml())
+    }
+
+    /// What the results stand on.
+    pub(crate) fn digests(&self) -> std::io::Result<Vec<Digest>> {
+        let mut digests: Vec<Digest> = Vec::new();
+        for system in &self.systems {
+            for digest in system.digests() {
+                if !digests.contains(&digest) {
+                    digests.push(digest);
+                }
+            }
+        }
+        if let Some(path) = self.workload.file() {
+            digests.push(Digest { of: format!("trace {}", path.display()), sha256: profile::file_sha256(path)? });
+        }
+        Ok(digests)
+    }
+}

@@ -1,0 +1,324 @@
+//! A deployment.
+
+use profiles::cost::CostOptions;
+use profiles::{
+    DType, DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError,
+};
+use profiles::cost::AnalyticCost;
+use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
+
+use super::{Digest, engine, profile};
+use crate::diagnostic::{Problem, Sources};
+use crate::file::key::Key;
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+
+/// A deployment, ready to be built as often as there are runs.
+pub(crate) struct System {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it serves.
+    pub(crate) model: ModelSpec,
+    /// What it runs on, with the file's own price and power.
+    pub(crate) device: DeviceSpec,
+    /// Schedulers behind the router: replicas times data-parallel ranks.
+    pub(crate) engines: u32,
+    /// How each replica is spread.
+    pub(crate) parallelism: Parallelism,
+    /// Number formats.
+    pub(crate) precision: Precision,
+    /// How requests are spread.
+    pub(crate) router: RouterSpec,
+    /// How steps are composed.
+    pub(crate) scheduler: SchedulerSpec,
+    /// The KV cache of each engine.
+    pub(crate) kv: KvSpec,
+    /// Longest request.
+    pub(crate) max_model_len: u32,
+    cost: AnalyticCost,
+}
+
+/// Reads one `[[system]]`.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    shared_model: Option<&ModelSpec>,
+    sources: &Sources,
+) -> Result<System, Problem> {
+    let name = reader.get(&s::NAME);
+    if reader.has(&s::INHERIT) {
+        reader.spend(&s::INHERIT);
+    }
+    let model = model(reader, shared_model, sources)?;
+    let device = device(reader, sources)?;
+    let architecture = engine::architecture(reader, &device)?;
+    let replicas: u32 = reader.get(&s::REPLICAS);
+    let router = reader.table(&s::ROUTER, |table| Ok(router(table)))?.expect("it has a default");
+    let parallelism = parallelism(reader, &model)?;
+    let precision = precision(reader, &model, &device)?;
+    let max_model_len = max_model_len(reader, &model)?;
+    let scheduler = reader
+        .table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?
+        .expect("it has a default");
+    let kv = kv(reader, &model, &device, parallelism, precision, scheduler)?;
+    let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
+    let overheads = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
+    let link = reader.table(&s::LINK, |table| Ok(engine::link(table, &device)))?.expect("it has a default");
+    let options = CostOptions {
+        model: &model,
+        device: &device,
+        parallelism,
+        precision,
+        link: Some(link),
+        routing,
+        engine: overheads,
+        overlap_collectives: reader.get(&s::OVERLAP_COLLECTIVES),
+        max_num_batched_tokens: scheduler.max_num_batched_tokens,
+        max_num_seqs: scheduler.max_num_seqs,
+        architecture: Some(architecture),
+    };
+    let cost = AnalyticCost::new(&options)
+        .map_err(|error| reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string()))?;
+    let engines = replicas * parallelism.data_parallel_size;
+    Ok(System { name, model, device, engines, parallelism, precision, router, scheduler, kv, max_model_len, cost })
+}
+
+fn model(reader: &mut Reader<'_>, shared: Option<&ModelSpec>, sources: &Sources) -> Result<ModelSpec, Problem> {
+    match shared {
+        _ if reader.has(&s::MODEL) => profile::model(reader, &s::MODEL, sources),
+        Some(model) => Ok(model.clone()),
+        None => Err(reader
+            .problem(&s::MODEL, "no model is named")
+            .label("expected `model` here or at the top of the file")
+            .help("model = \"meta-llama/Llama-3.1-8B\"; `servesim profiles list` names what is shipped")),
+    }
+}
+
+/// The device, with what the file says of it.
+fn device(reader: &mut Reader<'_>, sources: &Sources) -> Result<DeviceSpec, Problem> {
+    let mut device = profile::device(reader, &s::GPU, sources)?;
+    device.usd_per_hour = reader.or(&s::USD_PER_GPU_HOUR, || device.usd_per_hour);
+    device.idle_power_w = reader.or(&s::IDLE_POWER, || device.idle_power_w);
+    device.power_limit_w = reader.or(&s::POWER_LIMIT, || device.power_limit_w);
+    if device.idle_power_w > device.power_limit_w {
+        let key = if reader.has(&s::IDLE_POWER) { &s::IDLE_POWER } else { &s::POWER_LIMIT };
+        let label = format!("idle {} W, limit {} W", device.idle_power_w, device.power_limit_w);
+        return Err(reader.problem(key, "idle power is above the power limit").label(label));
+    }
+    Ok(device)
+}
+
+fn router(reader: &mut Reader<'_>) -> RouterSpec {
+    let policy: String = reader.get(&s::ROUTER_POLICY);
+    match policy.as_str() {
+        "round-robin" => RouterSpec::RoundRobin,
+        "least-outstanding-tokens" => RouterSpec::LeastOutstandingTokens,
+        "power-of-two-choices" => RouterSpec::PowerOfTwoChoices,
+        "prefix-affinity" => RouterSpec::PrefixAffinity { max_imbalance_tokens: reader.get(&s::MAX_IMBALANCE_TOKENS) },
+        other => unreachable!("`{other}` is no choice"),
+    }
+}
+
+fn parallelism(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<Parallelism, Problem> {
+    let parallelism = Parallelism {
+        tensor_parallel_size: reader.get(&s::TENSOR_PARALLEL_SIZE),
+        pipeline_parallel_size: reader.get(&s::PIPELINE_PARALLEL_SIZE),
+        data_parallel_size: reader.get(&s::DATA_PARALLEL_SIZE),
+        enable_expert_parallel: reader.get(&s::ENABLE_EXPERT_PARALLEL),
+    };
+    let keys: [&'static Key; 4] = [
+        &s::TENSOR_PARALLEL_SIZE,
+        &s::PIPELINE_PARALLEL_SIZE,
+        &s::DATA_PARALLEL_SIZE,
+        &s::ENABLE_EXPERT_PARALLEL,
+    ];
+    parallelism.validate(model).map_err(|error| {
+        let message = error.to_string();
+        let key = keys.into_iter().find(|key| message.starts_with(key.name));
+        let key = key.or_else(|| keys.into_iter().find(|key| message.contains(key.name))).unwrap_or(keys[0]);
+        reader.problem(key, format!("{} cannot be spread over GPUs this way", model.name)).label(message)
+    })?;
+    Ok(parallelism)
+}
+
+fn precision(reader: &mut Reader<'_>, model: &ModelSpec, device: &DeviceSpec) -> Result<Precision, Problem> {
+    let _costs_the_same: String = reader.get(&s::DTYPE);
+    let quantization = reader.or(&s::QUANTIZATION, || own_quantization(model, device).to_owned());
+    let (weights, activations) = match quantization.as_str() {
+        "none" => (DType::Bf16, DType::Bf16),
+        "fp8" => (DType::Fp8, DType::Fp8),
+        "fp8-weights" => (DType::Fp8, DType::Bf16),
+        "int8" => (DType::Int8, DType::Int8),
+        "int8-weights" => (DType::Int8, DType::Bf16),
+        "int4" => (DType::Int4, DType::Bf16),
+        "int4-fp8" => (DType::Int4, DType::Fp8),
+        other => unreachable!("`{other}` is no choice"),
+    };
+    let kv: String = reader.get(&s::KV_CACHE_DTYPE);
+    let kv_cache = match kv.as_str() {
+        "fp8" => DType::Fp8,
+        "int8" => DType::Int8,
+        _ => DType::Bf16,
+    };
+    let precision = Precision { weights, activations, kv_cache };
+    precision.validate(device).map_err(|error| {
+        reader.problem(&s::QUANTIZATION, "these number formats do not go together here").label(error.to_string())
+    })?;
+    Ok(precision)
+}
+
+/// The quantisation a checkpoint comes in, as its `config.json` says.
+fn own_quantization(model: &ModelSpec, device: &DeviceSpec) -> &'static str {
+    match model.weights_dtype_hint.as_ref().map(|hint| hint.dtype) {
+        None | Some(DType::Bf16) => "none",
+        Some(DType::Fp8) if device.fp8_flops.is_some() => "fp8",
+        Some(DType::Fp8) => "fp8-weights",
+        Some(DType::Int8) if device.int8_ops.is_some() => "int8",
+        Some(DType::Int8) => "int8-weights",
+        Some(DType::Int4) => "int4",
+    }
+}
+
+fn max_model_len(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<u32, Problem> {
+    let longest = model.max_position_embeddings;
+    let asked = reader.or(&s::MAX_MODEL_LEN, || longest);
+    if asked > longest {
+        return Err(reader
+            .problem(&s::MAX_MODEL_LEN, format!("{} was not made for so long requests", model.name))
+            .label(format!("at most {longest}, its `max_position_embeddings`")));
+    }
+    Ok(asked)
+}
+
+fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -> Result<SchedulerSpec, Problem> {
+    let name: String = reader.get(&s::POLICY);
+    let whole_prompts = matches!(name.as_str(), "prefill-first" | "orca");
+    let (tokens, seqs) = defaults(device, whole_prompts, max_model_len);
+    let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
+    let max_num_seqs: u32 = reader.or(&s::MAX_NUM_SEQS, || seqs.min(max_num_batched_tokens));
+    if max_num_seqs > max_num_batched_tokens {
+        let label = format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
+        return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
+    }
+    let policy = match name.as_str() {
+        "chunked-prefill" => Policy::ChunkedPrefill {
+            long_prefill_token_threshold: reader.get(&s::LONG_PREFILL_TOKEN_THRESHOLD),
+            scheduler_reserve_full_isl: reader.get(&s::SCHEDULER_RESERVE_FULL_ISL),
+        },
+        "sarathi" => Policy::Sarathi,
+        "prefill-first" => {
+            let share: f64 = reader.get(&s::WATERMARK);
+            let permille = (share * 1000.0).round();
+            if (permille / 1000.0 - share).abs() > 1e-9 {
+                return Err(reader.problem(&s::WATERMARK, "this share is finer than the scheduler counts").label(
+                    "expected thousandths, such as 0.01",
+                ));
+            }
+            Policy::PrefillFirst { watermark_permille: permille as u32 }
+        }
+        "orca" => Policy::Orca,
+        other => unreachable!("`{other}` is no choice"),
+    };
+    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs })
+}
+
+/// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in
+/// `vllm/engine/arg_utils.py`, v1: by device memory, A100 apart). Engines that never split prompts (v0) take at least one
+/// of `max_model_len`, and 256 requests.
+fn defaults(device: &DeviceSpec, whole_prompts: bool, max_model_len: u32) -> (u32, u32) {
+    /// The name says 80 GB where the driver reports a little less; vLLM asks the driver.
+    const LARGE_BYTES: u64 = 70 << 30;
+    let large = device.memory_bytes >= LARGE_BYTES && !device.name.to_lowercase().contains("a100");
+    match (whole_prompts, large) {
+        (true, _) => (max_model_len.max(2048), 256),
+        (false, true) => (8192, 1024),
+        (false, false) => (2048, 256),
+    }
+}
+
+fn kv(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    parallelism: Parallelism,
+    precision: Precision,
+    scheduler: SchedulerSpec,
+) -> Result<KvSpec, Problem> {
+    let options = MemoryOptions {
+        gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
+        max_num_batched_tokens: scheduler.max_num_batched_tokens,
+        max_num_seqs: scheduler.max_num_seqs,
+        block_size: reader.get(&s::BLOCK_SIZE),
+        num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),
+    };
+    let plan = MemoryPlan::new(model, device, parallelism, precision, options)
+        .map_err(|error| does_not_fit(reader, &error))?;
+    let blocks = u32::try_from(plan.kv_blocks).unwrap_or(u32::MAX).max(1);
+    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: reader.get(&s::ENABLE_PREFIX_CACHING) })
+}
+
+fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
+    match error {
+        ProfileError::DoesNotFit(why) => {
+            let title = format!("{} does not fit {}: {} bytes too many", why.model, why.device, why.missing_bytes);
+            let label = format!(
+                "each GPU of stage {} needs {} bytes and may use {}",
+                why.stage, why.needed_bytes, why.budget_bytes
+            );
+            let parts = format!(
+                "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {} bytes",
+                why.weights_bytes, why.workspace_bytes, why.state_bytes, why.gpu_memory_utilization, why.memory_bytes
+            );
+            reader.problem(&s::GPU, title).label(label).help(parts).help(why.advice.clone())
+        }
+        ProfileError::MemorySetting { setting, .. } => {
+            let key = s::TABLE.key(setting).unwrap_or(&s::GPU_MEMORY_UTILIZATION);
+            reader.problem(key, "this cannot be").label(error.to_string())
+        }
+        _ => reader.problem(&s::GPU, "the model cannot be laid out in memory").label(error.to_string()),
+    }
+}
+
+impl System {
+    /// The deployment, new for one run.
+    pub(crate) fn deployment(&self, seed: u64) -> DeploymentSpec {
+        let devices = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
+        let replica = || ReplicaSpec {
+            scheduler: self.scheduler,
+            kv: self.kv,
+            max_model_len: self.max_model_len,
+            cost: Box::new(self.cost.clone()),
+            sliding_window: self.sliding_window(),
+            devices,
+            idle_power_w: self.device.idle_power_w * f64::from(devices),
+        };
+        DeploymentSpec { replicas: (0..self.engines).map(|_| replica()).collect(), router: self.router, seed }
+    }
+
+    fn sliding_window(&self) -> Option<u32> {
+        self.model.layers.iter().find_map(|layer| match layer.mixer {
+            Mixer::Attention(attention) => attention.window,
+            _ => None,
+        })
+    }
+
+    /// What its figures need to know of its hardware.
+    pub(crate) fn facts(&self) -> SystemFacts {
+        let per_engine = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
+        let devices = self.engines * per_engine;
+        let peak = self.device.peak_ops(self.precision.activations).unwrap_or(self.device.bf16_flops);
+        SystemFacts {
+            devices,
+            usd_per_hour: Some(f64::from(devices) * self.device.usd_per_hour),
+            peak_flops: f64::from(devices) * peak,
+            peak_memory_bytes_per_s: f64::from(devices) * self.device.memory_bandwidth,
+        }
+    }
+
+    /// Digests of what it stands on: of the figures themselves, wherever they were read from.
+    pub(super) fn digests(&self) -> [Digest; 2] {
+        [
+            Digest { of: format!("model {}", self.model.name), sha256: profile::sha256(&format!("{:?}", self.model)) },
+            Digest { of: format!("device {}", self.device.name), sha256: profile::sha256(&format!("{:?}", self.device)) },
+        ]
+    }
+}

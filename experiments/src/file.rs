@@ -1,0 +1,43 @@
+//! The experiment file: TOML in, one checked tree out, every key defined in one place.
+
+mod check;
+pub(crate) mod document;
+mod inherit;
+pub(crate) mod key;
+pub(crate) mod keys;
+mod overrides;
+mod quantity;
+pub(crate) mod reader;
+pub(crate) mod reference;
+pub(crate) mod resolved;
+
+use document::{Node, Table, Value};
+
+use crate::diagnostic::{Problems, SourceId, Sources, Span};
+
+/// Reads an experiment file and the settings laid over it, and holds the result against the definitions of its keys.
+/// What comes back has known keys only, values of the right type and range, nothing missing and nothing without effect,
+/// and systems that say all they inherit.
+///
+/// # Errors
+/// Everything that is wrong with it, as far as one look can tell.
+pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources) -> Result<Table, Problems> {
+    let mut problems = Problems::default();
+    let mut root = document::parse(source, &sources.text(source).to_owned()).map_err(Problems::from)?;
+    check::expand(&mut root, &keys::ROOT);
+    for setting in settings {
+        overrides::apply(&mut root, setting, sources, &mut problems);
+    }
+    check::expand(&mut root, &keys::ROOT);
+    check::types(&root, &keys::ROOT, &keys::ROOT, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if let Some(Node { value: Value::List(systems), .. }) = root.get_mut(keys::SYSTEM.name) {
+        inherit::resolve(systems, &mut problems);
+    }
+    let end = sources.text(source).len();
+    let whole = Span { source, start: 0, end };
+    check::complete(&root, whole, &keys::ROOT, &mut problems);
+    if problems.is_empty() { Ok(root) } else { Err(problems) }
+}

@@ -1,0 +1,405 @@
+//! `[[system]]`
+
+use crate::file::key::{
+    COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, Bounds, time,
+};
+use crate::file::quantity::Dimension;
+
+/// Its name.
+pub(crate) static NAME: Key = Key::new("name", Kind::Text, "What the system is called in tables and figures.");
+/// Its ancestor.
+pub(crate) static INHERIT: Key = Key::new(
+    "inherit",
+    Kind::Text,
+    "Another system of this file, whose settings hold where this one says nothing. Tables are merged key by key.",
+)
+.nothing("it stands alone");
+/// Its own model.
+pub(crate) static MODEL: Key = Key::new(
+    "model",
+    Kind::NameOrPath("shipped model (`servesim profiles list`)"),
+    "The model this system serves, if it is not the experiment's.",
+)
+.computed("the experiment's `model`");
+/// Its device.
+pub(crate) static GPU: Key = Key::new(
+    "gpu",
+    Kind::NameOrPath("shipped device (`servesim profiles list`)"),
+    "What it runs on: a shipped device, or a TOML file with the same keys as a shipped one.",
+);
+/// Its architecture.
+pub(crate) static ARCHITECTURE: Key = Key::new(
+    "architecture",
+    Kind::Choice(&[
+        ("ampere", "as A100, A40, A10G"),
+        ("ada", "as L4, L40S, RTX 4090"),
+        ("hopper", "as H100, H200, H20"),
+        ("blackwell", "as B200, RTX PRO 6000"),
+    ]),
+    "Whose kernels' efficiency curves hold for the device.",
+)
+.computed("recognised by the device's name");
+/// Replicas.
+pub(crate) static REPLICAS: Key =
+    Key::new("replicas", Kind::Integer(1, 4096), "Engines behind the router, each on GPUs of its own.").value("1");
+/// Router.
+pub(crate) static ROUTER: Key =
+    Key::new("router", Kind::Table(&ROUTER_TABLE), "How requests are spread over the replicas.")
+        .value("\"round-robin\"");
+/// Tensor parallelism.
+pub(crate) static TENSOR_PARALLEL_SIZE: Key =
+    Key::new("tensor_parallel_size", Kind::Integer(1, 1024), "GPUs of a replica that share every layer.").value("1");
+/// Pipeline parallelism.
+pub(crate) static PIPELINE_PARALLEL_SIZE: Key =
+    Key::new("pipeline_parallel_size", Kind::Integer(1, 1024), "Pipeline stages of a replica.").value("1");
+/// Data parallelism.
+pub(crate) static DATA_PARALLEL_SIZE: Key = Key::new(
+    "data_parallel_size",
+    Kind::Integer(1, 1024),
+    "Data-parallel ranks of a replica, which share the experts when `enable_expert_parallel` is on.",
+)
+.value("1");
+/// Expert parallelism.
+pub(crate) static ENABLE_EXPERT_PARALLEL: Key = Key::new(
+    "enable_expert_parallel",
+    Kind::Flag,
+    "Spread whole experts over the GPUs of a replica instead of slicing each of them.",
+)
+.value("false");
+/// Number format.
+pub(crate) static DTYPE: Key = Key::new(
+    "dtype",
+    Kind::Choice(&[("bfloat16", "16-bit brain float"), ("float16", "16-bit float; costs the same")]),
+    "Number format of what is not quantised.",
+)
+.value("\"bfloat16\"")
+.vllm("`auto` takes the checkpoint's");
+/// Quantisation.
+pub(crate) static QUANTIZATION: Key = Key::new(
+    "quantization",
+    Kind::Choice(&[
+        ("none", "16-bit weights and activations"),
+        ("fp8", "8-bit float weights and activations"),
+        ("fp8-weights", "8-bit float weights, 16-bit activations"),
+        ("int8", "8-bit integer weights and activations (W8A8)"),
+        ("int8-weights", "8-bit integer weights, 16-bit activations (W8A16)"),
+        ("int4", "4-bit weights in groups of 128, 16-bit activations (AWQ, GPTQ; W4A16)"),
+        ("int4-fp8", "4-bit weights, 8-bit float activations (W4A8)"),
+    ]),
+    "Number format of weights and activations of the linear layers.",
+)
+.computed("what the model's `config.json` says, else \"none\"")
+.vllm("method names such as `awq`, `gptq`, `compressed-tensors`");
+/// Number format of the KV cache.
+pub(crate) static KV_CACHE_DTYPE: Key = Key::new(
+    "kv_cache_dtype",
+    Kind::Choice(&[("auto", "as `dtype`"), ("fp8", "8-bit float"), ("int8", "8-bit integer")]),
+    "Number format of the KV cache.",
+)
+.value("\"auto\"");
+/// Memory share.
+pub(crate) static GPU_MEMORY_UTILIZATION: Key = Key::new(
+    "gpu_memory_utilization",
+    Kind::Number(POSITIVE_SHARE),
+    "Share of each GPU's memory that the engine may use; what weights and workspace leave is KV cache.",
+)
+.value("0.9");
+/// Block size.
+pub(crate) static BLOCK_SIZE: Key =
+    Key::new("block_size", Kind::Integer(1, 65_536), "Tokens per block of the KV cache.").value("16");
+/// Prefix caching.
+pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
+    "enable_prefix_caching",
+    Kind::Flag,
+    "Keep full blocks for later requests with the same prefix, least recently used ones dropped first.",
+)
+.value("true")
+.vllm("on by default in v1, off in v0");
+/// Longest request.
+pub(crate) static MAX_MODEL_LEN: Key = Key::new(
+    "max_model_len",
+    COUNT,
+    "Longest prompt plus answer, in tokens. Longer requests are rejected and counted.",
+)
+.computed("what the model was made for (`max_position_embeddings`)");
+/// Blocks.
+pub(crate) static NUM_GPU_BLOCKS_OVERRIDE: Key =
+    Key::new("num_gpu_blocks_override", COUNT, "Blocks of the KV cache of a replica, whatever fits its memory.")
+        .nothing("as many as fit");
+/// Scheduler.
+pub(crate) static SCHEDULER: Key =
+    Key::new("scheduler", Kind::Table(&SCHEDULER_TABLE), "How steps are composed.").value("\"chunked-prefill\"");
+/// Expert routing.
+pub(crate) static ROUTING: Key = Key::new(
+    "routing",
+    Kind::Table(&ROUTING_TABLE),
+    "How tokens choose experts: decides how many experts a step reads. Means nothing to models without experts.",
+)
+.value("\"uniform\"");
+/// Engine.
+pub(crate) static ENGINE: Key =
+    Key::new("engine", Kind::Table(&ENGINE_TABLE), "What the engine adds to the kernels of a step.").value("\"vllm-v1\"");
+/// Link.
+pub(crate) static LINK: Key =
+    Key::new("link", Kind::Table(&LINK_TABLE), "The link between the GPUs of a replica.").value("{}");
+/// Overlap.
+pub(crate) static OVERLAP_COLLECTIVES: Key = Key::new(
+    "overlap_collectives",
+    Kind::Flag,
+    "Run collectives beside compute that does not wait for them.",
+)
+.value("false");
+/// Price.
+pub(crate) static USD_PER_GPU_HOUR: Key = Key::new(
+    "price",
+    Kind::Quantity { dimension: Dimension::Price, bare: false, bounds: NOT_NEGATIVE },
+    "Price of one GPU.",
+)
+.computed("the device's");
+/// Idle power.
+pub(crate) static IDLE_POWER: Key = Key::new(
+    "idle_power",
+    Kind::Quantity { dimension: Dimension::Power, bare: false, bounds: NOT_NEGATIVE },
+    "Power of one GPU that does nothing.",
+)
+.computed("the device's");
+/// Power limit.
+pub(crate) static POWER_LIMIT: Key = Key::new(
+    "power_limit",
+    Kind::Quantity { dimension: Dimension::Power, bare: false, bounds: POSITIVE },
+    "Board power that one GPU never exceeds. Only energy is capped: clocks, and with them times, stay as they are.",
+)
+.computed("the device's");
+
+/// The table.
+pub(crate) static TABLE: TableDef = TableDef {
+    path: "system",
+    doc: "A deployment to simulate. The first one is what the others are compared with. Names and defaults of engine \
+          settings are vLLM's (v1).",
+    tag: Tag::None,
+    keys: &[
+        &NAME,
+        &INHERIT,
+        &MODEL,
+        &GPU,
+        &ARCHITECTURE,
+        &REPLICAS,
+        &ROUTER,
+        &TENSOR_PARALLEL_SIZE,
+        &PIPELINE_PARALLEL_SIZE,
+        &DATA_PARALLEL_SIZE,
+        &ENABLE_EXPERT_PARALLEL,
+        &DTYPE,
+        &QUANTIZATION,
+        &KV_CACHE_DTYPE,
+        &SCHEDULER,
+        &GPU_MEMORY_UTILIZATION,
+        &BLOCK_SIZE,
+        &ENABLE_PREFIX_CACHING,
+        &MAX_MODEL_LEN,
+        &NUM_GPU_BLOCKS_OVERRIDE,
+        &ROUTING,
+        &ENGINE,
+        &LINK,
+        &OVERLAP_COLLECTIVES,
+        &USD_PER_GPU_HOUR,
+        &IDLE_POWER,
+        &POWER_LIMIT,
+    ],
+};
+
+/// Router's policy.
+pub(crate) static ROUTER_POLICY: Key = Key::new(
+    "policy",
+    Kind::Choice(&[
+        ("round-robin", "in turn"),
+        ("least-outstanding-tokens", "to the replica with the fewest prompt tokens of requests that have not ended"),
+        ("power-of-two-choices", "to the less loaded, by the same measure, of two drawn at random"),
+        (PREFIX_AFFINITY, "to the replica whose cache holds the longest prefix, unless it is overloaded"),
+    ]),
+    "Which router.",
+)
+.value("\"round-robin\"");
+const PREFIX_AFFINITY: &str = "prefix-affinity";
+/// When affinity gives way.
+pub(crate) static MAX_IMBALANCE_TOKENS: Key = Key::new(
+    "max_imbalance_tokens",
+    Kind::Integer(0, 1 << 50),
+    "A replica is overloaded if it carries this many more outstanding prompt tokens than the least loaded one, which then \
+     gets the request.",
+)
+.only(&[PREFIX_AFFINITY])
+.value("65536");
+
+static ROUTER_TABLE: TableDef = TableDef {
+    path: "system.router",
+    doc: "How requests are spread over replicas. `router = \"round-robin\"` is short for `router = { policy = \"round-robin\" }`.",
+    tag: Tag::Key(&ROUTER_POLICY),
+    keys: &[&ROUTER_POLICY, &MAX_IMBALANCE_TOKENS],
+};
+
+const CHUNKED_PREFILL: &str = "chunked-prefill";
+const SARATHI: &str = "sarathi";
+const PREFILL_FIRST: &str = "prefill-first";
+const ORCA: &str = "orca";
+
+/// Scheduling policy.
+pub(crate) static POLICY: Key = Key::new(
+    "policy",
+    Kind::Choice(&[
+        (CHUNKED_PREFILL, "vLLM v1: decodes and prompt pieces share the token budget, running requests first"),
+        (SARATHI, "Sarathi-Serve: all decodes, then prompt pieces; blocks of a whole prompt reserved at admission"),
+        (PREFILL_FIRST, "vLLM v0: steps of whole prompts whenever one fits, else decode steps"),
+        (ORCA, "Orca: whole prompts join the decodes; blocks of prompt and answer reserved at admission"),
+    ]),
+    "Which policy.",
+)
+.value("\"chunked-prefill\"");
+/// Token budget.
+pub(crate) static MAX_NUM_BATCHED_TOKENS: Key =
+    Key::new("max_num_batched_tokens", COUNT, "Most tokens in a step, decode tokens included.").computed(
+        "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
+         `max_model_len`",
+    );
+/// Request limit.
+pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.")
+    .computed("as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first and orca: 256");
+/// Cap on pieces.
+pub(crate) static LONG_PREFILL_TOKEN_THRESHOLD: Key = Key::new(
+    "long_prefill_token_threshold",
+    Kind::Integer(0, 1 << 30),
+    "Most prompt tokens of one request in a step; 0: no limit.",
+)
+.only(&[CHUNKED_PREFILL])
+.value("0");
+/// Admission.
+pub(crate) static SCHEDULER_RESERVE_FULL_ISL: Key = Key::new(
+    "scheduler_reserve_full_isl",
+    Kind::Flag,
+    "Let a request in only if its whole prompt fits the free blocks, although blocks are taken piece by piece.",
+)
+.only(&[CHUNKED_PREFILL])
+.value("true")
+.vllm("on by default from 0.19");
+/// Watermark.
+pub(crate) static WATERMARK: Key = Key::new(
+    "watermark",
+    Kind::Number(Bounds { min: 0.0, above: false, max: 0.999 }),
+    "Share of the KV blocks that is kept free when a prompt is let in, in thousandths.",
+)
+.only(&[PREFILL_FIRST])
+.value("0.01");
+
+static SCHEDULER_TABLE: TableDef = TableDef {
+    path: "system.scheduler",
+    doc: "How steps are composed. `scheduler = \"orca\"` is short for `scheduler = { policy = \"orca\" }`.",
+    tag: Tag::Key(&POLICY),
+    keys: &[
+        &POLICY,
+        &MAX_NUM_BATCHED_TOKENS,
+        &MAX_NUM_SEQS,
+        &LONG_PREFILL_TOKEN_THRESHOLD,
+        &SCHEDULER_RESERVE_FULL_ISL,
+        &WATERMARK,
+    ],
+};
+
+const ZIPF: &str = "zipf";
+
+/// How tokens choose experts.
+pub(crate) static ROUTING_DISTRIBUTION: Key = Key::new(
+    "distribution",
+    Kind::Choice(&[
+        ("uniform", "every expert is as likely as any other"),
+        (ZIPF, "some experts are more popular, and prompt tokens agree more than decode tokens"),
+        (
+            "qwen3-30b-a3b-measured",
+            "zipf with the skews measured for that model (Layered Prefill, table 1 and its figure of MoE time over chunk size)",
+        ),
+    ]),
+    "How tokens choose experts.",
+)
+.value("\"uniform\"");
+/// Skew among decode rows.
+pub(crate) static DECODE_EXPONENT: Key = Key::new(
+    "decode_exponent",
+    Kind::Number(NOT_NEGATIVE),
+    "Zipf exponent of the experts' popularity among decode tokens.",
+)
+.only(&[ZIPF]);
+/// Skew among prefill rows.
+pub(crate) static PREFILL_EXPONENT: Key =
+    Key::new("prefill_exponent", Kind::Number(NOT_NEGATIVE), "Zipf exponent among prompt tokens.")
+        .only(&[ZIPF])
+        .nothing("`prefill_coverage` says it");
+/// Measured coverage by prefill rows.
+pub(crate) static PREFILL_COVERAGE: Key = Key::new(
+    "prefill_coverage",
+    Kind::List(&Kind::List(&Kind::Number(NOT_NEGATIVE))),
+    "Measured pairs `[prompt tokens in the step, share of the experts they touch]`, tokens ascending.",
+)
+.only(&[ZIPF])
+.nothing("`prefill_exponent` says it");
+
+static ROUTING_TABLE: TableDef = TableDef {
+    path: "system.routing",
+    doc: "How tokens choose experts. `routing = \"uniform\"` is short for `routing = { distribution = \"uniform\" }`.",
+    tag: Tag::Key(&ROUTING_DISTRIBUTION),
+    keys: &[&ROUTING_DISTRIBUTION, &DECODE_EXPONENT, &PREFILL_EXPONENT, &PREFILL_COVERAGE],
+};
+
+/// Whose overheads.
+pub(crate) static ENGINE_PROFILE: Key = Key::new(
+    "profile",
+    Kind::Choice(&[
+        ("vllm-v1", "asynchronous scheduling and CUDA graphs, as fitted to vLLM 0.15 to 0.23"),
+        ("none", "kernels only"),
+    ]),
+    "Where the values below come from that are not given.",
+)
+.value("\"vllm-v1\"");
+/// Gap between steps.
+pub(crate) static STEP_GAP: Key =
+    Key::new("step_gap", time(NOT_NEGATIVE), "Time per step in which the GPUs wait for the host.")
+        .computed("the profile's: 0.3 ms, or 0");
+/// Gap per request.
+pub(crate) static PER_REQUEST: Key =
+    Key::new("per_request", time(NOT_NEGATIVE), "Time of the same kind per request in the step.")
+        .computed("the profile's: 0");
+/// Captured graphs.
+pub(crate) static CUDA_GRAPH_SIZES: Key = Key::new(
+    "cuda_graph_sizes",
+    Kind::List(&Kind::Integer(0, 1 << 20)),
+    "Row counts for which CUDA graphs are captured, ascending; smaller steps are padded to the next one. `[0]`: none.",
+)
+.computed("the profile's: 1, 2, 4, multiples of 8 to 248, of 16 to 512, or `[0]`");
+/// Launches.
+pub(crate) static EAGER_LAUNCH: Key =
+    Key::new("eager_launch", time(NOT_NEGATIVE), "Host time to launch a kernel outside a graph.")
+        .computed("the profile's: 5 us, or 0");
+
+static ENGINE_TABLE: TableDef = TableDef {
+    path: "system.engine",
+    doc: "What the serving engine adds to kernels. `engine = \"none\"` is short for `engine = { profile = \"none\" }`.",
+    tag: Tag::Key(&ENGINE_PROFILE),
+    keys: &[&ENGINE_PROFILE, &STEP_GAP, &PER_REQUEST, &CUDA_GRAPH_SIZES, &EAGER_LAUNCH],
+};
+
+/// Bandwidth.
+pub(crate) static BANDWIDTH: Key = Key::new(
+    "bandwidth",
+    Kind::Quantity { dimension: Dimension::Bandwidth, bare: false, bounds: POSITIVE },
+    "Bandwidth in one direction, as a datasheet states it.",
+)
+.computed("the device's");
+/// Latency.
+pub(crate) static LATENCY: Key =
+    Key::new("latency", time(NOT_NEGATIVE), "Time before the first byte of a message arrives.")
+        .computed("4.3 us, as measured between two H100");
+
+static LINK_TABLE: TableDef = TableDef {
+    path: "system.link",
+    doc: "The link between the GPUs of a replica.",
+    tag: Tag::None,
+    keys: &[&BANDWIDTH, &LATENCY],
+};
