@@ -51,8 +51,8 @@ impl RowFormat for Mooncake {
     }
 }
 
-/// Appends the row. A block that is one span keeps that span's content as its id. Other blocks get an id mixed from
-/// what they and all blocks before them hold, so that equal ids still mean equal prefixes.
+/// Appends the row. A block that is the start of one content has that content as its id, so that what was read in this
+/// format is written as it was. Other blocks get an id mixed from what they and all blocks before them hold.
 pub(super) fn write_row(row: &TraceRow, out: &mut Vec<u8>, losses: &mut Losses) {
     let nanos = row.arrival.as_nanos();
     losses.sessions += u64::from(row.session.is_some());
@@ -83,14 +83,16 @@ fn block_ids(spans: &[Span], reblocked: &mut u64) -> Vec<u64> {
         let mut offset = 0;
         while offset < span.tokens {
             let piece = (span.tokens - offset).min(BLOCK_TOKENS - in_block);
-            let alone = offset == 0 && piece == span.tokens && in_block == 0;
             for word in [span.content.0, u64::from(offset), u64::from(piece)] {
                 chain = blocks::mixed(chain.rotate_left(7) ^ word).wrapping_add(word);
             }
             (offset, in_block, left) = (offset + piece, in_block + piece, left - u64::from(piece));
             if in_block == BLOCK_TOKENS || left == 0 {
-                whole &= alone;
-                ids.push(if alone { span.content.0 } else { blocks::mixed(chain) });
+                // A content's first block has its name also where the content goes on behind it: another prompt may
+                // stop there.
+                let named = in_block == piece && offset == piece;
+                whole &= named && piece == span.tokens;
+                ids.push(if named { span.content.0 } else { blocks::mixed(chain) });
                 in_block = 0;
             }
         }
@@ -114,6 +116,13 @@ mod tests {
     #[test]
     fn blocks_keep_their_ids() {
         assert_eq!(ids(&[(7, 512), (9, 512), (3, 20)]), (vec![7, 9, 3], 0));
+    }
+
+    #[test]
+    fn a_content_that_goes_on_starts_with_the_block_of_one_that_stops() {
+        let (long, reblocked) = ids(&[(7, 1024)]);
+        assert_eq!((long[0], reblocked), (7, 1));
+        assert_ne!(long[1], 7);
     }
 
     #[test]
