@@ -3,6 +3,7 @@
 //! A trace's own times, or those times rescaled to a rate, are [`crate::Timing`]'s business.
 
 mod clock;
+mod rate;
 mod renewal;
 mod varying;
 

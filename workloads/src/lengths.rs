@@ -147,6 +147,14 @@ impl Lengths {
         Lengths::LogNormal { shape, bounds: Bounds::default() }.validated()
     }
 
+    /// Mean length in tokens, as drawn: rounded and cut.
+    ///
+    /// # Errors
+    /// As [`Lengths::validate`].
+    pub fn mean(&self) -> Result<f64, WorkloadError> {
+        LengthSampler::new(self).map(|sampler| sampler.mean())
+    }
+
     /// Itself, if its parameters can be.
     ///
     /// # Errors

@@ -4,8 +4,10 @@
 
 mod arrivals;
 mod check;
+mod concurrency;
 mod durations;
 mod error;
+pub mod generators;
 mod lengths;
 mod prefix;
 mod replay;
@@ -16,11 +18,15 @@ mod sessions;
 mod source;
 mod spec;
 mod special;
+pub mod stats;
+mod synthetic;
 mod time;
 pub mod trace;
+mod unserved;
 
 pub use arrivals::{Arrivals, RatePiece};
 pub use check::MAX_TOKENS;
+pub use concurrency::ConcurrencyLimit;
 pub use durations::Durations;
 pub use error::WorkloadError;
 pub use lengths::{Bounds, Cut, Lengths, LogNormalShape, RequestLengths};
@@ -32,5 +38,7 @@ pub use row::TraceRow;
 pub use sessions::SessionSpec;
 pub use source::Source;
 pub use spec::WorkloadSpec;
+pub use synthetic::Synthetic;
 pub use time::{SimDuration, SimTime};
 pub use trace::{ReadOptions, TraceError, TraceFormat, TraceInfo, TraceReader, TraceWriter};
+pub use unserved::Unserved;

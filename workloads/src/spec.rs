@@ -28,6 +28,18 @@ impl WorkloadSpec {
         WorkloadSpec { arrivals, lengths, prefix: PrefixSpec::None, sessions: None, requests }
     }
 
+    /// The same workload at another mean rate, in requests per second. Where the arrival process starts sessions, it
+    /// starts as many as have that many turns on average, before a limit of the context ends any of them.
+    ///
+    /// # Errors
+    /// If the arrivals have no rate, or `rate` cannot be.
+    pub fn at_rate(&self, rate: f64) -> Result<Self, WorkloadError> {
+        check::rate("workload", "rate", rate)?;
+        let requests_per_start = self.sessions.as_ref().map_or(Ok(1.0), |sessions| sessions.turns.mean())?;
+        let arrivals = self.arrivals.at_rate(rate / requests_per_start)?;
+        Ok(WorkloadSpec { arrivals, ..self.clone() })
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors

@@ -17,10 +17,10 @@ impl Quantiles {
         let (Some(first), Some(last)) = (table.first(), table.last()) else {
             return Err(check::wrong(of, "table", "empty", "pairs of (probability, value) from probability 0 to 1"));
         };
-        if first.0 != 0.0 {
+        if first.0 > 0.0 || first.0.is_nan() {
             return Err(check::wrong(of, "first probability", first.0, "0 (the smallest value)"));
         }
-        if last.0 != 1.0 {
+        if last.0 < 1.0 || last.0.is_nan() {
             return Err(check::wrong(of, "last probability", last.0, "1 (the largest value)"));
         }
         for &(probability, value) in table {

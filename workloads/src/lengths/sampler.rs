@@ -110,6 +110,17 @@ impl LengthSampler {
         LengthSampler::Steps { values, cumulative }
     }
 
+    /// Mean in tokens: exact for steps, else over an even grid of 10^5 probabilities.
+    pub(crate) fn mean(&self) -> f64 {
+        const POINTS: u32 = 100_000;
+        if let LengthSampler::Steps { values, cumulative } = self {
+            let below = std::iter::once(0.0).chain(cumulative.iter().copied());
+            return values.iter().zip(cumulative).zip(below).map(|((&v, p), below)| f64::from(v) * (p - below)).sum();
+        }
+        let at = |point: u32| f64::from(self.quantile((f64::from(point) + 0.5) / f64::from(POINTS)));
+        (0..POINTS).map(at).sum::<f64>() / f64::from(POINTS)
+    }
+
     /// The length whose cumulative probability is `u` in (0, 1).
     pub(crate) fn quantile(&self, u: f64) -> u32 {
         match self {
@@ -132,11 +143,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Mean over an even grid of probabilities: the mean of the distribution, without noise.
     fn mean(lengths: &Lengths) -> f64 {
-        let sampler = LengthSampler::new(lengths).unwrap();
-        let n = 200_000;
-        (0..n).map(|i| f64::from(sampler.quantile((f64::from(i) + 0.5) / f64::from(n)))).sum::<f64>() / f64::from(n)
+        lengths.mean().unwrap()
     }
 
     #[test]

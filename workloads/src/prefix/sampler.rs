@@ -1,6 +1,6 @@
 //! Prefix structures, ready to be drawn from.
 
-use super::{Popularity, PopularitySampler, PrefixLength, PrefixSpec, PromptLengths};
+use super::{PopularitySampler, PrefixLength, PrefixSpec, PromptLengths};
 use crate::error::WorkloadError;
 use crate::lengths::LengthSampler;
 use crate::request::{ContentId, Span};
@@ -104,7 +104,7 @@ impl TreeSampler {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PrefixTree;
+    use super::super::{Popularity, PrefixTree};
     use super::*;
     use crate::lengths::Lengths;
 
