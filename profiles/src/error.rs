@@ -96,7 +96,7 @@ pub enum ProfileError {
 /// By how much a model does not fit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "{model} does not fit {device}: stage {stage} needs {needed_bytes} bytes per GPU ({}) with one KV block, and \
+    "{model} does not fit {device}: stage {stage} needs {needed_bytes} bytes per GPU ({}), and \
      gpu_memory_utilization = {gpu_memory_utilization} of {memory_bytes} bytes allows {budget_bytes}: {missing_bytes} \
      bytes too many; {advice}",
     self.parts()
@@ -108,7 +108,7 @@ pub struct DoesNotFit {
     pub device: String,
     /// Pipeline stage, from 0.
     pub stage: u32,
-    /// Bytes that the stage needs on each of its GPUs, one KV block included.
+    /// Bytes that the stage needs on each of its GPUs, with one KV block or as many as the engine was told.
     pub needed_bytes: u64,
     /// Of which weights.
     pub weights_bytes: u64,
@@ -136,7 +136,9 @@ impl DoesNotFit {
             0 => String::new(),
             bytes => format!(", sequence states {bytes}"),
         };
-        format!("weights {}, workspace {}{states}", self.weights_bytes, self.workspace_bytes)
+        let fixed = self.weights_bytes + self.workspace_bytes + self.state_bytes;
+        let (weights, workspace, cache) = (self.weights_bytes, self.workspace_bytes, self.needed_bytes - fixed);
+        format!("weights {weights}, workspace {workspace}{states}, KV cache {cache}")
     }
 }
 

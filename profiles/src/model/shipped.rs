@@ -86,3 +86,19 @@ impl ModelFile {
         model
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ModelFile, files};
+
+    /// A name that two files claim would silently give the first of them.
+    #[test]
+    fn no_two_models_answer_to_one_name() {
+        let files = files();
+        let mut names: Vec<String> = files.iter().flat_map(ModelFile::names).map(str::to_lowercase).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}
