@@ -266,11 +266,11 @@ mod tests {
             for context in 0..12 {
                 for tokens in 1..12 {
                     let piece = PrefillPiece { new_tokens: tokens, context_tokens: context };
-                    let pairs: u32 = (1..=tokens).map(|i| (context + i).min(window)).sum();
+                    let pairs: u64 = (1..=tokens).map(|i| u64::from((context + i).min(window))).sum();
                     let sums = PrefillSums::of(piece, Some(window));
-                    assert_eq!(sums.pairs, f64::from(pairs), "window {window}, context {context}, tokens {tokens}");
+                    assert_eq!(sums.pairs as u64, pairs, "window {window}, context {context}, tokens {tokens}");
                     let first_visible = (context + 1).saturating_sub(window);
-                    assert_eq!(sums.keys, f64::from(context + tokens - first_visible));
+                    assert_eq!(sums.keys as u32, context + tokens - first_visible);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! What a replica has spent, kept as counts and sums small enough to add to in every step.
 
+use std::collections::BTreeMap;
+
 use super::attention::PrefillSums;
 use super::load::Load;
 use super::tables::Tables;
@@ -7,27 +9,39 @@ use super::{CostTotals, Evidence, Operator};
 
 /// How often each number occurred.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts(Vec<u64>);
+pub(super) struct Counts {
+    /// Of numbers below [`Counts::DENSE`], as far as they occurred.
+    small: Vec<u64>,
+    large: BTreeMap<u32, u64>,
+}
 
 impl Counts {
+    const DENSE: usize = 1 << 15;
+
     #[inline]
     pub(super) fn add(&mut self, number: u32, times: u64) {
-        let index = number as usize;
-        if index >= self.0.len() {
-            self.grow(index);
+        match self.small.get_mut(number as usize) {
+            Some(count) => *count += times,
+            None => self.add_new(number, times),
         }
-        self.0[index] += times;
     }
 
     #[cold]
-    fn grow(&mut self, index: usize) {
-        self.0.resize(index + 1, 0);
+    fn add_new(&mut self, number: u32, times: u64) {
+        let index = number as usize;
+        if index < Self::DENSE {
+            self.small.resize(index + 1, 0);
+            self.small[index] = times;
+        } else {
+            *self.large.entry(number).or_default() += times;
+        }
     }
 
-    /// Numbers that occurred, with how often.
+    /// Numbers that occurred, with how often, in ascending order.
     fn iter(&self) -> impl Iterator<Item = (u32, f64)> {
-        let occurred = self.0.iter().enumerate().filter(|(_, times)| **times > 0);
-        occurred.map(|(number, times)| (number as u32, *times as f64))
+        let small = self.small.iter().enumerate().map(|(number, times)| (number as u32, *times));
+        let large = self.large.iter().map(|(number, times)| (*number, *times));
+        small.chain(large).filter(|(_, times)| *times > 0).map(|(number, times)| (number, times as f64))
     }
 }
 

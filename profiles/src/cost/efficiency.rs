@@ -145,7 +145,7 @@ pub(super) struct GemmCurve {
     pub(super) wave: f64,
     /// Efficiency of tiles of 128 rows by 256, 128, 64 and 32 columns.
     pub(super) tiles_128: [f64; 4],
-    /// Efficiency of tiles of 64 rows by 128, 64 and 32 columns, for up to 256 rows.
+    /// Efficiency of tiles of 64 rows by 128, 64 and 32 columns, for up to 256 rows; and of 16 rows, for up to 64.
     pub(super) tiles_64: [f64; 3],
     pub(super) fitted: FittedOn,
     #[serde(rename = "error")]

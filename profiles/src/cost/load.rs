@@ -71,8 +71,10 @@ impl Gemm {
         };
         let large =
             [256, 128, 64, 32].into_iter().zip(curve.tiles_128).map(|(columns, e)| tile(128, columns, e, u32::MAX));
-        // cuBLAS keeps to tiles of 128 rows and more above 256 rows.
-        let small = [128, 64, 32].into_iter().zip(curve.tiles_64).map(|(columns, e)| tile(64, columns, e, 256));
+        // cuBLAS keeps to tiles of 128 rows and more above 256 rows; a few rows go through tensor cores 16 at a time.
+        let small = |rows: u32, max_rows: u32| {
+            [128, 64, 32].into_iter().zip(curve.tiles_64).map(move |(columns, e)| tile(rows, columns, e, max_rows))
+        };
         Self {
             floor_ns: curve.floor_us * NS_PER_US,
             weight_bytes: n * k * operands.weight_bytes,
@@ -81,7 +83,7 @@ impl Gemm {
             peak_ns_per_flop: NS_PER_S / operands.peak,
             ns_per_byte: NS_PER_S / (device.memory_bandwidth * curve.memory),
             wave: curve.wave,
-            tiles: large.chain(small).collect(),
+            tiles: large.chain(small(64, 256)).chain(small(16, 64)).collect(),
         }
     }
 

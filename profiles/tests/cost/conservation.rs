@@ -1,0 +1,189 @@
+//! Books add up, and nothing depends on how work is divided.
+
+use std::sync::LazyLock;
+
+use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
+use profiles::{CostModel, CostTotals, DecodeBatch, LayerRange, Operator, Parallelism, PrefillPiece, StepShape};
+use proptest::prelude::*;
+
+use crate::{assert_same, bare, compile, decode, h100, pieces, shape, shipped};
+
+/// A step, owned.
+#[derive(Clone, Debug)]
+struct Step {
+    prompt: Vec<PrefillPiece>,
+    decode: DecodeBatch,
+    sampled: u32,
+    layers: Option<LayerRange>,
+}
+
+impl Step {
+    fn shape(&self) -> StepShape<'_> {
+        StepShape { prefill: &self.prompt, decode: self.decode, sampled: self.sampled, prefill_layers: self.layers }
+    }
+}
+
+/// Any step of a model with `layers` layers: empty ones, large ones, and prompts in some layers among them.
+fn steps(layers: u32) -> impl Strategy<Value = Step> {
+    let prompt = prop::collection::vec((1_u32..3000, 0_u32..20_000), 0..4);
+    let decode = (0_u32..300, 1_u64..10_000);
+    let part = prop::option::of((0..=layers, 0..=layers));
+    (prompt, decode, 0_u32..300, part).prop_map(|(prompt, (requests, context), sampled, part)| Step {
+        prompt: pieces(&prompt),
+        decode: decode_batch(requests, context),
+        sampled,
+        layers: part.map(|(a, b)| LayerRange { start: a.min(b), end: a.max(b) }),
+    })
+}
+
+fn decode_batch(requests: u32, context: u64) -> DecodeBatch {
+    let windowed = u64::from(requests) * context.min(128);
+    DecodeBatch { windowed_context_tokens: windowed, ..decode(requests, context) }
+}
+
+/// Cost models of every kind: dense on stages, experts with windows, experts with latent attention, state-space hybrid.
+fn models() -> Vec<AnalyticCost> {
+    static COMPILED: LazyLock<Vec<AnalyticCost>> = LazyLock::new(compile_models);
+    COMPILED.clone()
+}
+
+fn compile_models() -> Vec<AnalyticCost> {
+    let device = h100();
+    let mut costs = Vec::new();
+    for (name, tensor, stages) in [
+        ("meta-llama/Llama-3.1-8B", 1, 1),
+        ("meta-llama/Llama-3.1-8B", 2, 3),
+        ("openai/gpt-oss-20b", 1, 1),
+        ("Qwen/Qwen3-30B-A3B", 2, 2),
+        ("deepseek-ai/DeepSeek-V3", 8, 1),
+        ("ai21labs/AI21-Jamba-1.5-Mini", 2, 2),
+    ] {
+        let model = shipped(name);
+        let mut options = CostOptions::new(&model, &device);
+        options.parallelism = Parallelism { pipeline_parallel_size: stages, ..Parallelism::tensor(tensor) };
+        options.routing = ExpertRouting::qwen3_30b_a3b_measured();
+        costs.push(compile(&options));
+    }
+    costs
+}
+
+fn assert_same_totals(left: &CostTotals, right: &CostTotals) {
+    assert_eq!(left.steps, right.steps);
+    for ((operator, left), (_, right)) in left.operators().zip(right.operators()) {
+        for (left, right) in left.time_ns_by_evidence.iter().zip(right.time_ns_by_evidence) {
+            assert_same(*left, right, operator.name());
+        }
+        assert_same(left.flops, right.flops, operator.name());
+        assert_same(left.memory_bytes, right.memory_bytes, operator.name());
+        assert_same(left.link_bytes, right.link_bytes, operator.name());
+    }
+    assert_same(left.expert_load_bytes, right.expert_load_bytes, "expert bytes");
+    assert_same(left.useful_flops, right.useful_flops, "useful FLOPs");
+    assert_same(left.necessary_bytes, right.necessary_bytes, "necessary bytes");
+    assert_same(left.dynamic_energy_j, right.dynamic_energy_j, "energy");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The books are counts; what they add up to must be what the steps cost one by one.
+    #[test]
+    fn totals_are_the_sum_of_explanations(steps in prop::collection::vec(steps(24), 1..12)) {
+        for mut cost in models() {
+            let mut sum = CostTotals::default();
+            let mut stage_ns = vec![0; cost.stages()];
+            for step in &steps {
+                sum += &cost.explain(&step.shape());
+                cost.step(&step.shape(), &mut stage_ns);
+            }
+            assert_same_totals(&cost.totals(), &sum);
+        }
+    }
+
+    /// A step's duration is the sum over operators of an explanation, up to the rounding of each stage.
+    #[test]
+    fn operators_add_up_to_the_duration(step in steps(24)) {
+        for mut cost in models() {
+            let mut stage_ns = vec![0; cost.stages()];
+            let explained = cost.explain(&step.shape());
+            let priced = cost.step(&step.shape(), &mut stage_ns);
+            prop_assert_eq!(priced.duration_ns, stage_ns.iter().sum::<u64>());
+            let difference = (explained.time_ns() - priced.duration_ns as f64).abs();
+            prop_assert!(difference <= stage_ns.len() as f64 + 1e-9 * explained.time_ns(), "{}", difference);
+        }
+    }
+
+    /// A replica within its board limits: idle and dynamic power together.
+    #[test]
+    fn power_never_exceeds_the_limit(step in steps(24)) {
+        let device = h100();
+        for mut cost in models() {
+            let mut stage_ns = vec![0; cost.stages()];
+            let priced = cost.step(&step.shape(), &mut stage_ns);
+            let watts = priced.dynamic_energy_j / (priced.duration_ns as f64 * 1e-9);
+            prop_assert!(watts <= 8.0 * (device.power_limit_w - device.idle_power_w) * (1.0 + 1e-12), "{}", watts);
+            prop_assert!(priced.dynamic_energy_j >= 0.0);
+        }
+    }
+
+    /// Stages divide layers among GPUs; the work stays the same.
+    #[test]
+    fn stages_conserve_flops_and_bytes(step in steps(32), stages in 2_u32..8) {
+        let (model, device) = (shipped("meta-llama/Llama-3.1-8B"), h100());
+        let one = compile(&bare(&model, &device)).explain(&step.shape());
+        let mut options = bare(&model, &device);
+        options.parallelism.pipeline_parallel_size = stages;
+        let staged = compile(&options);
+        prop_assert_eq!(staged.stages(), stages as usize);
+        assert_same_totals(&staged.explain(&step.shape()), &one);
+    }
+
+    /// Prompts that cross the layers group by group cost the same FLOPs as in one pass.
+    #[test]
+    fn groups_of_layers_conserve_prompt_flops(cut in 1_u32..32, size in 1_u32..4000, context in 0_u32..4000) {
+        let (model, device) = (shipped("meta-llama/Llama-3.1-8B"), h100());
+        let cost = compile(&bare(&model, &device));
+        let prompt = pieces(&[(size, context)]);
+        let whole = cost.explain(&shape(&prompt, DecodeBatch::default()));
+        let mut parts = CostTotals::default();
+        for (start, end) in [(0, cut), (cut, 32)] {
+            let sampled = u32::from(end == 32);
+            let decode = DecodeBatch::default();
+            let layers = Some(LayerRange { start, end });
+            parts += &cost.explain(&StepShape { prefill: &prompt, decode, sampled, prefill_layers: layers });
+        }
+        parts.steps = whole.steps;
+        assert_same(parts.flops(), whole.flops(), "FLOPs");
+        assert_same(parts.time_ns(), whole.time_ns(), "time without overheads per step");
+        assert_same(parts.necessary_bytes, whole.necessary_bytes, "bytes");
+    }
+}
+
+#[test]
+fn all_layers_named_are_all_layers() {
+    let (model, device) = (shipped("Qwen/Qwen3-30B-A3B"), h100());
+    let cost = compile(&CostOptions::new(&model, &device));
+    let prompt = pieces(&[(300, 0)]);
+    let implied = shape(&prompt, decode(20, 100));
+    let named = StepShape { prefill_layers: Some(LayerRange { start: 0, end: 48 }), ..implied };
+    assert_same_totals(&cost.explain(&implied), &cost.explain(&named));
+}
+
+#[test]
+fn a_clone_has_books_of_its_own() {
+    let (model, device) = (shipped("meta-llama/Llama-3.1-8B"), h100());
+    let mut cost = compile(&CostOptions::new(&model, &device));
+    cost.step(&shape(&[], decode(4, 100)), &mut [0]);
+    let mut replica = cost.clone();
+    assert_eq!(replica.totals().steps, 0);
+    replica.step(&shape(&[], decode(4, 100)), &mut [0]);
+    assert_same_totals(&replica.totals(), &cost.totals());
+}
+
+#[test]
+fn a_step_without_rows_costs_the_gap_and_nothing_else() {
+    let (model, device) = (shipped("Qwen/Qwen3-30B-A3B"), h100());
+    let totals = compile(&CostOptions::new(&model, &device)).explain(&shape(&[], DecodeBatch::default()));
+    assert_same(totals.time_ns(), totals.operator(Operator::Host).time_ns(), "host only");
+    assert_same(totals.dynamic_energy_j, 0.0, "no energy");
+}
