@@ -27,7 +27,7 @@ pub enum Arrivals {
     Gamma {
         /// Mean rate.
         rate: f64,
-        /// Coefficient of variation of the gaps (1 is Poisson, above 1 is bursty).
+        /// Coefficient of variation of the gaps, between 0.01 and 100 (1 is Poisson, above 1 is bursty).
         cv: f64,
     },
     /// Weibull-distributed gaps, the shape solved from the CV.
@@ -125,19 +125,22 @@ impl Arrivals {
             Arrivals::Constant { rate } => check::rate("constant arrivals", "rate", *rate),
             Arrivals::Gamma { rate, cv } => {
                 check::rate("gamma arrivals", "rate", *rate)?;
-                check::positive("gamma arrivals", "cv", *cv)
+                check::cv("gamma arrivals", *cv)
             }
             Arrivals::Weibull { rate, cv } => {
                 check::rate("weibull arrivals", "rate", *rate)?;
-                renewal::weibull_shape(*cv).map(|_| ())
+                check::cv("weibull arrivals", *cv)
             }
             Arrivals::OnOff { on_rate, off_rate, mean_on_s, mean_off_s } => {
                 check::rate("on-off arrivals", "on_rate", *on_rate)?;
                 if *off_rate != 0.0 {
                     check::rate("on-off arrivals", "off_rate", *off_rate)?;
                 }
-                check::positive("on-off arrivals", "mean_on_s", *mean_on_s)?;
-                check::positive("on-off arrivals", "mean_off_s", *mean_off_s)
+                for (parameter, mean_s) in [("mean_on_s", *mean_on_s), ("mean_off_s", *mean_off_s)] {
+                    check::positive("on-off arrivals", parameter, mean_s)?;
+                    check::seconds("on-off arrivals", parameter, mean_s)?;
+                }
+                not_hopelessly_few("on-off arrivals", on_rate * mean_on_s + off_rate * mean_off_s)
             }
             Arrivals::Piecewise { pieces, repeat } => validate_pieces(pieces, *repeat),
             Arrivals::AllAtOnce => Ok(()),
@@ -156,12 +159,23 @@ fn validate_pieces(pieces: &[RatePiece], repeat: bool) -> Result<(), WorkloadErr
     }
     for piece in pieces {
         check::positive(OF, "duration_s", piece.duration_s)?;
+        check::seconds(OF, "duration_s", piece.duration_s)?;
         if piece.rate != 0.0 {
             check::rate(OF, "rate", piece.rate)?;
         }
     }
-    if repeat && pieces.iter().all(|piece| piece.rate == 0.0) {
+    if pieces.iter().all(|piece| piece.rate == 0.0) {
         return Err(check::wrong(OF, "rate", "0 in every piece", "above 0 in one of them"));
     }
-    Ok(())
+    let expected = pieces.iter().map(|piece| piece.rate * piece.duration_s).sum();
+    if repeat { not_hopelessly_few(OF, expected) } else { Ok(()) }
+}
+
+/// Phases are stepped through one by one; a million between two requests would look like a hang.
+fn not_hopelessly_few(of: &'static str, expected_per_cycle: f64) -> Result<(), WorkloadError> {
+    if expected_per_cycle >= 1e-3 {
+        return Ok(());
+    }
+    let expected = "at least 0.001; lengthen the phases or raise the rates";
+    Err(check::wrong(of, "expected number of requests per cycle", expected_per_cycle, expected))
 }

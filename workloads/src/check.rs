@@ -23,6 +23,22 @@ pub(crate) fn positive(of: &'static str, parameter: &'static str, value: f64) ->
     Err(wrong(of, parameter, value, "a finite number above 0"))
 }
 
+/// A duration in seconds: not negative, and at most three years, so that times fit the clock.
+pub(crate) fn seconds(of: &'static str, parameter: &'static str, value: f64) -> Result<(), WorkloadError> {
+    if (0.0..=1e8).contains(&value) {
+        return Ok(());
+    }
+    Err(wrong(of, parameter, value, "a number of seconds between 0 and 1e8"))
+}
+
+/// Coefficient of variation of gaps.
+pub(crate) fn cv(of: &'static str, value: f64) -> Result<(), WorkloadError> {
+    if (0.01..=100.0).contains(&value) {
+        return Ok(());
+    }
+    Err(wrong(of, "cv", value, "between 0.01 and 100"))
+}
+
 /// Finite and not negative.
 pub(crate) fn not_negative(of: &'static str, parameter: &'static str, value: f64) -> Result<(), WorkloadError> {
     if value.is_finite() && value >= 0.0 {

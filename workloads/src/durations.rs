@@ -6,7 +6,7 @@ use crate::lengths::quantiles::Quantiles;
 use crate::special::normal_quantile;
 use crate::time::SimDuration;
 
-/// A distribution of durations, in seconds.
+/// A distribution of durations, in seconds, none above 10^9 (a lognormal is cut there).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Durations {
     /// Always the same (0 is allowed).
@@ -47,27 +47,34 @@ impl Durations {
     /// [`WorkloadError::Parameter`] names the one that cannot be and what it must be.
     pub fn validate(&self) -> Result<(), WorkloadError> {
         match self {
-            Durations::Fixed { seconds } => check::not_negative("fixed duration", "seconds", *seconds),
+            Durations::Fixed { seconds } => check::seconds("fixed duration", "seconds", *seconds),
             Durations::Uniform { min_s, max_s } => {
-                check::not_negative("uniform duration", "min_s", *min_s)?;
-                check::not_negative("uniform duration", "max_s", *max_s)?;
+                check::seconds("uniform duration", "min_s", *min_s)?;
+                check::seconds("uniform duration", "max_s", *max_s)?;
                 if min_s > max_s {
                     let expected = format!("at most max_s = {max_s}");
                     return Err(check::wrong("uniform duration", "min_s", min_s, expected));
                 }
                 Ok(())
             }
-            Durations::Exponential { mean_s } => check::positive("exponential duration", "mean_s", *mean_s),
+            Durations::Exponential { mean_s } => {
+                check::positive("exponential duration", "mean_s", *mean_s)?;
+                check::seconds("exponential duration", "mean_s", *mean_s)
+            }
             Durations::LogNormal { p50_s, p90_s } => {
                 check::positive("lognormal duration", "p50_s", *p50_s)?;
                 check::positive("lognormal duration", "p90_s", *p90_s)?;
+                check::seconds("lognormal duration", "p90_s", *p90_s)?;
                 if p90_s < p50_s {
                     let expected = format!("at least p50_s = {p50_s}");
                     return Err(check::wrong("lognormal duration", "p90_s", p90_s, expected));
                 }
                 Ok(())
             }
-            Durations::Quantiles { table } => Quantiles::new("quantile table of durations", table, 0.0).map(|_| ()),
+            Durations::Quantiles { table } => {
+                let table = Quantiles::new("quantile table of durations", table, 0.0)?;
+                check::seconds("quantile table of durations", "last value", table.at(1.0))
+            }
         }
     }
 
@@ -100,12 +107,14 @@ pub(crate) enum DurationSampler {
 impl DurationSampler {
     /// The duration whose cumulative probability is `u` in (0, 1).
     pub(crate) fn quantile(&self, u: f64) -> SimDuration {
-        SimDuration::from_secs_f64(match self {
+        const LONGEST_S: f64 = 1e9;
+        let seconds = match self {
             DurationSampler::Uniform { min_s, width_s } => min_s + u * width_s,
             DurationSampler::Exponential { mean_s } => -(-u).ln_1p() * mean_s,
             DurationSampler::LogNormal { log_median, sigma } => (log_median + sigma * normal_quantile(u)).exp(),
             DurationSampler::Quantiles(table) => table.at(u),
-        })
+        };
+        SimDuration::from_secs_f64(seconds.min(LONGEST_S))
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
         let message = |durations: Durations| durations.validate().unwrap_err().to_string();
         assert_eq!(
             message(Durations::Fixed { seconds: -1.0 }),
-            "fixed duration: seconds is -1, but it must be a finite number, 0 or above"
+            "fixed duration: seconds is -1, but it must be a number of seconds between 0 and 1e8"
         );
         assert_eq!(
             message(Durations::Uniform { min_s: 3.0, max_s: 2.0 }),
@@ -139,6 +148,10 @@ mod tests {
         assert_eq!(
             message(Durations::Exponential { mean_s: 0.0 }),
             "exponential duration: mean_s is 0, but it must be a finite number above 0"
+        );
+        assert_eq!(
+            message(Durations::Exponential { mean_s: 1e9 }),
+            "exponential duration: mean_s is 1000000000, but it must be a number of seconds between 0 and 1e8"
         );
         assert_eq!(
             message(Durations::LogNormal { p50_s: 3.0, p90_s: 2.0 }),

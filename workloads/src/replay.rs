@@ -109,8 +109,7 @@ impl<I: Iterator<Item = Result<TraceRow, WorkloadError>>> Rows<I> {
         }
         while let Some(row) = self.reader.next() {
             let row = row?;
-            let field = if row.input_tokens == 0 { "input" } else { "output" };
-            if row.input_tokens == 0 || row.output_tokens == 0 {
+            if let Some(field) = row.zero_field() {
                 if self.zero_tokens == ZeroTokens::Refuse {
                     return Err(WorkloadError::ZeroTokens { origin: self.origin.clone(), line: row.line, field });
                 }

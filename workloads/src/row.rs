@@ -20,3 +20,14 @@ pub struct TraceRow {
     /// Line of the file the row was read from, counted from 1.
     pub line: u64,
 }
+
+impl TraceRow {
+    /// Which of its lengths is 0: a request that no engine serves.
+    pub(crate) fn zero_field(&self) -> Option<&'static str> {
+        match (self.input_tokens, self.output_tokens) {
+            (0, _) => Some("input"),
+            (_, 0) => Some("output"),
+            _ => None,
+        }
+    }
+}

@@ -174,6 +174,7 @@ impl Source for Synthetic {
     }
 
     fn remaining_hint(&self) -> Option<u64> {
-        Some(self.requests - self.issued)
+        let to_come = if self.clock.is_over() { self.planned } else { self.requests };
+        Some(to_come - self.issued)
     }
 }

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use workloads::{
-    Arrivals, ContentId, Replay, ReplaySpec, Request, SessionId, SimTime, Source, Span, Timing, TraceRow, Unserved,
-    WorkloadError, ZeroTokens,
+    Arrivals, ContentId, Replay, ReplaySpec, Request, RequestLengths, SessionId, SimTime, Source, Span, Timing,
+    TraceRow, Unserved, WorkloadError, ZeroTokens,
 };
 
 fn row(line: u64, arrival_s: f64, input_tokens: u32, output_tokens: u32) -> TraceRow {
@@ -19,7 +19,8 @@ fn five() -> Vec<TraceRow> {
 type Rows = std::iter::Map<std::vec::IntoIter<TraceRow>, fn(TraceRow) -> Result<TraceRow, WorkloadError>>;
 
 fn replay(rows: &[TraceRow], spec: &ReplaySpec) -> Result<Replay<Rows>, WorkloadError> {
-    Replay::new("trace.csv", || Ok(rows.to_vec().into_iter().map(Ok as fn(_) -> _)), spec, 1)
+    let rows = rows.to_vec();
+    Replay::new("trace.csv", move || Ok(rows.clone().into_iter().map(Ok as fn(_) -> _)), spec, 1)
 }
 
 fn all(rows: &[TraceRow], spec: &ReplaySpec) -> Vec<Request> {
@@ -115,10 +116,29 @@ fn a_row_without_tokens_is_refused_or_left_out_and_counted() {
         sent += 1;
     }
     assert_eq!((sent, source.skipped()), (3, 2));
-    rows.iter_mut().for_each(|row| row.output_tokens = 0);
+    for row in &mut rows {
+        row.output_tokens = 0;
+    }
     assert_eq!(
         message(&rows, &skip),
         "trace.csv: the trace has no request but 5 of no input or no output tokens, which were left out"
+    );
+}
+
+#[test]
+fn the_pairs_of_a_trace_can_be_drawn_from() {
+    let mut rows = five();
+    rows[1].output_tokens = 0;
+    let lengths = |rule| RequestLengths::resampled("trace.csv", rows.clone().into_iter().map(Ok), rule);
+    let pairs = vec![(200, 10), (400, 10), (500, 10), (600, 10)];
+    assert_eq!(lengths(ZeroTokens::Skip).unwrap(), RequestLengths::Resampled { pairs });
+    assert_eq!(
+        lengths(ZeroTokens::Refuse).unwrap_err().to_string(),
+        "trace.csv, line 3: output tokens are 0, and a request has at least 1; leave such rows out"
+    );
+    assert_eq!(
+        RequestLengths::resampled("trace.csv", std::iter::empty(), ZeroTokens::Skip).unwrap_err().to_string(),
+        "trace.csv: the trace has no request"
     );
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use workloads::{
-    Arrivals, Cut, Durations, Lengths, Popularity, PrefixLength, PrefixSpec, PromptLengths, Request, RequestLengths,
-    SessionSpec, SimDuration, SimTime, Source, Span, Synthetic, Unserved, WorkloadSpec,
+    Arrivals, Cut, Durations, Lengths, Popularity, PrefixLength, PrefixSpec, PromptLengths, RatePiece, Request,
+    RequestLengths, SessionSpec, SimDuration, SimTime, Source, Span, Synthetic, Unserved, WorkloadSpec,
 };
 
 fn load_a(requests: u64) -> WorkloadSpec {
@@ -220,6 +220,17 @@ fn what_is_still_to_come_is_known() {
         assert_eq!(source.remaining_hint(), Some(left));
     }
     assert_eq!(source.next_arrival().unwrap(), None);
+}
+
+#[test]
+fn a_schedule_that_ends_sends_no_more_and_says_so() {
+    let mut spec = load_a(1_000_000);
+    spec.arrivals = Arrivals::Piecewise { pieces: vec![RatePiece { duration_s: 10.0, rate: 20.0 }], repeat: false };
+    let mut source = Synthetic::new(&spec, 1).unwrap();
+    while source.next_arrival().unwrap().is_some() {
+        source.take();
+    }
+    assert_eq!((source.next_arrival().unwrap(), source.remaining_hint()), (None, Some(0)));
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) struct ArrivalClock {
     now: SimTime,
     /// The start announced and not yet taken.
     next: Option<SimTime>,
+    /// A schedule has ended: there is no further start.
+    over: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +44,23 @@ enum Process {
 struct Clients {
     think: DurationSampler,
     draws: Streams,
+    /// Clients that have not sent anything yet; they do at time zero.
+    fresh: u32,
     ready: BinaryHeap<Reverse<SimTime>>,
+}
+
+impl Clients {
+    fn peek(&self) -> Option<SimTime> {
+        if self.fresh > 0 { Some(SimTime::ZERO) } else { self.ready.peek().map(|&Reverse(time)| time) }
+    }
+
+    fn take(&mut self) -> Option<SimTime> {
+        if self.fresh > 0 {
+            self.fresh -= 1;
+            return Some(SimTime::ZERO);
+        }
+        self.ready.pop().map(|Reverse(time)| time)
+    }
 }
 
 impl ArrivalClock {
@@ -62,19 +80,22 @@ impl ArrivalClock {
             Arrivals::ClosedLoop { concurrency, think } => Process::Closed(Clients {
                 think: think.sampler()?,
                 draws: Streams::new(seed, "client think"),
-                ready: (0..*concurrency).map(|_| Reverse(SimTime::ZERO)).collect(),
+                fresh: *concurrency,
+                ready: BinaryHeap::new(),
             }),
         };
-        Ok(ArrivalClock { process, rng: Streams::new(seed, "arrivals").stream(0), now: SimTime::ZERO, next: None })
+        let rng = Streams::new(seed, "arrivals").stream(0);
+        Ok(ArrivalClock { process, rng, now: SimTime::ZERO, next: None, over: false })
     }
 
     /// When the next start is; `None`: not before something ends, or never.
     pub(crate) fn peek(&mut self) -> Option<SimTime> {
         if let Process::Closed(clients) = &self.process {
-            return clients.ready.peek().map(|&Reverse(time)| time);
+            return clients.peek();
         }
-        if self.next.is_none() {
+        if self.next.is_none() && !self.over {
             self.next = self.following();
+            self.over = self.next.is_none();
         }
         self.next
     }
@@ -82,7 +103,7 @@ impl ArrivalClock {
     /// Takes the start that [`ArrivalClock::peek`] announced.
     pub(crate) fn take(&mut self) -> Option<SimTime> {
         if let Process::Closed(clients) = &mut self.process {
-            return clients.ready.pop().map(|Reverse(time)| time);
+            return clients.take();
         }
         let start = self.peek()?;
         self.now = start;
@@ -97,6 +118,11 @@ impl ArrivalClock {
         }
     }
 
+    /// Whether there is known to be no further start, whatever ends.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
     fn following(&mut self) -> Option<SimTime> {
         let gap_s = match &mut self.process {
             Process::Renewal(gaps) => gaps.draw(&mut self.rng),
@@ -108,7 +134,9 @@ impl ArrivalClock {
             }
             Process::AllAtOnce | Process::Closed(_) => return Some(SimTime::ZERO),
         };
-        Some(self.now + SimDuration::from_secs_f64(gap_s))
+        // Rates of one request in days and many of them reach the end of the clock, after 584 years.
+        let gap = SimDuration::from_secs_f64(gap_s).as_nanos();
+        Some(SimTime::from_nanos(self.now.as_nanos().saturating_add(gap)))
     }
 }
 
@@ -192,7 +220,7 @@ mod tests {
         }
         assert_eq!(
             message(Arrivals::Gamma { rate: 1.0, cv: 0.0 }),
-            "gamma arrivals: cv is 0, but it must be a finite number above 0"
+            "gamma arrivals: cv is 0, but it must be between 0.01 and 100"
         );
         assert_eq!(
             message(Arrivals::Weibull { rate: 1.0, cv: -1.0 }),
@@ -201,6 +229,11 @@ mod tests {
         assert_eq!(
             message(Arrivals::OnOff { on_rate: 1.0, off_rate: 0.0, mean_on_s: 0.0, mean_off_s: 1.0 }),
             "on-off arrivals: mean_on_s is 0, but it must be a finite number above 0"
+        );
+        assert_eq!(
+            message(Arrivals::OnOff { on_rate: 1.0, off_rate: 0.0, mean_on_s: 1e-6, mean_off_s: 1e-6 }),
+            "on-off arrivals: expected number of requests per cycle is 0.000001, but it must be at least 0.001; \
+             lengthen the phases or raise the rates"
         );
         assert_eq!(
             message(Arrivals::Piecewise { pieces: vec![], repeat: false }),

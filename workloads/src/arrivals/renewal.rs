@@ -19,8 +19,8 @@ pub(crate) enum Gaps {
 impl Gaps {
     pub(super) fn gamma(rate: f64, cv: f64) -> Result<Self, WorkloadError> {
         let shape = 1.0 / (cv * cv);
-        let gamma = Gamma::new(shape, 1.0 / (rate * shape))
-            .map_err(|_| check::wrong("gamma arrivals", "cv", cv, "between 1e-150 and 1e150"))?;
+        check::cv("gamma arrivals", cv)?;
+        let gamma = Gamma::new(shape, 1.0 / (rate * shape)).expect("shape and scale are finite and above 0");
         Ok(Gaps::Gamma(gamma))
     }
 
@@ -42,9 +42,7 @@ impl Gaps {
 /// Shape of the Weibull distribution whose coefficient of variation is `cv`: the root of
 /// `Γ(1 + 2/k) / Γ(1 + 1/k)² − 1 = cv²`, whose left side falls with k, by bisection to the last bit.
 pub(super) fn weibull_shape(cv: f64) -> Result<f64, WorkloadError> {
-    if !(0.01..=100.0).contains(&cv) {
-        return Err(check::wrong("weibull arrivals", "cv", cv, "between 0.01 and 100"));
-    }
+    check::cv("weibull arrivals", cv)?;
     let squared_cv = |shape: f64| (ln_gamma(1.0 + 2.0 / shape) - 2.0 * ln_gamma(1.0 + 1.0 / shape)).exp_m1();
     let (mut low, mut high) = (0.05_f64, 1000.0_f64);
     for _ in 0..200 {

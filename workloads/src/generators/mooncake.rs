@@ -15,7 +15,8 @@
 //! Arrivals: the trace's times are multiples of 3.0 s (1,180 distinct ones), and the CV of 3.03 between rows is mostly
 //! that rounding. Counts in windows of 9 to 60 s, which do not see it, have a variance of 2.5 to 2.9 times their mean;
 //! conversations therefore start with Gamma gaps of cv² = 2.56. Left out: the rounding; prompts that share only the
-//! beginning of an earlier one (828 requests).
+//! beginning of an earlier one (about 830 requests). The trace is an hour cut out of the traffic; here conversations start
+//! at their rate until the number of requests is planned, and then the last ones end, which takes up to an hour more.
 
 use super::{Generator, quantile_table};
 use crate::arrivals::Arrivals;

@@ -3,6 +3,8 @@
 use super::{LengthSampler, Lengths};
 use crate::check;
 use crate::error::WorkloadError;
+use crate::replay::ZeroTokens;
+use crate::row::TraceRow;
 use crate::special::{normal_cdf, normal_quantile};
 
 /// How long prompts and answers are, in tokens.
@@ -33,6 +35,33 @@ pub enum RequestLengths {
 }
 
 impl RequestLengths {
+    /// Pairs of the rows of a trace, whose correlation they keep. All pairs are held in memory, 8 bytes a row. `origin`
+    /// names the trace in errors.
+    ///
+    /// # Errors
+    /// What reading finds; a row of no tokens, unless such rows are skipped; a trace without rows.
+    pub fn resampled(
+        origin: &str,
+        rows: impl Iterator<Item = Result<TraceRow, WorkloadError>>,
+        zero_tokens: ZeroTokens,
+    ) -> Result<Self, WorkloadError> {
+        let (mut pairs, mut skipped) = (Vec::new(), 0);
+        for row in rows {
+            let row = row?;
+            match row.zero_field() {
+                None => pairs.push((row.input_tokens, row.output_tokens)),
+                Some(_) if zero_tokens == ZeroTokens::Skip => skipped += 1,
+                Some(field) => {
+                    return Err(WorkloadError::ZeroTokens { origin: origin.to_owned(), line: row.line, field });
+                }
+            }
+        }
+        if pairs.is_empty() {
+            return Err(WorkloadError::EmptyTrace { origin: origin.to_owned(), skipped });
+        }
+        Ok(RequestLengths::Resampled { pairs })
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors
