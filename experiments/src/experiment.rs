@@ -13,7 +13,7 @@ use sim::Slos;
 use workloads::SimDuration;
 
 pub(crate) use system::System;
-pub(crate) use workload::Workload;
+pub(crate) use workload::{Origin, Workload};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
 use crate::file::document::Table;

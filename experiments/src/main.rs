@@ -1,7 +1,15 @@
 //! `servesim`: simulates LLM serving deployments and compares them.
 
+mod cli;
 mod diagnostic;
 mod experiment;
+mod failure;
+mod figures;
 mod file;
+mod output;
+mod run;
+mod terminal;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -314,6 +314,27 @@ impl System {
         }
     }
 
+    /// What it came to, in one line.
+    pub(crate) fn describe(&self) -> String {
+        format!(
+            "{}: {} on {} x {}, {} KV blocks of {} tokens per engine, {:?}, max_num_batched_tokens = {}, max_num_seqs = {}, \
+             max_model_len = {}, {} weights, {} activations, {} KV cache",
+            self.name,
+            self.model.name,
+            self.facts().devices,
+            self.device.name,
+            self.kv.blocks,
+            self.kv.block_size,
+            self.scheduler.policy,
+            self.scheduler.max_num_batched_tokens,
+            self.scheduler.max_num_seqs,
+            self.max_model_len,
+            self.precision.weights,
+            self.precision.activations,
+            self.precision.kv_cache,
+        )
+    }
+
     /// Digests of what it stands on: of the figures themselves, wherever they were read from.
     pub(super) fn digests(&self) -> [Digest; 2] {
         [

@@ -1,12 +1,14 @@
 //! Where the requests come from.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use workloads::{
     Arrivals, ConcurrencyLimit, Lengths, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths, ReadOptions,
-    Replay, ReplaySpec, RequestLengths, SessionSpec, Source, Synthetic, Timing, TraceReader, WorkloadError,
-    WorkloadSpec, ZeroTokens, generators,
+    Replay, ReplaySpec, Request, RequestId, RequestLengths, SessionSpec, SimTime, Source, Synthetic, Timing, TraceReader, TraceRow,
+    WorkloadError, WorkloadSpec, ZeroTokens, generators,
 };
+use workloads::trace::Skipped;
 
 use super::distributions::{arrivals, durations};
 use super::lengths::lengths;
@@ -48,17 +50,105 @@ pub(crate) enum Origin {
     },
 }
 
+/// The requests of one run.
+pub(crate) struct Requests {
+    source: Box<dyn Source>,
+    left_out: Arc<Mutex<LeftOut>>,
+}
+
+impl Source for Requests {
+    fn next_arrival(&mut self) -> Result<Option<SimTime>, WorkloadError> {
+        self.source.next_arrival()
+    }
+
+    fn take(&mut self) -> Request {
+        self.source.take()
+    }
+
+    fn ended(&mut self, request: RequestId, now: SimTime) {
+        self.source.ended(request, now);
+    }
+
+    fn remaining_hint(&self) -> Option<u64> {
+        self.source.remaining_hint()
+    }
+}
+
+/// Rows of a trace that are not replayed.
+#[derive(Clone, Debug, Default)]
+struct LeftOut {
+    skipped: Skipped,
+    without_tokens: u64,
+}
+
+impl Requests {
+    /// What was left out of the trace, in a sentence.
+    pub(crate) fn remark(self) -> Option<String> {
+        // Its rows report when they are dropped.
+        drop(self.source);
+        let left_out = self.left_out.lock().ok()?.clone();
+        let counts = [
+            (left_out.skipped.bad_rows, "malformed"),
+            (left_out.skipped.failed_requests, "of failed requests"),
+            (left_out.without_tokens, "without input or output tokens"),
+        ];
+        let counts: Vec<_> =
+            counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} {what}")).collect();
+        let examples = left_out.skipped.examples.iter().map(|example| format!("\n  {example}"));
+        let examples: String = examples.collect();
+        (!counts.is_empty()).then(|| format!("warning: rows of the trace left out: {}{examples}", counts.join(", ")))
+    }
+}
+
+/// The rows of a trace; what is left out of them is told when they are dropped.
+struct Watched {
+    rows: TraceReader,
+    skips_rows_without_tokens: bool,
+    without_tokens: u64,
+    left_out: Arc<Mutex<LeftOut>>,
+}
+
+impl Iterator for Watched {
+    type Item = Result<TraceRow, WorkloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        if let Ok(row) = &row {
+            let without_tokens = row.input_tokens == 0 || row.output_tokens == 0;
+            self.without_tokens += u64::from(self.skips_rows_without_tokens && without_tokens);
+        }
+        Some(row)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Ok(mut left_out) = self.left_out.lock() {
+            *left_out = LeftOut { skipped: self.rows.skipped().clone(), without_tokens: self.without_tokens };
+        }
+    }
+}
+
 impl Workload {
     /// The requests under a seed.
-    pub(crate) fn source(&self, seed: u64) -> Result<Box<dyn Source>, WorkloadError> {
-        match &self.origin {
+    pub(crate) fn requests(&self, seed: u64) -> Result<Requests, WorkloadError> {
+        let left_out = Arc::new(Mutex::new(LeftOut::default()));
+        let source = match &self.origin {
             Origin::Trace { path, options, replay } => {
                 let options = ReadOptions { seed, ..options.clone() };
-                let open = || TraceReader::open(path, &options);
+                let open = || {
+                    Ok(Watched {
+                        rows: TraceReader::open(path, &options)?,
+                        skips_rows_without_tokens: replay.zero_tokens == ZeroTokens::Skip,
+                        without_tokens: 0,
+                        left_out: Arc::clone(&left_out),
+                    })
+                };
                 self.limited(Replay::new(path.display().to_string(), open, replay, seed)?)
             }
             Origin::Made { spec, .. } => self.limited(Synthetic::new(spec, seed)?),
-        }
+        }?;
+        Ok(Requests { source, left_out })
     }
 
     fn limited(&self, source: impl Source + 'static) -> Result<Box<dyn Source>, WorkloadError> {
@@ -66,6 +156,19 @@ impl Workload {
             Some(limit) => Box::new(ConcurrencyLimit::new(source, limit)?),
             None => Box::new(source),
         })
+    }
+
+    /// Whether requests wait for earlier answers, so that their times depend on the system.
+    pub(crate) fn waits_for_answers(&self) -> bool {
+        let arrivals = match &self.origin {
+            Origin::Made { spec, .. } if spec.sessions.is_some() => return true,
+            Origin::Made { spec, .. } => Some(&spec.arrivals),
+            Origin::Trace { replay, .. } => match &replay.timing {
+                Timing::Process(arrivals) => Some(arrivals),
+                _ => None,
+            },
+        };
+        self.max_concurrency.is_some() || matches!(arrivals, Some(Arrivals::ClosedLoop { .. }))
     }
 
     /// The file they stand on, if they do.

@@ -1,0 +1,85 @@
+//! The command line.
+
+mod profiles;
+mod reference;
+mod run;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Simulates LLM serving deployments and compares them.
+///
+/// A workload of requests flows into simulated deployments, which ask a cost model what each step costs on real hardware;
+/// out flow per-request records that become tables and figures.
+#[derive(Parser, Debug)]
+#[command(
+    name = "servesim",
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  servesim run experiments/quickstart.toml\n  servesim trace stats azure-conv-2023\n  \
+                  servesim profiles list\n\nExit codes: 0 done, 1 the run failed, 2 the input is wrong. \
+                  NO_COLOR turns colours off."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say also what was resolved and assumed
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Simulate every system of an experiment file on the same requests, and compare them
+    Run(run::RunArgs),
+    /// Look at, translate and make workloads
+    #[command(subcommand)]
+    Trace(trace::TraceCommand),
+    /// Models and devices: what there is and where it came from
+    #[command(subcommand)]
+    Profiles(profiles::ProfilesCommand),
+    /// Print a reference page in Markdown: every key of the experiment file, or every measure
+    Reference(reference::ReferenceArgs),
+}
+
+/// Reads the command line, does what it says, and tells how that went.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(cli.quiet, cli.verbose);
+    let result: Result<(), Failure> = match cli.command {
+        Command::Run(args) => run::run(args, &terminal),
+        Command::Trace(command) => trace::run(command, &terminal),
+        Command::Profiles(command) => profiles::run(command, &terminal),
+        Command::Reference(args) => reference::run(&args, &terminal),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&terminal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let has_subcommands = command.get_subcommands().next().is_some();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(has_subcommands || help.contains("servesim"), "`{path} --help` has no example");
+            command.get_subcommands().for_each(|inner| visit(inner, &path));
+        }
+        super::Cli::command().debug_assert();
+        visit(&super::Cli::command(), "");
+    }
+}

@@ -1,0 +1,35 @@
+//! `servesim reference`
+
+use clap::{Args, ValueEnum};
+
+use crate::failure::Failure;
+use crate::file::reference;
+use crate::output::metric_reference;
+use crate::terminal::Terminal;
+
+/// What can be said to `servesim reference`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  servesim reference experiment-file > docs/experiment-file.md")]
+pub(super) struct ReferenceArgs {
+    /// Which page
+    #[arg(value_enum)]
+    page: Page,
+}
+
+/// A page that is written from the code.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Page {
+    /// Every key of the experiment file
+    ExperimentFile,
+    /// Every measure, as in summary.csv
+    Measures,
+}
+
+/// Prints it.
+pub(super) fn run(args: &ReferenceArgs, terminal: &Terminal) -> Result<(), Failure> {
+    terminal.print(&match args.page {
+        Page::ExperimentFile => reference::page(),
+        Page::Measures => metric_reference(),
+    });
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `servesim trace convert`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use workloads::{TraceFormat, TraceReader, TraceWriter};
+
+use super::target::{ReadArgs, format, wrong};
+use crate::failure::Failure;
+use crate::terminal::{Terminal, short};
+
+/// What can be said to `servesim trace convert`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  servesim trace convert conversation_trace.jsonl.gz requests.csv\n  servesim trace convert \
+                        requests.csv trace.jsonl.gz --format mooncake")]
+pub(super) struct ConvertArgs {
+    /// The trace to read, plain or gzip
+    input: PathBuf,
+    /// The file to write; compressed if its name ends in .gz
+    output: PathBuf,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Format to write: csv, jsonl, mooncake or azure [default: by the name of the file]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// Translates the trace.
+pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> Result<(), Failure> {
+    let wanted = written_format(args.format.as_deref(), &args.output)?;
+    let mut rows = TraceReader::open(&args.input, &args.read.options()?).map_err(|error| wrong(&error))?;
+    for note in rows.info().notes.clone() {
+        terminal.note(&format!("note: {note}"));
+    }
+    let mut writer = TraceWriter::create(&args.output, wanted, args.force).map_err(|error| wrong(&error))?;
+    for row in rows.by_ref() {
+        writer.write(&row.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+    }
+    if rows.skipped().count() > 0 {
+        let examples: String = rows.skipped().examples.iter().map(|example| format!("\n  {example}")).collect();
+        terminal.note(&format!("warning: {} rows left out{examples}", rows.skipped().count()));
+    }
+    finish(writer, wanted, &args.output, terminal)
+}
+
+/// Completes the file and says what it could not hold.
+pub(super) fn finish(
+    writer: TraceWriter,
+    format: TraceFormat,
+    path: &Path,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let rows = writer.rows();
+    let losses = writer.finish().map_err(|error| Failure::Run(error.to_string()))?;
+    for loss in losses.sentences(format) {
+        terminal.note(&format!("warning: {loss}"));
+    }
+    if terminal.talks() {
+        terminal.line(&format!("Wrote {rows} requests to {}", short(path)));
+    }
+    Ok(())
+}
+
+/// The format asked for, or the one the name of the file tells.
+pub(super) fn written_format(name: Option<&str>, path: &Path) -> Result<TraceFormat, Failure> {
+    if let Some(name) = name {
+        return format(name);
+    }
+    let file = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain = file.strip_suffix(".gz").unwrap_or(&file);
+    match plain.rsplit_once('.').map(|(_, end)| end) {
+        Some("csv") => Ok(TraceFormat::Csv),
+        Some("jsonl" | "ndjson") => Ok(TraceFormat::Jsonl),
+        _ => Err(Failure::Request(format!(
+            "the name of {} does not tell its format: end it in .csv or .jsonl (and .gz), or give --format csv, jsonl, mooncake \
+             or azure",
+            path.display()
+        ))),
+    }
+}

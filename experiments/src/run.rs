@@ -1,0 +1,253 @@
+//! `servesim run`: every system under every seed on the same requests.
+
+mod figures;
+mod observer;
+mod progress;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sim::{Measures, Outcome, SimError, Summary};
+use workloads::{Source as _, WorkloadError};
+
+use crate::diagnostic::{Problem, Sources, Span};
+use crate::experiment::{self, Digest, Experiment};
+use crate::failure::Failure;
+use crate::figures::TimelineCollector;
+use crate::file;
+use crate::output::{Look, OutputOptions, OutputPlan, RunLabel, comparison_table, results_json};
+use crate::terminal::{Terminal, short};
+use observer::RunObserver;
+use progress::Progress;
+
+/// Name of the lock file.
+const LOCK_FILE: &str = "experiment.lock.toml";
+
+/// What `run` was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct RunRequest {
+    /// The experiment file.
+    pub(crate) file: PathBuf,
+    /// Values laid over it.
+    pub(crate) settings: Vec<String>,
+    /// Where results go; `None`: `results/` and the name of the file.
+    pub(crate) directory: Option<PathBuf>,
+    /// Whether results that are there are replaced.
+    pub(crate) force: bool,
+    /// Runs at a time; `None`: one per processor.
+    pub(crate) jobs: Option<usize>,
+    /// Whether figures are drawn; `None`: as the file says.
+    pub(crate) figures: Option<bool>,
+    /// Whether results are printed as JSON.
+    pub(crate) json: bool,
+}
+
+/// An experiment file that has been read.
+pub(crate) struct Loaded {
+    /// What it says.
+    pub(crate) experiment: Experiment,
+    /// The texts it was read from.
+    pub(crate) sources: Sources,
+}
+
+/// One finished run.
+struct Finished {
+    summary: Summary,
+    measures: Measures,
+    timeline: Option<TimelineCollector>,
+    remarks: Vec<String>,
+}
+
+/// Reads an experiment file.
+pub(crate) fn load(path: &Path, settings: &[String]) -> Result<Loaded, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Request(format!("cannot read the experiment file {}: {error}", path.display())))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    let mut sources = Sources::default();
+    let id = sources.add(path.display().to_string(), text, base);
+    let span = Span { source: id, start: 0, end: 0 };
+    match file::read(id, settings, &mut sources)
+        .and_then(|root| experiment::resolve(&root, path, span, &sources))
+    {
+        Ok(experiment) => Ok(Loaded { experiment, sources }),
+        Err(problems) => Err(Failure::input(problems, sources)),
+    }
+}
+
+/// Runs an experiment and writes its results.
+pub(crate) fn run(request: &RunRequest, terminal: &Terminal) -> Result<(), Failure> {
+    let Loaded { mut experiment, sources } = load(&request.file, &request.settings)?;
+    experiment.output.figures = request.figures.unwrap_or(experiment.output.figures);
+    let digests = experiment
+        .digests()
+        .map_err(|error| Failure::Request(format!("cannot read what the experiment stands on: {error}")))?;
+    if let Err(problem) = check_lock(&experiment, &digests, terminal) {
+        return Err(Failure::input(problem, sources));
+    }
+    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file));
+    let runs = labels(&experiment);
+    let options = OutputOptions {
+        requests: true,
+        steps: experiment.output.steps,
+        perfetto: experiment.output.perfetto,
+        force: request.force,
+    };
+    let plan = OutputPlan::new(&directory, options, runs.clone(), &[LOCK_FILE])
+        .map_err(|error| Failure::before_run(&error))?;
+    describe(&experiment, terminal);
+    let finished = run_all(&experiment, &plan, request.jobs, terminal)?;
+    for remark in finished.iter().flat_map(|run| &run.remarks).collect::<std::collections::BTreeSet<_>>() {
+        terminal.note(remark);
+    }
+    let (summaries, drawn) = (finished.iter().map(|run| run.summary.clone()).collect::<Vec<_>>(), finished);
+    let mut paths = Vec::new();
+    if experiment.output.figures {
+        paths = figures::draw(&experiment, drawn, &directory.join("figures"))
+            .map_err(|error| Failure::while_writing(&error))?;
+    }
+    let lock = plan.write(LOCK_FILE, experiment.lock_file(&digests).as_bytes());
+    let lock = lock.map_err(|error| Failure::while_writing(&error))?;
+    let mut tables = plan.finish(&summaries).map_err(|error| Failure::while_writing(&error))?;
+    tables.push(lock);
+    tables.append(&mut paths);
+    show(request, &experiment, &runs, &summaries, &tables, terminal);
+    Ok(())
+}
+
+fn default_directory(file: &Path) -> PathBuf {
+    let stem = file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy().into_owned());
+    Path::new("results").join(stem.strip_suffix(".lock").unwrap_or(&stem))
+}
+
+/// Refuses inputs that are not those a lock file was made with.
+fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: &Terminal) -> Result<(), Problem> {
+    let Some(lock) = &experiment.lock else { return Ok(()) };
+    let version = env!("CARGO_PKG_VERSION");
+    if lock.servesim != version {
+        terminal.note(&format!(
+            "warning: this file was written by servesim {}, and this is {version}: results may differ",
+            lock.servesim
+        ));
+    }
+    for (wanted, span) in &lock.digests {
+        let Some(found) = digests.iter().find(|digest| digest.of == wanted.of) else { continue };
+        if found.sha256 != wanted.sha256 {
+            return Err(Problem::at(*span, format!("{} is not the one this lock file was made with", wanted.of))
+                .label(format!("it has {}", found.sha256))
+                .help("take this digest out of the file to run with it nevertheless"));
+        }
+    }
+    Ok(())
+}
+
+/// One label per system and seed, system by system.
+fn labels(experiment: &Experiment) -> Vec<RunLabel> {
+    let runs = experiment.systems.iter().flat_map(|system| {
+        experiment.seeds.iter().map(move |&seed| RunLabel::new(system.name.clone(), seed))
+    });
+    runs.collect()
+}
+
+fn describe(experiment: &Experiment, terminal: &Terminal) {
+    if !terminal.is_verbose() {
+        return;
+    }
+    for system in &experiment.systems {
+        terminal.detail(&system.describe());
+    }
+}
+
+fn run_all(
+    experiment: &Experiment,
+    plan: &OutputPlan,
+    jobs: Option<usize>,
+    terminal: &Terminal,
+) -> Result<Vec<Finished>, Failure> {
+    let count = experiment.systems.len() * experiment.seeds.len();
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or_else(processors).min(count);
+    let progress = Progress::new(count, terminal);
+    let one = |run| run_one(experiment, plan, run, &progress);
+    let finished: Result<Vec<_>, _> = if jobs <= 1 {
+        (0..count).map(one).collect()
+    } else {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+        let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
+        // All runs end before the first failure, in their order, is reported: so it does not depend on who was faster.
+        let all: Vec<_> = pool.install(|| (0..count).into_par_iter().map(one).collect());
+        all.into_iter().collect()
+    };
+    progress.finish();
+    finished
+}
+
+fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Progress) -> Result<Finished, Failure> {
+    let system = &experiment.systems[run / experiment.seeds.len()];
+    let seed = experiment.seeds[run % experiment.seeds.len()];
+    let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
+    let timeline = (experiment.output.figures && run == 0).then(|| TimelineCollector::new(0));
+    let mut observer = RunObserver {
+        files: plan.start(run).map_err(|error| Failure::while_writing(&error))?,
+        measures: Measures::new(experiment.slos, None),
+        timeline,
+        progress: progress.of_run(requests.remaining_hint()),
+    };
+    let outcome: Outcome = sim::simulate(system.deployment(seed), &mut requests, &mut observer)
+        .map_err(|error| failed(&system.name, seed, &error))?;
+    let RunObserver { files, mut measures, timeline, .. } = observer;
+    files.finish().map_err(|error| Failure::while_writing(&error))?;
+    let summary = Summary::new(&mut measures, &outcome, &system.facts());
+    let remarks = requests.remark().into_iter().chain(rejections(&system.name, &outcome)).collect();
+    Ok(Finished { summary, measures, timeline, remarks })
+}
+
+fn unreadable(error: &WorkloadError) -> Failure {
+    Failure::Request(format!("the workload cannot be read: {error}"))
+}
+
+fn failed(system: &str, seed: u64, error: &SimError) -> Failure {
+    match error {
+        SimError::Workload(error) => unreadable(error),
+        other => Failure::Run(format!("system `{system}`, seed {seed}: {other}")),
+    }
+}
+
+/// What was turned away, said aloud: it is in the tables too, but changes what every other figure means.
+fn rejections(system: &str, outcome: &Outcome) -> Option<String> {
+    let counts = outcome.requests;
+    let reasons = [
+        (counts.rejected_model_length, "longer than max_model_len"),
+        (counts.rejected_kv_cache, "larger than the KV cache"),
+        (counts.rejected_batch, "longer than a step of whole prompts holds (max_num_batched_tokens)"),
+    ];
+    let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    (!reasons.is_empty()).then(|| {
+        format!("warning: `{system}` rejected {} of {} requests: {}", counts.rejected(), counts.issued, reasons.join(", "))
+    })
+}
+
+fn show(
+    request: &RunRequest,
+    experiment: &Experiment,
+    runs: &[RunLabel],
+    summaries: &[Summary],
+    paths: &[PathBuf],
+    terminal: &Terminal,
+) {
+    if request.json {
+        let mut json = results_json(runs, summaries);
+        json["name"] = experiment.name.as_str().into();
+        json["files"] = paths.iter().map(|path| path.display().to_string()).collect();
+        return terminal.line(&json.to_string());
+    }
+    if !terminal.talks() {
+        return;
+    }
+    let look = Look { color: terminal.colour_on_stdout(), width: terminal.width() };
+    terminal.line(&experiment.name);
+    terminal.print(&comparison_table(runs, summaries, look));
+    terminal.line("Wrote:");
+    for path in paths {
+        terminal.line(&format!("  {}", short(path)));
+    }
+}

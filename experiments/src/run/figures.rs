@@ -1,0 +1,68 @@
+//! The figures of `run`: distributions of TTFT and TBT of all systems, and what the first system's steps did.
+
+use std::path::{Path, PathBuf};
+
+use sim::{Distribution, WeightedHistogram};
+use workloads::SimDuration;
+
+use super::Finished;
+use crate::experiment::Experiment;
+use crate::figures::{CdfFigure, CdfSeries, FigureSet, Format, TimelineCollector, Width};
+use crate::output::OutputError;
+
+/// Draws and writes them. Distributions are over the requests of all seeds together.
+pub(super) fn draw(
+    experiment: &Experiment,
+    finished: Vec<Finished>,
+    directory: &Path,
+) -> Result<Vec<PathBuf>, OutputError> {
+    let timeline = finished.first().and_then(|run| run.timeline.clone());
+    let mut pooled: Vec<(&str, Distribution, WeightedHistogram)> = Vec::new();
+    for (run, finished) in finished.into_iter().enumerate() {
+        let mut measures = finished.measures;
+        let name = experiment.systems[run / experiment.seeds.len()].name.as_str();
+        if run % experiment.seeds.len() == 0 {
+            pooled.push((name, Distribution::new(), WeightedHistogram::new()));
+        }
+        let (_, ttft, gaps) = pooled.last_mut().expect("just pushed");
+        ttft.merge(measures.ttft());
+        gaps.merge(measures.gaps());
+    }
+    let seconds = |limit: Option<SimDuration>| limit.map(SimDuration::as_secs_f64);
+    let ttft = pooled.iter_mut().map(|(name, ttft, _)| {
+        CdfSeries::new(name, ttft.count(), |quantiles| ttft.quantiles_ns(quantiles))
+    });
+    let ttft = CdfFigure {
+        quantity: "TTFT",
+        counted: "Requests",
+        series: ttft.collect(),
+        slo_s: seconds(experiment.slos.ttft),
+        width: Width::Column,
+    }
+    .draw();
+    let tbt = pooled.iter().map(|(name, _, gaps)| {
+        CdfSeries::new(name, gaps.count(), |quantiles| gaps.quantiles_ns(quantiles))
+    });
+    let tbt = CdfFigure {
+        quantity: "TBT",
+        counted: "Gaps between tokens",
+        series: tbt.collect(),
+        slo_s: seconds(experiment.slos.tbt),
+        width: Width::Column,
+    }
+    .draw();
+    let mut figures = FigureSet::default();
+    figures.add("ttft_cdf", ttft);
+    figures.add("tbt_cdf", tbt);
+    if let Some(timeline) = timeline {
+        add_timelines(&mut figures, experiment, &timeline);
+    }
+    figures.write(directory, &Format::ALL)
+}
+
+fn add_timelines(figures: &mut FigureSet, experiment: &Experiment, timeline: &TimelineCollector) {
+    let system = &experiment.systems[0];
+    let layers = system.model.layers.len() as u32;
+    figures.add(&format!("steps_{}", system.name), timeline.draw_steps(&system.name, system.kv.blocks, layers));
+    figures.add(&format!("run_{}", system.name), timeline.draw_run(&system.name, system.kv.blocks));
+}

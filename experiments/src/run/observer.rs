@@ -1,0 +1,46 @@
+//! Everything that watches one run.
+
+use sim::{Measures, Observer, RequestRecord, StepRecord};
+use workloads::{SimDuration, SimTime};
+
+use super::progress::RunProgress;
+use crate::figures::TimelineCollector;
+use crate::output::RunOutputs;
+
+/// Watches one run for files, tables, figures and the progress bar.
+pub(super) struct RunObserver<'a> {
+    pub(super) files: RunOutputs<'a>,
+    pub(super) measures: Measures,
+    pub(super) timeline: Option<TimelineCollector>,
+    pub(super) progress: Option<RunProgress<'a>>,
+}
+
+impl Observer for RunObserver<'_> {
+    fn wants_steps(&self) -> bool {
+        self.timeline.is_some() || self.files.wants_steps() || self.measures.wants_steps()
+    }
+
+    fn request(&mut self, record: &RequestRecord) {
+        self.files.request(record);
+        self.measures.request(record);
+    }
+
+    #[inline]
+    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+        Observer::gaps(&mut self.measures, gap, requests);
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        self.files.step(record);
+        self.measures.step(record);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.step(record);
+        }
+    }
+
+    fn progress(&mut self, now: SimTime, ended: u64) {
+        if let Some(progress) = &mut self.progress {
+            progress.reached(now, ended);
+        }
+    }
+}
