@@ -120,6 +120,13 @@ impl<O: Observer> Engine<'_, O> {
         if request.arrival != now {
             return Err(SimError::ClockWentBackwards { request: request.id.0, arrival: request.arrival, now });
         }
+        if request.prompt.tokens() == 0 || request.output_tokens == 0 {
+            return Err(SimError::EmptyRequest {
+                request: request.id.0,
+                input_tokens: request.prompt.tokens(),
+                output_tokens: request.output_tokens,
+            });
+        }
         self.counts.issued += 1;
         let chosen = self.router.choose(&self.replicas, &request);
         let replica = &mut self.replicas[chosen];

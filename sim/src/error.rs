@@ -27,6 +27,18 @@ pub enum SimError {
     /// The workload sent no requests.
     #[error("the workload has no requests")]
     EmptyWorkload,
+    /// A request asks or answers nothing: a bug of the source.
+    #[error(
+        "request {request} has {input_tokens} prompt and {output_tokens} output tokens; it needs at least 1 of each"
+    )]
+    EmptyRequest {
+        /// Its number.
+        request: u64,
+        /// Length of its prompt.
+        input_tokens: u32,
+        /// Length of its answer.
+        output_tokens: u32,
+    },
     /// The workload's clock went backwards: a bug of the source.
     #[error("request {request} arrives at {arrival}, before {now}, when the simulation had already gone further")]
     ClockWentBackwards {

@@ -186,7 +186,10 @@ impl Replica {
     fn in_flight(&self, live: &Live) -> bool {
         match live.phase {
             Phase::Prefilling => live.in_flight > 0,
-            Phase::Decoding { slot } => self.slots[slot as usize].busy,
+            Phase::Decoding { slot } => {
+                let slot = &self.slots[slot as usize];
+                slot.busy && slot.batch.decodes
+            }
             Phase::Loose | Phase::Waiting => false,
         }
     }

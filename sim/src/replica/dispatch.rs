@@ -24,14 +24,21 @@ impl Replica {
         mut sent: impl FnMut(Dispatched),
     ) {
         let mut ended = std::mem::take(&mut self.just_ended);
-        for &slot in &ended {
-            self.try_slot(slot as usize, now, observer, wants_steps, &mut sent);
-        }
-        if self.slots.len() > 1 || ended.is_empty() {
-            for slot in 0..self.slots.len() {
-                if !ended.contains(&(slot as u32)) {
-                    self.try_slot(slot, now, observer, wants_steps, &mut sent);
+        loop {
+            let preempted = self.counts.preemptions;
+            for &slot in &ended {
+                self.try_slot(slot as usize, now, observer, wants_steps, &mut sent);
+            }
+            if self.slots.len() > 1 || ended.is_empty() {
+                for slot in 0..self.slots.len() {
+                    if !ended.contains(&(slot as u32)) {
+                        self.try_slot(slot, now, observer, wants_steps, &mut sent);
+                    }
                 }
+            }
+            // A lone request that preempted itself (its private copies left no room) must not wait for an event.
+            if self.counts.preemptions == preempted || self.slots.iter().any(|slot| slot.busy) {
+                break;
             }
         }
         ended.clear();

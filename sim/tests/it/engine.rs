@@ -1,0 +1,41 @@
+//! The engine under test, with everything it reports collected.
+
+use std::collections::BTreeMap;
+
+use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepRecord};
+use workloads::{SimDuration, Source};
+
+use crate::reference::Run;
+
+#[derive(Default)]
+struct Log {
+    records: Vec<RequestRecord>,
+    gaps: BTreeMap<u64, u64>,
+    steps: Vec<StepRecord>,
+}
+
+impl Observer for Log {
+    fn wants_steps(&self) -> bool {
+        true
+    }
+
+    fn request(&mut self, record: &RequestRecord) {
+        self.records.push(record.clone());
+    }
+
+    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+        *self.gaps.entry(gap.as_nanos()).or_default() += requests;
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        self.steps.push(record.clone());
+    }
+}
+
+/// Runs the engine on all requests of the source.
+pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> Result<Run, SimError> {
+    let mut log = Log::default();
+    let outcome = sim::simulate(spec, source, &mut log)?;
+    log.gaps.retain(|_, requests| *requests > 0);
+    Ok(Run { records: log.records, gaps: log.gaps, steps: log.steps, outcome })
+}

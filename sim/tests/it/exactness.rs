@@ -1,0 +1,100 @@
+//! The engine and the naive simulator agree on random scenarios, to the nanosecond, the token and the block.
+//!
+//! `SERVESIM_SCENARIOS` sets the number of scenarios per policy (1000), `SERVESIM_FIRST_SEED` the first seed (0).
+
+mod conservation;
+mod difference;
+mod tally;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::scenario::{PolicyKind, Scenario};
+use crate::{engine, reference};
+use difference::first_difference;
+use tally::{Shares, Tally};
+
+/// Compares the simulators on scenarios of `kind`, and demands that the rare things occurred in at least these
+/// shares of them.
+fn compare(kind: PolicyKind, least: Shares) {
+    let first = setting("SERVESIM_FIRST_SEED", 0);
+    let scenarios = setting("SERVESIM_SCENARIOS", 1000);
+    let mut tally = Tally::default();
+    for seed in first..first + scenarios {
+        let scenario = Scenario::draw(kind, seed);
+        match check(&scenario, Some(&mut tally)) {
+            Ok(()) => {}
+            Err(difference) => panic!("{}", smallest_failure(kind, seed, &scenario, &difference)),
+        }
+    }
+    if scenarios >= 500 {
+        tally.assert_shares(&least);
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Runs both simulators; the first thing in which they differ, or that is not conserved.
+fn check(scenario: &Scenario, tally: Option<&mut Tally>) -> Result<(), String> {
+    let (expected, coverage) =
+        caught("reference", || reference::simulate(scenario.deployment(), &mut scenario.source()))?;
+    if let Some(tally) = tally {
+        tally.add(scenario, &expected, &coverage);
+    }
+    conservation::check(scenario, &expected).map_err(|problem| format!("reference: {problem}"))?;
+    let actual = caught("engine", || engine::simulate(scenario.deployment(), &mut scenario.source()))?
+        .map_err(|error| format!("engine: {error}"))?;
+    conservation::check(scenario, &actual).map_err(|problem| format!("engine: {problem}"))?;
+    first_difference(&expected, &actual).map_or(Ok(()), Err)
+}
+
+/// What `run` returns, or its panic as an error.
+fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let message = panic.downcast_ref::<String>().cloned();
+        let message = message.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        format!("{who} panicked: {}", message.unwrap_or_default())
+    })
+}
+
+/// Drops requests from the end as long as the scenario still fails, and describes what is left.
+fn smallest_failure(kind: PolicyKind, seed: u64, scenario: &Scenario, difference: &str) -> String {
+    let (mut smallest, mut last) = (scenario.clone(), difference.to_string());
+    let mut drop = smallest.requests.len() / 2;
+    while drop > 0 {
+        let n = smallest.requests.len();
+        let shorter = if drop < n { Some(smallest.truncated(n - drop)) } else { None };
+        match shorter.map(|shorter| (check(&shorter, None), shorter)) {
+            Some((Err(difference), shorter)) => (smallest, last) = (shorter, difference),
+            _ => drop /= 2,
+        }
+    }
+    format!(
+        "{kind:?}, seed {seed}: {difference}\n\nsmallest failing part, {} requests:\n{smallest}\n{last}\n",
+        smallest.requests.len()
+    )
+}
+
+#[test]
+fn chunked_prefill_is_exact() {
+    compare(
+        PolicyKind::ChunkedPrefill,
+        Shares { preemptions: 15, overlapping_prefills: 10, chained_chunks: 10, ..Shares::COMMON },
+    );
+}
+
+#[test]
+fn sarathi_is_exact() {
+    compare(PolicyKind::Sarathi, Shares { preemptions: 15, chained_chunks: 10, ..Shares::COMMON });
+}
+
+#[test]
+fn prefill_first_is_exact() {
+    compare(PolicyKind::PrefillFirst, Shares { preemptions: 15, rejected_batch: 1, ..Shares::COMMON });
+}
+
+#[test]
+fn orca_is_exact() {
+    compare(PolicyKind::Orca, Shares { rejected_batch: 1, ..Shares::COMMON });
+}

@@ -1,0 +1,112 @@
+//! How many scenarios showed each of the rare things, so that the generator cannot rot unnoticed.
+
+use sim::{Ending, Rejection};
+
+use crate::reference::{Coverage, Run};
+use crate::scenario::Scenario;
+
+macro_rules! shares {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Per cent of the scenarios in which something occurred.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(super) struct Shares { $($(#[$doc])* pub(super) $name: u32),* }
+
+        /// In how many scenarios it occurred.
+        #[derive(Debug, Default)]
+        pub(super) struct Tally { scenarios: u32, seen: Shares }
+
+        impl Tally {
+            fn note(&mut self, seen: &Shares) {
+                self.scenarios += 1;
+                $(self.seen.$name += seen.$name;)*
+            }
+
+            /// Panics with the whole tally if anything occurred in too few scenarios.
+            pub(super) fn assert_shares(&self, least: &Shares) {
+                $(
+                    let (seen, wanted) = (self.seen.$name * 100, least.$name * self.scenarios);
+                    assert!(seen >= wanted, "{} in {} of {} scenarios, below {} %: {self:?}",
+                        stringify!($name), self.seen.$name, self.scenarios, least.$name);
+                )*
+            }
+        }
+    };
+}
+
+shares! {
+    preemptions,
+    self_preemptions,
+    without_victim,
+    cache_hits,
+    hits_after_preemption,
+    hits_in_same_step,
+    evictions,
+    duplicates,
+    overlapping_prefills,
+    chained_chunks,
+    loosened,
+    rejected_length,
+    rejected_cache,
+    rejected_batch,
+    several_replicas,
+    pipelined,
+    simultaneous_ends,
+    pumped_again,
+    one_token_answers,
+    requests_waited,
+}
+
+impl Shares {
+    /// What every policy's scenarios show.
+    pub(super) const COMMON: Shares = Shares {
+        preemptions: 0,
+        self_preemptions: 0,
+        without_victim: 0,
+        cache_hits: 25,
+        hits_after_preemption: 0,
+        hits_in_same_step: 5,
+        evictions: 15,
+        duplicates: 10,
+        overlapping_prefills: 0,
+        chained_chunks: 0,
+        loosened: 0,
+        rejected_length: 2,
+        rejected_cache: 3,
+        rejected_batch: 0,
+        several_replicas: 40,
+        pipelined: 35,
+        simultaneous_ends: 3,
+        pumped_again: 0,
+        one_token_answers: 70,
+        requests_waited: 50,
+    };
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, scenario: &Scenario, run: &Run, coverage: &Coverage) {
+        let preempted = run.records.iter().any(|record| record.preemptions > 0);
+        let rejected = |why| run.records.iter().any(|record| record.ending == Ending::Rejected(why));
+        self.note(&Shares {
+            preemptions: u32::from(preempted),
+            self_preemptions: u32::from(coverage.self_preemptions > 0),
+            without_victim: u32::from(coverage.without_victim > 0),
+            cache_hits: u32::from(run.records.iter().any(|record| record.cached_tokens > 0)),
+            hits_after_preemption: u32::from(coverage.hits_after_preemption > 0),
+            hits_in_same_step: u32::from(coverage.hits_in_same_step > 0),
+            evictions: u32::from(coverage.evictions > 0),
+            duplicates: u32::from(coverage.duplicates > 0),
+            overlapping_prefills: u32::from(coverage.overlapping_prefills > 0),
+            chained_chunks: u32::from(coverage.chained_chunks > 0),
+            loosened: u32::from(coverage.loosened > 0),
+            rejected_length: u32::from(rejected(Rejection::ExceedsModelLength)),
+            rejected_cache: u32::from(rejected(Rejection::ExceedsKvCache)),
+            rejected_batch: u32::from(rejected(Rejection::ExceedsBatch)),
+            several_replicas: u32::from(scenario.replicas() > 1),
+            pipelined: u32::from(scenario.stages() > 1),
+            simultaneous_ends: u32::from(coverage.simultaneous_ends > 0),
+            pumped_again: u32::from(coverage.pumped_again > 0),
+            one_token_answers: u32::from(run.records.iter().any(|record| record.output_tokens == 1)),
+            requests_waited: u32::from(run.steps.iter().any(|step| step.waiting > 0)),
+        });
+    }
+}

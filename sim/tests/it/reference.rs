@@ -1,0 +1,187 @@
+//! A deliberately naive simulator: the specification in code.
+//!
+//! It does what `SEMANTICS.md` says in the plainest way: one struct per request, each touched in every step; KV blocks
+//! as single objects; content chains spelled out; plain loops over lists. It shares no code with the engine but the
+//! types of its interface, so that whatever both agree on was understood twice.
+
+mod chunked_prefill;
+mod job;
+mod kv;
+mod orca;
+mod prefill_first;
+mod replica;
+mod router;
+mod sarathi;
+mod scheduling;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sim::{DeploymentSpec, Ending, Outcome, Rejection, RequestCounts, RequestRecord, StepRecord};
+use workloads::{SimTime, Source};
+
+use job::Job;
+use replica::Replica;
+use router::Router;
+
+/// Everything a run reports, from either simulator.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// In the order in which requests ended.
+    pub(crate) records: Vec<RequestRecord>,
+    /// How often each gap between two tokens of a request occurred, by nanoseconds.
+    pub(crate) gaps: BTreeMap<u64, u64>,
+    /// In the order in which steps were dispatched.
+    pub(crate) steps: Vec<StepRecord>,
+    /// The books.
+    pub(crate) outcome: Outcome,
+}
+
+/// How often the rare things happened, so that tests can demand that they did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coverage {
+    pub(crate) self_preemptions: u64,
+    /// A prefilling request found no block and nobody to preempt.
+    pub(crate) without_victim: u64,
+    /// Known blocks that were taken for something else.
+    pub(crate) evictions: u64,
+    /// Blocks computed although their chain was known.
+    pub(crate) duplicates: u64,
+    /// Steps after which two or more running requests were prefilled in part.
+    pub(crate) overlapping_prefills: u64,
+    /// Chunks scheduled while an earlier chunk of the same request was in flight.
+    pub(crate) chained_chunks: u64,
+    /// Decoding requests left out of a step because the budget was gone.
+    pub(crate) loosened: u64,
+    /// Requests let in again after a preemption that found their prefix in the cache.
+    pub(crate) hits_after_preemption: u64,
+    /// Requests let in that matched a block scheduled in the same step.
+    pub(crate) hits_in_same_step: u64,
+    /// A replica had preempted all it had, and started over.
+    pub(crate) pumped_again: u64,
+    /// Moments at which several steps ended.
+    pub(crate) simultaneous_ends: u64,
+}
+
+impl Coverage {
+    fn add(&mut self, other: &Coverage) {
+        self.self_preemptions += other.self_preemptions;
+        self.without_victim += other.without_victim;
+        self.evictions += other.evictions;
+        self.duplicates += other.duplicates;
+        self.overlapping_prefills += other.overlapping_prefills;
+        self.chained_chunks += other.chained_chunks;
+        self.loosened += other.loosened;
+        self.hits_after_preemption += other.hits_after_preemption;
+        self.hits_in_same_step += other.hits_in_same_step;
+        self.pumped_again += other.pumped_again;
+        self.simultaneous_ends += other.simultaneous_ends;
+    }
+}
+
+/// Runs the deployment on all requests of the source.
+pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, Coverage) {
+    let mut router = Router::new(spec.router, spec.seed);
+    let mut replicas: Vec<Replica> =
+        (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica)).collect();
+    let mut log = Log::default();
+    let mut coverage = Coverage::default();
+    while let Some(now) = next_moment(&replicas, source) {
+        let mut touched = BTreeSet::new();
+        let ends = steps_ending_at(&replicas, now);
+        coverage.simultaneous_ends += u64::from(ends.len() > 1);
+        for &(_, number, slot) in &ends {
+            for job in replicas[number].finish(slot, now) {
+                log.completed(&job, number, source);
+            }
+            touched.insert(number);
+        }
+        while source.next_arrival().expect("test sources do not fail") == Some(now) {
+            let request = source.take();
+            log.first_arrival.get_or_insert(now);
+            log.counts.issued += 1;
+            let number = router.pick(&request, &replicas);
+            replicas[number].books.requests += 1;
+            if let Some(rejection) = replicas[number].rejection(&request) {
+                log.rejected(&Job::new(request), number, rejection, source);
+            } else {
+                replicas[number].enqueue(Job::new(request));
+                touched.insert(number);
+            }
+        }
+        for number in touched {
+            let ended_here = ends.iter().filter(|end| end.1 == number).map(|end| end.2).collect();
+            replicas[number].pump(now, ended_here, &mut log.dispatched, &mut log.steps);
+        }
+    }
+    log.finish(replicas, coverage)
+}
+
+/// The next nanosecond at which a step ends or a request arrives.
+fn next_moment(replicas: &[Replica], source: &mut dyn Source) -> Option<SimTime> {
+    let ends = replicas.iter().flat_map(|replica| replica.slots.iter().flatten()).map(|step| step.end);
+    let arrival = source.next_arrival().expect("test sources do not fail");
+    ends.chain(arrival).min()
+}
+
+/// Steps that end now as (number of dispatch, replica, slot), in order of dispatch.
+fn steps_ending_at(replicas: &[Replica], now: SimTime) -> Vec<(u64, usize, usize)> {
+    let mut ends = Vec::new();
+    for (number, replica) in replicas.iter().enumerate() {
+        for (slot, step) in replica.slots.iter().enumerate() {
+            if let Some(step) = step
+                && step.end == now
+            {
+                ends.push((step.dispatch, number, slot));
+            }
+        }
+    }
+    ends.sort_unstable();
+    ends
+}
+
+/// What has been reported so far.
+#[derive(Default)]
+struct Log {
+    records: Vec<RequestRecord>,
+    gaps: BTreeMap<u64, u64>,
+    steps: Vec<StepRecord>,
+    dispatched: u64,
+    first_arrival: Option<SimTime>,
+    end: SimTime,
+    counts: RequestCounts,
+}
+
+impl Log {
+    fn completed(&mut self, job: &Job, replica: usize, source: &mut dyn Source) {
+        for gap in job.gaps() {
+            *self.gaps.entry(gap.as_nanos()).or_default() += 1;
+        }
+        self.counts.completed += 1;
+        self.ended(job.record(Ending::Completed, replica), source);
+    }
+
+    fn rejected(&mut self, job: &Job, replica: usize, rejection: Rejection, source: &mut dyn Source) {
+        match rejection {
+            Rejection::ExceedsModelLength => self.counts.rejected_model_length += 1,
+            Rejection::ExceedsKvCache => self.counts.rejected_kv_cache += 1,
+            Rejection::ExceedsBatch => self.counts.rejected_batch += 1,
+        }
+        self.ended(job.record(Ending::Rejected(rejection), replica), source);
+    }
+
+    fn ended(&mut self, record: RequestRecord, source: &mut dyn Source) {
+        self.end = record.last_token;
+        source.ended(record.id, record.last_token);
+        self.records.push(record);
+    }
+
+    fn finish(self, replicas: Vec<Replica>, mut coverage: Coverage) -> (Run, Coverage) {
+        let left: usize = replicas.iter().map(|replica| replica.jobs.len()).sum();
+        assert_eq!(left, 0, "{left} requests were left behind with nothing in flight");
+        let first_arrival = self.first_arrival.unwrap_or_default();
+        let elapsed = self.end - first_arrival;
+        let replicas = replicas.into_iter().map(|replica| replica.into_outcome(elapsed, &mut coverage)).collect();
+        let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas };
+        (Run { records: self.records, gaps: self.gaps, steps: self.steps, outcome }, coverage)
+    }
+}

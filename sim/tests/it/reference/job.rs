@@ -1,0 +1,115 @@
+//! One request, with the time of every one of its tokens.
+
+use sim::{Ending, RequestRecord};
+use workloads::{ContentId, Request, SimDuration, SimTime};
+
+/// Content from the first token on, as runs of tokens of one piece of content, each run from that piece's first token.
+/// Cutting it anywhere gives the same runs for the same tokens, so equal chains are equal vectors.
+pub(super) type Content = Vec<(ContentId, u32)>;
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Waiting,
+    /// Let in, and no token out since.
+    Prefilling,
+    /// Generating; in the micro-batches of this slot, or of none.
+    Decoding(Option<usize>),
+}
+
+pub(super) struct Job {
+    pub(super) request: Request,
+    pub(super) phase: Phase,
+    /// Tokens whose KV exists when all dispatched steps have ended.
+    pub(super) computed: u32,
+    /// Dispatched steps it is in.
+    pub(super) in_flight: u32,
+    /// Prompt tokens found in the cache when it was first let in.
+    pub(super) cached: Option<u32>,
+    pub(super) preemptions: u32,
+    pub(super) first_scheduled: Option<SimTime>,
+    /// When each of its tokens was out.
+    pub(super) tokens_at: Vec<SimTime>,
+    pub(super) energy_nj: u64,
+}
+
+impl Job {
+    pub(super) fn new(request: Request) -> Self {
+        Job {
+            request,
+            phase: Phase::Waiting,
+            computed: 0,
+            in_flight: 0,
+            cached: None,
+            preemptions: 0,
+            first_scheduled: None,
+            tokens_at: Vec::new(),
+            energy_nj: 0,
+        }
+    }
+
+    pub(super) fn generated(&self) -> u32 {
+        self.tokens_at.len() as u32
+    }
+
+    pub(super) fn total(&self) -> u32 {
+        self.request.prompt.tokens() + self.generated()
+    }
+
+    /// Tokens whose KV is written by the time it ends.
+    pub(super) fn longest(&self) -> u32 {
+        self.request.prompt.tokens() + self.request.output_tokens - 1
+    }
+
+    /// Its prompt and what it has generated.
+    pub(super) fn content(&self) -> Content {
+        let mut content: Content = self.request.prompt.spans().iter().map(|span| (span.content, span.tokens)).collect();
+        if self.generated() > 0 {
+            content.push((self.request.answer, self.generated()));
+        }
+        content
+    }
+
+    pub(super) fn has_all_tokens(&self) -> bool {
+        self.generated() == self.request.output_tokens
+    }
+
+    pub(super) fn gaps(&self) -> impl Iterator<Item = SimDuration> {
+        self.tokens_at.windows(2).map(|pair| pair[1] - pair[0])
+    }
+
+    pub(super) fn record(&self, ending: Ending, replica: usize) -> RequestRecord {
+        let arrival = self.request.arrival;
+        RequestRecord {
+            id: self.request.id,
+            session: self.request.session,
+            ending,
+            replica: replica as u32,
+            arrival,
+            first_scheduled: self.first_scheduled.unwrap_or(arrival),
+            first_token: self.tokens_at.first().copied().unwrap_or(arrival),
+            last_token: self.tokens_at.last().copied().unwrap_or(arrival),
+            input_tokens: self.request.prompt.tokens(),
+            cached_tokens: self.cached.unwrap_or(0),
+            output_tokens: self.generated(),
+            preemptions: self.preemptions,
+            max_gap: self.gaps().max().unwrap_or_default(),
+            energy_nj: self.energy_nj,
+        }
+    }
+}
+
+/// The first `tokens` tokens of some content.
+pub(super) fn cut(content: &Content, tokens: u32) -> Content {
+    let mut chain = Content::new();
+    let mut left = tokens;
+    for &(id, length) in content {
+        if left == 0 {
+            break;
+        }
+        chain.push((id, length.min(left)));
+        left -= length.min(left);
+    }
+    assert_eq!(left, 0, "the content is shorter than {tokens} tokens");
+    chain
+}

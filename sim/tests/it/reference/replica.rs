@@ -1,0 +1,288 @@
+//! One replica: its lists, its slots, and what happens when a step starts and ends.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use profiles::{DecodeBatch, PrefillPiece, StepShape};
+use sim::{Policy, Rejection, ReplicaOutcome, ReplicaSpec, StepRecord};
+use workloads::{Request, RequestId, SimDuration, SimTime};
+
+use super::job::{Job, Phase};
+use super::kv::Kv;
+use super::scheduling::{Piece, Plan};
+use super::{Coverage, chunked_prefill, orca, prefill_first, sarathi};
+
+/// A step on its way through the stages.
+pub(super) struct InFlight {
+    pub(super) dispatch: u64,
+    pub(super) end: SimTime,
+    decode: Vec<RequestId>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Default)]
+pub(super) struct Books {
+    pub(super) requests: u64,
+    pub(super) preemptions: u64,
+    steps: u64,
+    prefill_tokens: u64,
+    decode_tokens: u64,
+    pub(super) prompt_tokens: u64,
+    pub(super) cached_tokens: u64,
+    stage_busy_ns: Vec<u64>,
+    dynamic_energy_j: f64,
+}
+
+pub(super) struct Replica {
+    number: u32,
+    pub(super) spec: ReplicaSpec,
+    pub(super) jobs: BTreeMap<RequestId, Job>,
+    pub(super) waiting: VecDeque<RequestId>,
+    /// In the order in which they were let in.
+    pub(super) running: Vec<RequestId>,
+    pub(super) kv: Kv,
+    pub(super) slots: Vec<Option<InFlight>>,
+    stage_free: Vec<SimTime>,
+    pub(super) books: Books,
+    pub(super) coverage: Coverage,
+}
+
+impl Replica {
+    pub(super) fn new(number: u32, spec: ReplicaSpec) -> Self {
+        let stages = spec.cost.stages();
+        Replica {
+            number,
+            jobs: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            kv: Kv::new(spec.kv),
+            slots: (0..stages).map(|_| None).collect(),
+            stage_free: vec![SimTime::ZERO; stages],
+            books: Books { stage_busy_ns: vec![0; stages], ..Books::default() },
+            coverage: Coverage::default(),
+            spec,
+        }
+    }
+
+    pub(super) fn rejection(&self, request: &Request) -> Option<Rejection> {
+        let whole = request.prompt.tokens() + request.output_tokens;
+        let written = whole - 1;
+        let scheduler = self.spec.scheduler;
+        let splits = matches!(scheduler.policy, Policy::ChunkedPrefill { .. } | Policy::Sarathi);
+        if whole > self.spec.max_model_len {
+            Some(Rejection::ExceedsModelLength)
+        } else if self.kv.blocks_for(written) + self.watermark() > self.kv.all() {
+            Some(Rejection::ExceedsKvCache)
+        } else if !splits && written > scheduler.max_num_batched_tokens {
+            Some(Rejection::ExceedsBatch)
+        } else {
+            None
+        }
+    }
+
+    /// Blocks that stay free when a prompt is let in.
+    pub(super) fn watermark(&self) -> usize {
+        match self.spec.scheduler.policy {
+            Policy::PrefillFirst { watermark_permille } => self.kv.all() * watermark_permille as usize / 1000,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, job: Job) {
+        self.waiting.push_back(job.request.id);
+        self.jobs.insert(job.request.id, job);
+    }
+
+    /// Σ prompt tokens of the requests that have not ended.
+    pub(super) fn outstanding_tokens(&self) -> u64 {
+        self.jobs.values().map(|job| u64::from(job.request.prompt.tokens())).sum()
+    }
+
+    /// Tokens of a prompt that it would find in its cache if it were let in now.
+    pub(super) fn cached_prefix(&self, request: &Request) -> u32 {
+        let job = Job::new(request.clone());
+        self.kv.tokens_in(&self.kv.longest_match(&job.content(), job.total() - 1))
+    }
+
+    /// Fills the idle slots, first those in `ended`.
+    pub(super) fn pump(
+        &mut self,
+        now: SimTime,
+        ended: Vec<usize>,
+        dispatched: &mut u64,
+        records: &mut Vec<StepRecord>,
+    ) {
+        let mut order = ended;
+        let others: Vec<usize> = (0..self.slots.len()).filter(|slot| !order.contains(slot)).collect();
+        order.extend(others);
+        loop {
+            let mut preempted = 0;
+            for &slot in &order {
+                if self.slots[slot].is_some() {
+                    continue;
+                }
+                let plan = self.plan(slot);
+                preempted += plan.preempted;
+                if !plan.decode.is_empty() || !plan.pieces.is_empty() {
+                    *dispatched += 1;
+                    records.push(self.dispatch(now, plan, *dispatched));
+                }
+            }
+            let nothing_in_flight = self.slots.iter().all(Option::is_none);
+            if preempted == 0 || !nothing_in_flight {
+                break;
+            }
+            self.coverage.pumped_again += 1;
+        }
+    }
+
+    fn plan(&mut self, slot: usize) -> Plan {
+        self.kv.learned.clear();
+        let mut plan = Plan::new(slot, self.spec.scheduler.max_num_batched_tokens);
+        match self.spec.scheduler.policy {
+            Policy::ChunkedPrefill { long_prefill_token_threshold, scheduler_reserve_full_isl } => {
+                chunked_prefill::plan(self, &mut plan, long_prefill_token_threshold, scheduler_reserve_full_isl);
+            }
+            Policy::Sarathi => sarathi::plan(self, &mut plan),
+            Policy::PrefillFirst { .. } => prefill_first::plan(self, &mut plan),
+            Policy::Orca => orca::plan(self, &mut plan),
+        }
+        plan
+    }
+
+    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64) -> StepRecord {
+        let decode = self.decode_batch(&plan);
+        let pieces: Vec<PrefillPiece> = plan
+            .pieces
+            .iter()
+            .map(|piece| PrefillPiece { new_tokens: piece.new_tokens, context_tokens: piece.context_tokens })
+            .collect();
+        let completing = plan.pieces.iter().filter(|piece| piece.completes).count() as u32;
+        let sampled = decode.requests + completing;
+        let prefill_tokens: u32 = pieces.iter().map(|piece| piece.new_tokens).sum();
+        let rows = prefill_tokens + decode.requests;
+        let mut stage_ns = vec![0; self.slots.len()];
+        let shape = StepShape { prefill: &pieces, decode, sampled, prefill_layers: None };
+        let cost = self.spec.cost.step(&shape, &mut stage_ns);
+        let (start, end) = self.pass_stages(now, &stage_ns, rows);
+
+        let idle_j = self.spec.idle_power_w * (end - start).as_secs_f64() / stage_ns.len() as f64;
+        let per_token_nj = ((idle_j + cost.dynamic_energy_j) * 1e9 / f64::from(rows)).round() as u64;
+        let shares = plan.decode.iter().map(|id| (*id, 1));
+        for (id, tokens) in shares.chain(plan.pieces.iter().map(|piece| (piece.id, piece.new_tokens))) {
+            let job = self.jobs.get_mut(&id).expect("scheduled requests exist");
+            self.coverage.chained_chunks += u64::from(job.in_flight > 0);
+            job.in_flight += 1;
+            job.first_scheduled.get_or_insert(start);
+            job.energy_nj += per_token_nj * u64::from(tokens);
+        }
+        self.books.steps += 1;
+        self.books.prefill_tokens += u64::from(prefill_tokens);
+        self.books.decode_tokens += u64::from(decode.requests);
+        self.books.dynamic_energy_j += cost.dynamic_energy_j;
+        let partly = |id: &&RequestId| {
+            self.jobs[*id].phase == Phase::Prefilling
+                && self.jobs[*id].computed > 0
+                && self.jobs[*id].computed < self.jobs[*id].total()
+        };
+        self.coverage.overlapping_prefills += u64::from(self.running.iter().filter(partly).count() > 1);
+        let record = StepRecord {
+            replica: self.number,
+            slot: plan.slot as u32,
+            scheduled: now,
+            start,
+            end,
+            prefill_tokens,
+            prefill_requests: pieces.len() as u32,
+            decode_requests: decode.requests,
+            decode_context_tokens: decode.context_tokens,
+            admitted: plan.admitted,
+            preempted: plan.preempted,
+            waiting: self.waiting.len() as u32,
+            running: self.running.len() as u32,
+            free_blocks: self.kv.free() as u32,
+            prefill_layers: None,
+            dynamic_energy_j: cost.dynamic_energy_j,
+        };
+        self.slots[plan.slot] = Some(InFlight { dispatch, end, decode: plan.decode, pieces: plan.pieces });
+        record
+    }
+
+    /// What the decoding requests of a step attend to; their new token is already among the computed ones.
+    fn decode_batch(&self, plan: &Plan) -> DecodeBatch {
+        let window = self.spec.sliding_window.unwrap_or(u32::MAX);
+        let contexts: Vec<u32> = plan.decode.iter().map(|id| self.jobs[id].computed).collect();
+        DecodeBatch {
+            requests: contexts.len() as u32,
+            context_tokens: contexts.iter().map(|context| u64::from(*context)).sum(),
+            windowed_context_tokens: contexts.iter().map(|context| u64::from(*context.min(&window))).sum(),
+        }
+    }
+
+    /// Leads a step through the stages: start of the first, end of the last.
+    fn pass_stages(&mut self, now: SimTime, stage_ns: &[u64], rows: u32) -> (SimTime, SimTime) {
+        let handover = SimDuration::from_nanos(self.spec.cost.handover_ns(rows));
+        let (mut start_of_first, mut ready) = (now, now);
+        for (stage, ns) in stage_ns.iter().enumerate() {
+            let busy_ns = (*ns).max(1);
+            let start = ready.max(self.stage_free[stage]);
+            let end = start + SimDuration::from_nanos(busy_ns);
+            self.stage_free[stage] = end;
+            self.books.stage_busy_ns[stage] += busy_ns;
+            if stage == 0 {
+                start_of_first = start;
+            }
+            ready = if stage + 1 < stage_ns.len() { end + handover } else { end };
+        }
+        (start_of_first, ready)
+    }
+
+    /// Ends the step of a slot; returns the requests that have all their tokens, in the order in which they end.
+    pub(super) fn finish(&mut self, slot: usize, now: SimTime) -> Vec<Job> {
+        let step = self.slots[slot].take().expect("a step ends where one is in flight");
+        for id in step.decode.iter().chain(step.pieces.iter().map(|piece| &piece.id)) {
+            self.jobs.get_mut(id).expect("requests in flight stay").in_flight -= 1;
+        }
+        let mut ended = Vec::new();
+        let completing = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
+        for id in step.decode.iter().copied().chain(completing) {
+            let job = self.jobs.get_mut(&id).expect("requests in flight stay");
+            job.tokens_at.push(now);
+            if job.phase == Phase::Prefilling {
+                job.phase = Phase::Decoding(None);
+            }
+            if job.has_all_tokens() {
+                let job = self.jobs.remove(&id).expect("it was there a line ago");
+                self.running.retain(|running| *running != id);
+                self.kv.release(id, &job.content(), job.computed);
+                ended.push(job);
+            }
+        }
+        ended
+    }
+
+    pub(super) fn into_outcome(self, elapsed: SimDuration, coverage: &mut Coverage) -> ReplicaOutcome {
+        assert_eq!(self.kv.free(), self.kv.all(), "all blocks are free when all requests have left");
+        coverage.add(&self.coverage);
+        coverage.evictions += self.kv.evictions;
+        coverage.duplicates += self.kv.duplicates;
+        let books = self.books;
+        let idle = |busy: &u64| SimDuration::from_nanos(elapsed.as_nanos() - busy);
+        ReplicaOutcome {
+            requests: books.requests,
+            steps: books.steps,
+            preemptions: books.preemptions,
+            prefill_tokens: books.prefill_tokens,
+            decode_tokens: books.decode_tokens,
+            prompt_tokens: books.prompt_tokens,
+            cached_tokens: books.cached_tokens,
+            stage_idle: books.stage_busy_ns.iter().map(idle).collect(),
+            stage_busy: books.stage_busy_ns.into_iter().map(SimDuration::from_nanos).collect(),
+            kv_blocks: self.kv.all() as u32,
+            kv_blocks_peak: self.kv.peak as u32,
+            devices: self.spec.devices,
+            idle_energy_j: self.spec.idle_power_w * elapsed.as_secs_f64(),
+            dynamic_energy_j: books.dynamic_energy_j,
+            cost: self.spec.cost.totals(),
+        }
+    }
+}

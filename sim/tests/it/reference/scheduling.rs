@@ -1,0 +1,186 @@
+//! What the policies have in common: giving tokens, letting in, preempting.
+
+use workloads::RequestId;
+
+use super::job::Phase;
+use super::replica::Replica;
+
+/// A step in the making.
+pub(super) struct Plan {
+    pub(super) slot: usize,
+    /// Tokens that still fit.
+    pub(super) budget: u32,
+    pub(super) decode: Vec<RequestId>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) admitted: u32,
+    pub(super) preempted: u32,
+}
+
+/// Some prompt tokens of one request.
+pub(super) struct Piece {
+    pub(super) id: RequestId,
+    pub(super) new_tokens: u32,
+    pub(super) context_tokens: u32,
+    /// Whether nothing is left to compute behind it, so that the step yields a token.
+    pub(super) completes: bool,
+}
+
+/// The head of the waiting queue, which a slot of the running list is free for.
+pub(super) struct Head {
+    pub(super) id: RequestId,
+    matched: Vec<usize>,
+    pub(super) cached: u32,
+    pub(super) total: u32,
+    /// Tokens whose KV is written by the time it ends.
+    pub(super) longest: u32,
+}
+
+impl Head {
+    /// Tokens to compute until it generates.
+    pub(super) fn remaining(&self) -> u32 {
+        self.total - self.cached
+    }
+}
+
+impl Plan {
+    pub(super) fn new(slot: usize, budget: u32) -> Self {
+        Plan { slot, budget, decode: Vec::new(), pieces: Vec::new(), admitted: 0, preempted: 0 }
+    }
+}
+
+impl Replica {
+    /// Whether a request is decoding and belongs into a step of this slot.
+    pub(super) fn decodes_in(&self, id: RequestId, slot: usize) -> bool {
+        matches!(self.jobs[&id].phase, Phase::Decoding(attached) if attached.is_none_or(|at| at == slot))
+    }
+
+    /// Gives one token to every decoding request of the slot and every loose one, in running order.
+    pub(super) fn decode_part(&mut self, plan: &mut Plan) {
+        for id in self.running.clone() {
+            if self.decodes_in(id, plan.slot) {
+                self.set_phase(id, Phase::Decoding(Some(plan.slot)));
+            }
+        }
+        for id in self.running.clone() {
+            if self.decodes_in(id, plan.slot) {
+                self.give_token(plan, id);
+            }
+        }
+    }
+
+    /// One decoded token, if there is a block for it; whether there was.
+    pub(super) fn give_token(&mut self, plan: &mut Plan, id: RequestId) -> bool {
+        let tokens = self.jobs[&id].computed + 1;
+        if !self.make_room(plan, id, tokens) {
+            return false;
+        }
+        self.kv.extend(id, tokens);
+        let slot = plan.slot;
+        self.set_phase(id, Phase::Decoding(Some(slot)));
+        self.job(id).computed = tokens;
+        plan.budget -= 1;
+        plan.decode.push(id);
+        true
+    }
+
+    /// `n` prompt tokens of a running request, if there are blocks for them; whether there were.
+    pub(super) fn give_piece(&mut self, plan: &mut Plan, id: RequestId, n: u32) -> bool {
+        let context_tokens = self.jobs[&id].computed;
+        let tokens = context_tokens + n;
+        if !self.make_room(plan, id, tokens) {
+            return false;
+        }
+        self.kv.extend(id, tokens);
+        self.job(id).computed = tokens;
+        self.kv.learn(id, &self.jobs[&id].content(), tokens);
+        plan.budget -= n;
+        let completes = tokens == self.jobs[&id].total();
+        plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes });
+        true
+    }
+
+    /// Preempts until there are free blocks for `tokens` tokens of a request; `false` if there will not be.
+    fn make_room(&mut self, plan: &mut Plan, id: RequestId, tokens: u32) -> bool {
+        while self.kv.missing(id, tokens) > self.kv.free() {
+            let Some(victim) = self.victim(id) else {
+                self.coverage.without_victim += 1;
+                return false;
+            };
+            self.preempt(victim);
+            plan.preempted += 1;
+            if victim == id {
+                self.coverage.self_preemptions += 1;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The last running request that is neither in flight nor ahead of the one in need.
+    fn victim(&self, in_need: RequestId) -> Option<RequestId> {
+        for &id in self.running.iter().rev() {
+            if self.jobs[&id].in_flight == 0 {
+                return Some(id);
+            }
+            if id == in_need {
+                break;
+            }
+        }
+        None
+    }
+
+    fn preempt(&mut self, id: RequestId) {
+        let (content, computed) = (self.jobs[&id].content(), self.jobs[&id].computed);
+        self.kv.release(id, &content, computed);
+        self.set_phase(id, Phase::Waiting);
+        self.job(id).computed = 0;
+        self.job(id).preemptions += 1;
+        self.running.retain(|running| *running != id);
+        self.waiting.push_front(id);
+        self.books.preemptions += 1;
+    }
+
+    /// The head of the waiting queue, if the running list has room.
+    pub(super) fn head(&self) -> Option<Head> {
+        if self.running.len() >= self.spec.scheduler.max_num_seqs as usize {
+            return None;
+        }
+        let job = &self.jobs[self.waiting.front()?];
+        let matched = self.kv.longest_match(&job.content(), job.total() - 1);
+        let cached = self.kv.tokens_in(&matched);
+        Some(Head { id: job.request.id, matched, cached, total: job.total(), longest: job.longest() })
+    }
+
+    /// Whether there is memory for the first `tokens` tokens of the head, beside `spare` blocks.
+    pub(super) fn fits(&self, head: &Head, tokens: u32, spare: usize) -> bool {
+        self.kv.available(&head.matched, self.kv.blocks_for(tokens), spare)
+    }
+
+    /// Lets in the head with `n` tokens, and blocks for its first `reserve` tokens.
+    pub(super) fn let_in(&mut self, plan: &mut Plan, head: Head, n: u32, reserve: u32) {
+        let Head { id, matched, cached, .. } = head;
+        self.coverage.hits_in_same_step += u64::from(matched.iter().any(|block| self.kv.learned.contains(block)));
+        self.coverage.hits_after_preemption += u64::from(cached > 0 && self.jobs[&id].cached.is_some());
+        self.kv.let_in(id, matched, self.kv.blocks_for(reserve));
+        self.waiting.pop_front();
+        self.running.push(id);
+        self.set_phase(id, Phase::Prefilling);
+        self.job(id).computed = cached;
+        if self.jobs[&id].cached.is_none() {
+            self.job(id).cached = Some(cached);
+            self.books.prompt_tokens += u64::from(self.jobs[&id].request.prompt.tokens());
+            self.books.cached_tokens += u64::from(cached);
+        }
+        plan.admitted += 1;
+        let given = self.give_piece(plan, id, n);
+        assert!(given, "the blocks of an admitted piece were reserved");
+    }
+
+    pub(super) fn set_phase(&mut self, id: RequestId, phase: Phase) {
+        self.job(id).phase = phase;
+    }
+
+    fn job(&mut self, id: RequestId) -> &mut super::job::Job {
+        self.jobs.get_mut(&id).expect("requests in the lists exist")
+    }
+}

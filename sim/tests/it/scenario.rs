@@ -1,0 +1,222 @@
+//! Random deployments and workloads, small enough for the naive simulator and tight enough for everything to happen.
+
+use std::fmt;
+
+use profiles::CostTotals;
+use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+
+use crate::cost::ShapeCost;
+use crate::script::{Planned, Script};
+use crate::traffic::{Lengths, traffic};
+
+/// The policies whose scenarios are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyKind {
+    ChunkedPrefill,
+    Sarathi,
+    PrefillFirst,
+    Orca,
+}
+
+/// How steps are priced.
+#[derive(Clone, Debug)]
+enum Price {
+    Shape(ShapeCost),
+    Constant(u64),
+    Polynomial(PolynomialOptions),
+}
+
+#[derive(Clone, Debug)]
+struct ReplicaPlan {
+    scheduler: SchedulerSpec,
+    kv: KvSpec,
+    max_model_len: u32,
+    price: Price,
+    sliding_window: Option<u32>,
+    idle_power_w: f64,
+}
+
+/// A deployment and its requests.
+#[derive(Clone)]
+pub(crate) struct Scenario {
+    seed: u64,
+    replicas: Vec<ReplicaPlan>,
+    router: RouterSpec,
+    pub(crate) requests: Vec<Planned>,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub(crate) fn draw(kind: PolicyKind, seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let quantum_ns = pick(&mut rng, &[1, 1, 1000]);
+        let block_size = if rng.random_bool(0.5) { pick(&mut rng, &[1, 2, 4, 16]) } else { rng.random_range(1..=32) };
+        let lengths = Lengths::draw(&mut rng, block_size);
+        let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
+        let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
+        let n = pick(&mut rng, &[1, 1, 1, 2, 3, 4]);
+        let first = replica(&mut rng, kind, lengths, step_ns, quantum_ns);
+        let mut replicas = vec![first; n];
+        if rng.random_bool(0.3) {
+            replicas.fill_with(|| replica(&mut rng, kind, lengths, step_ns, quantum_ns));
+        }
+        let router = match rng.random_range(0..4) {
+            0 => RouterSpec::RoundRobin,
+            1 => RouterSpec::LeastOutstandingTokens,
+            2 => RouterSpec::PowerOfTwoChoices,
+            _ => RouterSpec::PrefixAffinity { max_imbalance_tokens: pick(&mut rng, &[0, 20, 100, 1_000_000]) },
+        };
+        Scenario { seed, replicas, router, requests }
+    }
+
+    /// The same with the first `n` requests only.
+    pub(crate) fn truncated(&self, n: usize) -> Self {
+        Scenario { requests: self.requests[..n].to_vec(), ..self.clone() }
+    }
+
+    pub(crate) fn deployment(&self) -> DeploymentSpec {
+        let replicas = self.replicas.iter().map(ReplicaPlan::build).collect();
+        DeploymentSpec { replicas, router: self.router, seed: self.seed }
+    }
+
+    pub(crate) fn source(&self) -> Script {
+        Script::new(&self.requests)
+    }
+
+    pub(crate) fn replicas(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Pipeline stages of the first replica.
+    pub(crate) fn stages(&self) -> usize {
+        self.deployment().replicas[0].cost.stages()
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "router {:?}", self.router)?;
+        for replica in &self.replicas {
+            writeln!(f, "{replica:?}")?;
+        }
+        for (place, request) in self.requests.iter().enumerate() {
+            let spans: Vec<_> = request
+                .spans
+                .iter()
+                .map(|span| (span.content.0 >> 62, span.content.0 << 2 >> 2, span.tokens))
+                .collect();
+            writeln!(f, "{place}: {:?}, spans {spans:?}, {} out", request.release, request.output_tokens)?;
+        }
+        Ok(())
+    }
+}
+
+impl ReplicaPlan {
+    fn build(&self) -> ReplicaSpec {
+        ReplicaSpec {
+            scheduler: self.scheduler,
+            kv: self.kv,
+            max_model_len: self.max_model_len,
+            cost: match self.price.clone() {
+                Price::Shape(cost) => Box::new(cost),
+                Price::Constant(ns) => Box::new(ConstantCost::new(ns)),
+                Price::Polynomial(options) => Box::new(PolynomialCost::new(options)),
+            },
+            sliding_window: self.sliding_window,
+            devices: 1,
+            idle_power_w: self.idle_power_w,
+        }
+    }
+}
+
+/// One of these.
+pub(crate) fn pick<T: Copy>(rng: &mut Xoshiro256PlusPlus, of: &[T]) -> T {
+    of[rng.random_range(0..of.len())]
+}
+
+fn replica(
+    rng: &mut Xoshiro256PlusPlus,
+    kind: PolicyKind,
+    lengths: Lengths,
+    step_ns: u64,
+    quantum_ns: u64,
+) -> ReplicaPlan {
+    let longest = lengths.longest();
+    let block_size = lengths.block_size;
+    let needed = longest.div_ceil(block_size).max(1);
+    let blocks = match rng.random_range(0..10) {
+        0 => (needed * 2 / 3).max(1),
+        1..=5 => needed + rng.random_range(0..=needed),
+        6..=7 => needed * 3,
+        _ => needed * 20,
+    };
+    ReplicaPlan {
+        scheduler: scheduler(rng, kind, longest),
+        kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) },
+        max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
+        price: price(rng, step_ns, quantum_ns),
+        sliding_window: rng.random_bool(0.3).then(|| rng.random_range(1..=longest)),
+        idle_power_w: pick(rng, &[0.0, 64.0, 512.0]),
+    }
+}
+
+fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32) -> SchedulerSpec {
+    let max_num_seqs = if rng.random_bool(0.3) { rng.random_range(1..=4) } else { rng.random_range(2..=24) };
+    let splits = matches!(kind, PolicyKind::ChunkedPrefill | PolicyKind::Sarathi);
+    let spare = match rng.random_range(0..4) {
+        0 if splits => 0,
+        1 if splits => rng.random_range(0..=16),
+        2 => longest * 4 / 5,
+        _ => rng.random_range(longest..=longest * 3),
+    };
+    let max_num_batched_tokens = (max_num_seqs + spare).max(1);
+    let threshold = match rng.random_range(0..5) {
+        0 | 1 => rng.random_range(1..=24),
+        2 => max_num_batched_tokens.saturating_sub(rng.random_range(1..=3)),
+        _ => 0,
+    };
+    let policy = match kind {
+        PolicyKind::ChunkedPrefill => Policy::ChunkedPrefill {
+            long_prefill_token_threshold: threshold,
+            scheduler_reserve_full_isl: rng.random_bool(0.3),
+        },
+        PolicyKind::Sarathi => Policy::Sarathi,
+        PolicyKind::PrefillFirst => Policy::PrefillFirst { watermark_permille: pick(rng, &[0, 10, 100, 250]) },
+        PolicyKind::Orca => Policy::Orca,
+    };
+    SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs }
+}
+
+fn price(rng: &mut Xoshiro256PlusPlus, step_ns: u64, quantum_ns: u64) -> Price {
+    match rng.random_range(0..10) {
+        0 => Price::Constant(step_ns),
+        1 => Price::Polynomial(polynomial(pick(rng, &[1, 2]), step_ns as f64)),
+        _ => Price::Shape(ShapeCost {
+            stages: pick(rng, &[1, 1, 1, 2, 3, 4]),
+            base_ns: pick(rng, &[0, step_ns]),
+            quantum_ns: if rng.random_bool(0.05) { 0 } else { quantum_ns },
+            handover_base_ns: pick(rng, &[0, quantum_ns, 300 * quantum_ns]),
+            handover_row_ns: pick(rng, &[0, quantum_ns]),
+            totals: CostTotals::default(),
+        }),
+    }
+}
+
+fn polynomial(stages: u32, step_ns: f64) -> PolynomialOptions {
+    let decode = DecodePolynomial { base_ns: step_ns, per_context_token_ns: 1.5, per_request_ns: 20.0 };
+    PolynomialOptions {
+        prefill_base_ns: step_ns * 0.75,
+        per_prompt_token_ns: 10.0,
+        per_prompt_token_squared_ns: 0.03,
+        decode,
+        decode_large: DecodePolynomial { base_ns: step_ns * 0.5, per_request_ns: 90.0, ..decode },
+        large_batch_requests: 8,
+        stages,
+        per_stage_prefill_ns: 50.0,
+        per_step_ns: 100.0,
+        per_step_token_ns: 1.0,
+    }
+}
