@@ -62,13 +62,20 @@ impl CostModel for AnalyticCost {
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {
         let Self { tables, books, stage_ns: exact_ns } = self;
         assert_eq!(stage_ns.len(), exact_ns.len(), "one time for each pipeline stage");
-        exact_ns.fill(0.0);
-        let joules = tables.price(shape, books, exact_ns);
-        let mut duration_ns = 0;
-        for (rounded, exact) in stage_ns.iter_mut().zip(&*exact_ns) {
-            *rounded = (exact + 0.5) as u64;
-            duration_ns += *rounded;
-        }
+        // One stage is the common case, and an array of one the compiler keeps in a register.
+        let (joules, duration_ns) = if let [only_ns] = stage_ns {
+            let mut exact_ns = [0.0];
+            let joules = tables.price(shape, books, &mut exact_ns);
+            *only_ns = rounded(exact_ns[0]);
+            (joules, *only_ns)
+        } else {
+            exact_ns.fill(0.0);
+            let joules = tables.price(shape, books, exact_ns);
+            for (stage_ns, exact_ns) in stage_ns.iter_mut().zip(&*exact_ns) {
+                *stage_ns = rounded(*exact_ns);
+            }
+            (joules, stage_ns.iter().sum())
+        };
         let dynamic_energy_j = tables.energy.capped(joules, duration_ns as f64);
         books.joules += dynamic_energy_j;
         StepCost { duration_ns, dynamic_energy_j }
@@ -79,7 +86,7 @@ impl CostModel for AnalyticCost {
         if tables.stages.len() == 1 {
             return 0;
         }
-        (tables.handover_floor_ns + f64::from(rows) * tables.handover_ns_per_row + 0.5) as u64
+        rounded(tables.handover_floor_ns + f64::from(rows) * tables.handover_ns_per_row)
     }
 
     fn totals(&self) -> CostTotals {
@@ -92,6 +99,12 @@ impl CostModel for AnalyticCost {
         alone.step(shape, &mut stage_ns);
         alone.totals()
     }
+}
+
+/// Rounds a time that is not negative to whole nanoseconds.
+#[inline]
+fn rounded(ns: f64) -> u64 {
+    (ns + 0.5) as u64
 }
 
 /// What passes through the layers in a step.

@@ -107,10 +107,21 @@ impl AttentionCost {
         let heads = Heads { query, prefill_dim: f64::midpoint(nope + rope, values), cache_bytes };
         let expansion_flops = 2.0 * rank * query * (nope + values);
         let decode_flops = 2.0 * query * (2.0 * rank + rope);
+        let device = context.options.device;
+        let curve = &context.curves.latent_attention;
+        let bf16_cache = context.options.precision.kv_cache == DType::Bf16;
+        let evidence = curve.fitted.evidence(device, bf16_cache);
+        let prefill = PrefillCost::new(context, &heads, expansion_flops, false);
+        let decode = DecodeCost::new(context, &heads, decode_flops, 1.0, false);
         Self {
             window: None,
-            prefill: PrefillCost::new(context, &heads, expansion_flops, false),
-            decode: DecodeCost::new(context, &heads, decode_flops, 1.0, false),
+            prefill: PrefillCost { floor_ns: curve.prefill_floor_us * NS_PER_US, evidence, ..prefill },
+            decode: DecodeCost {
+                floor_ns: curve.decode_floor_us * NS_PER_US,
+                compute_ns_per_key: decode_flops * NS_PER_S / (device.bf16_flops * curve.decode_compute),
+                evidence,
+                ..decode
+            },
         }
     }
 

@@ -96,6 +96,7 @@ pub(super) struct Curves {
     pub(super) gemm: ByWidth<GemmCurve>,
     pub(super) prefill_attention: PrefillAttentionCurve,
     pub(super) decode_attention: ByWidth<DecodeAttentionCurve>,
+    pub(super) latent_attention: LatentAttentionCurve,
     pub(super) experts: ByWidth<ExpertsCurve>,
     pub(super) elementwise: ElementwiseCurve,
     pub(super) all_reduce: AllReduceCurve,
@@ -184,6 +185,19 @@ pub(super) struct DecodeAttentionCurve {
     _error: String,
 }
 
+/// Where multi-head latent attention differs from the curves of attention: more kernels around it, and a decode kernel that
+/// is bound by compute.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LatentAttentionCurve {
+    pub(super) prefill_floor_us: f64,
+    pub(super) decode_floor_us: f64,
+    pub(super) decode_compute: f64,
+    pub(super) fitted: FittedOn,
+    #[serde(rename = "error")]
+    _error: String,
+}
+
 /// `t = floor + √(memory² + compute²)`: memory is the touched experts' weights and `activation_passes` times the
 /// activations; compute has half a tile of `tile_rows` more rows per touched expert.
 #[derive(Debug, Deserialize)]
@@ -231,4 +245,38 @@ pub(super) struct AllToAllCurve {
     pub(super) fitted: FittedOn,
     #[serde(rename = "error")]
     _error: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_device_has_curves_and_every_fitted_name_is_a_shipped_device() {
+        let shipped = DeviceSpec::shipped_names();
+        for name in &shipped {
+            let device = DeviceSpec::shipped(name).expect("a shipped name");
+            assert!(Architecture::of(&device).is_ok(), "{name} has no architecture");
+        }
+        for class in &SHIPPED.class {
+            for fitted in class.gemm.bf16.fitted.0.iter().chain(&class.experts.bf16.fitted.0) {
+                assert!(shipped.contains(fitted), "`{fitted}` is no shipped device");
+            }
+        }
+    }
+
+    #[test]
+    fn architectures_are_those_of_the_whitepapers() {
+        for (name, architecture) in [
+            ("A100-SXM-80GB", Architecture::Ampere),
+            ("A10G-24GB", Architecture::Ampere),
+            ("L40S-48GB", Architecture::Ada),
+            ("RTX-4090-24GB", Architecture::Ada),
+            ("H20-SXM-96GB", Architecture::Hopper),
+            ("RTX-PRO-6000-Server-96GB", Architecture::Blackwell),
+        ] {
+            let device = DeviceSpec::shipped(name).expect("a shipped name");
+            assert_eq!(Architecture::of(&device).ok(), Some(architecture), "{name}");
+        }
+    }
 }

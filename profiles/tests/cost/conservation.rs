@@ -126,6 +126,21 @@ proptest! {
         }
     }
 
+    /// Steps beyond the tables are computed directly; both ways must agree.
+    #[test]
+    fn tables_hold_what_would_be_computed(step in steps(48)) {
+        let (model, device) = (shipped("Qwen/Qwen3-30B-A3B"), h100());
+        let routing = ExpertRouting::qwen3_30b_a3b_measured();
+        let options = CostOptions { routing, ..CostOptions::new(&model, &device) };
+        let computed = compile(&CostOptions { max_num_batched_tokens: 1, max_num_seqs: 1, ..options.clone() });
+        let tabulated = compile(&CostOptions { max_num_batched_tokens: 9000, max_num_seqs: 300, ..options });
+        assert_same_totals(&tabulated.explain(&step.shape()), &computed.explain(&step.shape()));
+        let mut times = [[0], [0]];
+        tabulated.clone().step(&step.shape(), &mut times[0]);
+        computed.clone().step(&step.shape(), &mut times[1]);
+        prop_assert!(times[0][0].abs_diff(times[1][0]) <= 1);
+    }
+
     /// Stages divide layers among GPUs; the work stays the same.
     #[test]
     fn stages_conserve_flops_and_bytes(step in steps(32), stages in 2_u32..8) {
