@@ -1,0 +1,32 @@
+//! What a run leaves behind: CSV files, a trace for Perfetto, tables and JSON.
+//!
+//! An [`OutputPlan`] claims every file before anything is simulated, so that a folder that cannot be written or a file
+//! that exists already is found first. Each run (system × seed) then gets a [`RunOutputs`], an observer that streams
+//! rows; runs may go on at the same time on any number of threads, and the files come out the same to the byte, with
+//! the rows in the order of the runs. Everything is written to `NAME.part` and renamed once it is complete.
+
+mod comparison;
+mod decimal;
+mod error;
+mod gzip;
+mod json;
+mod label;
+mod part;
+mod perfetto;
+mod plan;
+mod reference;
+mod requests;
+mod series;
+mod steps;
+mod student;
+mod summary;
+mod table;
+
+pub(crate) use comparison::{Comparison, compare};
+pub(crate) use error::OutputError;
+pub(crate) use json::results_json;
+pub(crate) use label::RunLabel;
+pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs};
+pub(crate) use reference::metric_reference;
+pub(crate) use student::student_t_quantile;
+pub(crate) use table::{Look, comparison_table};

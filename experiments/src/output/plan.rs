@@ -1,0 +1,193 @@
+//! Which files a command writes, and who writes them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use sim::{Observer, RequestRecord, StepRecord, Summary};
+
+use super::comparison::{self, compare};
+use super::error::OutputError;
+use super::label::RunLabel;
+use super::perfetto::{self, PerfettoTrace};
+use super::requests::{self, RequestsCsv};
+use super::series::{Encoding, Series, part_path};
+use super::steps::{self, StepsCsv};
+use super::summary::summary_csv;
+
+const REQUESTS: &str = "requests.csv";
+const STEPS: &str = "steps.csv";
+const PERFETTO: &str = "trace.json.gz";
+const SUMMARY: &str = "summary.csv";
+const COMPARISON: &str = "comparison.csv";
+
+/// Which files are asked for. `summary.csv` is always written, and `comparison.csv` where there are two systems.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each file is asked for independently")]
+pub(crate) struct OutputOptions {
+    /// `requests.csv`.
+    pub(crate) requests: bool,
+    /// `steps.csv`.
+    pub(crate) steps: bool,
+    /// `trace.json.gz`.
+    pub(crate) perfetto: bool,
+    /// Whether results that are there already are replaced.
+    pub(crate) force: bool,
+}
+
+/// The files of one command, claimed before anything is simulated.
+///
+/// A plan that is dropped before [`finish`](Self::finish) leaves what was there before.
+pub(crate) struct OutputPlan {
+    directory: PathBuf,
+    runs: Vec<RunLabel>,
+    requests: Option<Series>,
+    steps: Option<Series>,
+    perfetto: Option<Series>,
+}
+
+impl OutputPlan {
+    /// Makes the folder, refuses to replace results unless told to, and starts every file.
+    ///
+    /// `runs` are numbered as they come, all of them with the same swept keys; `also` names further files that the
+    /// caller will [`write`](Self::write), such as the lock file.
+    pub(crate) fn new(
+        directory: &Path,
+        options: OutputOptions,
+        runs: Vec<RunLabel>,
+        also: &[&str],
+    ) -> Result<Self, OutputError> {
+        assert!(
+            runs.windows(2).all(|pair| pair[0].header() == pair[1].header()),
+            "all runs of a plan have the same leading columns"
+        );
+        fs::create_dir_all(directory)
+            .map_err(|source| OutputError::Directory { directory: directory.to_owned(), source })?;
+        let asked = [
+            (options.requests, REQUESTS),
+            (options.steps, STEPS),
+            (options.perfetto, PERFETTO),
+            (true, SUMMARY),
+            (several_systems(&runs), COMPARISON),
+        ];
+        let names = asked.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).chain(also.iter().copied());
+        if !options.force {
+            refuse_existing(directory, names)?;
+        }
+        // Found out now rather than after hours: whether files can be written here at all.
+        let probe = part_path(&directory.join(SUMMARY));
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(OutputError::write(&probe))?;
+
+        let label = runs.first().map(RunLabel::header).unwrap_or_default();
+        let csv = |name: &str, columns: &str| {
+            let header = [label.as_slice(), columns.as_bytes()].concat();
+            Series::create(directory.join(name), Encoding::Plain, &header)
+        };
+        let trace = || Series::create(directory.join(PERFETTO), Encoding::Gzip, perfetto::OPENING);
+        Ok(OutputPlan {
+            requests: options.requests.then(|| csv(REQUESTS, requests::COLUMNS)).transpose()?,
+            steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
+            perfetto: options.perfetto.then(trace).transpose()?,
+            directory: directory.to_owned(),
+            runs,
+        })
+    }
+
+    /// The observer of run number `run`; each run asks once. While it goes on, others may, on any thread.
+    pub(crate) fn start(&self, run: usize) -> Result<RunOutputs<'_>, OutputError> {
+        let label = &self.runs[run];
+        let part = |series: &Option<Series>| series.as_ref().map(|series| series.start(run)).transpose();
+        Ok(RunOutputs {
+            plan: self,
+            requests: part(&self.requests)?.map(|part| RequestsCsv::new(part, label)),
+            steps: part(&self.steps)?.map(|part| StepsCsv::new(part, label)),
+            perfetto: part(&self.perfetto)?.map(|part| PerfettoTrace::new(part, label)),
+        })
+    }
+
+    /// Writes a whole file of this name into the folder, complete or not at all, replacing what is there.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, OutputError> {
+        let path = self.directory.join(name);
+        let part = part_path(&path);
+        fs::write(&part, bytes).and_then(|()| fs::rename(&part, &path)).map_err(OutputError::write(&path))?;
+        Ok(path)
+    }
+
+    /// Completes every file, once all runs are finished; `summaries` are those of the runs, in their order. Returns the
+    /// paths of the files.
+    pub(crate) fn finish(mut self, summaries: &[Summary]) -> Result<Vec<PathBuf>, OutputError> {
+        assert_eq!(summaries.len(), self.runs.len(), "there is one summary per run");
+        let mut paths = vec![self.write(SUMMARY, &summary_csv(&self.runs, summaries))?];
+        if several_systems(&self.runs) {
+            let rows = compare(&self.runs, summaries);
+            paths.push(self.write(COMPARISON, &comparison::comparison_csv(&rows))?);
+        }
+        let runs = self.runs.len();
+        for (series, footer) in
+            [(self.requests.take(), &b""[..]), (self.steps.take(), b""), (self.perfetto.take(), perfetto::ENDING)]
+        {
+            paths.extend(series.map(|series| series.complete(runs, footer)).transpose()?);
+        }
+        Ok(paths)
+    }
+}
+
+fn several_systems(runs: &[RunLabel]) -> bool {
+    runs.iter().any(|run| run.system != runs[0].system)
+}
+
+fn refuse_existing<'a>(directory: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), OutputError> {
+    let names: Vec<String> = names.filter(|name| directory.join(name).exists()).map(str::to_owned).collect();
+    if names.is_empty() { Ok(()) } else { Err(OutputError::Exists { directory: directory.to_owned(), names }) }
+}
+
+/// Streams what happens in one run to its files.
+pub(crate) struct RunOutputs<'a> {
+    plan: &'a OutputPlan,
+    requests: Option<RequestsCsv>,
+    steps: Option<StepsCsv>,
+    perfetto: Option<PerfettoTrace>,
+}
+
+impl RunOutputs<'_> {
+    /// Ends the run's stretch of each file. Errors of writing come out here: observers cannot fail.
+    pub(crate) fn finish(self) -> Result<(), OutputError> {
+        let parts = [
+            (&self.plan.requests, self.requests.map(RequestsCsv::into_part)),
+            (&self.plan.steps, self.steps.map(StepsCsv::into_part)),
+            (&self.plan.perfetto, self.perfetto.map(PerfettoTrace::into_part)),
+        ];
+        for (series, part) in parts {
+            if let (Some(series), Some(part)) = (series, part) {
+                series.finish_part(part)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Observer for RunOutputs<'_> {
+    fn wants_steps(&self) -> bool {
+        self.steps.is_some() || self.perfetto.is_some()
+    }
+
+    fn request(&mut self, record: &RequestRecord) {
+        if let Some(requests) = &mut self.requests {
+            requests.request(record);
+        }
+        if let Some(perfetto) = &mut self.perfetto {
+            perfetto.request(record);
+        }
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        if let Some(steps) = &mut self.steps {
+            steps.step(record);
+        }
+        if let Some(perfetto) = &mut self.perfetto {
+            perfetto.step(record);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;
