@@ -43,11 +43,6 @@ impl Sources {
         &self.0[id.0].text
     }
 
-    /// What was written at `span`.
-    pub(crate) fn written(&self, span: Span) -> &str {
-        self.text(span.source).get(span.start..span.end).unwrap_or_default()
-    }
-
     /// Where relative paths written at `span` start.
     pub(crate) fn base(&self, span: Span) -> &Path {
         &self.0[span.source.0].base
@@ -130,7 +125,8 @@ impl Problem {
             for (other, label) in self.also.iter().filter(|(other, _)| other.source != span.source) {
                 let source = &sources.0[other.source.0];
                 let context = AnnotationKind::Context.span(visible(*other, &source.text)).label(label);
-                group = group.element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(context));
+                group =
+                    group.element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(context));
             }
         }
         for help in &self.help {

@@ -13,7 +13,7 @@ use sim::Slos;
 use workloads::SimDuration;
 
 pub(crate) use system::System;
-pub(crate) use workload::{Origin, Workload};
+pub(crate) use workload::{Origin, Workload, left_out};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
 use crate::file::document::Table;
@@ -85,10 +85,11 @@ pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) 
         stem.strip_suffix(".lock").map_or(stem.clone(), str::to_owned)
     });
     let seeds = problems.keep(seeds(&mut reader));
-    let model = reader
-        .has(&keys::MODEL)
-        .then(|| problems.keep(profile::model(&mut reader, &keys::MODEL, sources)))
-        .flatten();
+    let model = if reader.has(&keys::MODEL) {
+        Some(profile::model(&mut reader, &keys::MODEL, sources).map_err(Problems::from)?)
+    } else {
+        None
+    };
     let slo = problems.keep(reader.table(&keys::SLO, |table| Ok(self::slo(table)))).flatten();
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
     let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources));

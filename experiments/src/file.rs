@@ -36,6 +36,9 @@ pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources)
     if let Some(Node { value: Value::List(systems), .. }) = root.get_mut(keys::SYSTEM.name) {
         inherit::resolve(systems, &mut problems);
     }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let end = sources.text(source).len();
     let whole = Span { source, start: 0, end };
     check::complete(&root, whole, &keys::ROOT, &mut problems);

@@ -66,9 +66,7 @@ pub(crate) fn load(path: &Path, settings: &[String]) -> Result<Loaded, Failure> 
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text, base);
     let span = Span { source: id, start: 0, end: 0 };
-    match file::read(id, settings, &mut sources)
-        .and_then(|root| experiment::resolve(&root, path, span, &sources))
-    {
+    match file::read(id, settings, &mut sources).and_then(|root| experiment::resolve(&root, path, span, &sources)) {
         Ok(experiment) => Ok(Loaded { experiment, sources }),
         Err(problems) => Err(Failure::input(problems, sources)),
     }
@@ -142,9 +140,10 @@ fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: &Terminal) 
 
 /// One label per system and seed, system by system.
 fn labels(experiment: &Experiment) -> Vec<RunLabel> {
-    let runs = experiment.systems.iter().flat_map(|system| {
-        experiment.seeds.iter().map(move |&seed| RunLabel::new(system.name.clone(), seed))
-    });
+    let runs = experiment
+        .systems
+        .iter()
+        .flat_map(|system| experiment.seeds.iter().map(move |&seed| RunLabel::new(system.name.clone(), seed)));
     runs.collect()
 }
 
@@ -220,9 +219,15 @@ fn rejections(system: &str, outcome: &Outcome) -> Option<String> {
         (counts.rejected_kv_cache, "larger than the KV cache"),
         (counts.rejected_batch, "longer than a step of whole prompts holds (max_num_batched_tokens)"),
     ];
-    let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    let reasons: Vec<_> =
+        reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
     (!reasons.is_empty()).then(|| {
-        format!("warning: `{system}` rejected {} of {} requests: {}", counts.rejected(), counts.issued, reasons.join(", "))
+        format!(
+            "warning: `{system}` rejected {} of {} requests: {}",
+            counts.rejected(),
+            counts.issued,
+            reasons.join(", ")
+        )
     })
 }
 
@@ -246,8 +251,28 @@ fn show(
     let look = Look { color: terminal.colour_on_stdout(), width: terminal.width() };
     terminal.line(&experiment.name);
     terminal.print(&comparison_table(runs, summaries, look));
+    if let Some(verdict) = verdict(experiment, summaries) {
+        terminal.line(&verdict);
+    }
     terminal.line("Wrote:");
     for path in paths {
         terminal.line(&format!("  {}", short(path)));
     }
+}
+
+/// Whether each system meets the objectives for as many requests as asked, on the mean over seeds.
+fn verdict(experiment: &Experiment, summaries: &[Summary]) -> Option<String> {
+    let wanted = 100.0 * experiment.attainment;
+    let verdicts: Vec<String> = experiment
+        .systems
+        .iter()
+        .zip(summaries.chunks(experiment.seeds.len()))
+        .map(|(system, runs)| {
+            let shares: Option<Vec<f64>> = runs.iter().map(|run| run.slo_attainment).collect();
+            let shares = shares?;
+            let mean = 100.0 * shares.iter().sum::<f64>() / shares.len() as f64;
+            Some(format!("{} {} ({mean:.1} %)", system.name, if mean >= wanted { "meets" } else { "misses" }))
+        })
+        .collect::<Option<_>>()?;
+    Some(format!("objectives for {wanted} % of requests: {}", verdicts.join(", ")))
 }

@@ -15,7 +15,9 @@ pub(super) enum ProfilesCommand {
     #[command(after_help = "Example:\n  servesim profiles list")]
     List(ListArgs),
     /// Show all figures of one model or device, and where they came from
-    #[command(after_help = "Examples:\n  servesim profiles show meta-llama/Llama-3.1-8B\n  servesim profiles show H100-SXM-80GB")]
+    #[command(
+        after_help = "Examples:\n  servesim profiles show meta-llama/Llama-3.1-8B\n  servesim profiles show H100-SXM-80GB"
+    )]
     Show(ShowArgs),
 }
 
@@ -47,8 +49,11 @@ pub(super) fn run(command: ProfilesCommand, terminal: &Terminal) -> Result<(), F
 
 fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
     let shipped = |error: ProfileError| Failure::Run(error.to_string());
-    let models: Vec<_> =
-        ModelSpec::shipped_names().iter().map(|name| ModelSpec::shipped(name)).collect::<Result<_, _>>().map_err(shipped)?;
+    let models: Vec<_> = ModelSpec::shipped_names()
+        .iter()
+        .map(|name| ModelSpec::shipped(name))
+        .collect::<Result<_, _>>()
+        .map_err(shipped)?;
     let devices: Vec<_> = DeviceSpec::shipped_names()
         .iter()
         .map(|name| DeviceSpec::shipped(name))
@@ -60,7 +65,8 @@ fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
         terminal.line(&json!({ "models": models, "devices": devices }).to_string());
         return Ok(());
     }
-    let mut table = new_table(terminal, &["model", "parameters", "active", "layers", "KV B/token (16 bit)", "longest context"]);
+    let mut table =
+        new_table(terminal, &["model", "parameters", "active", "layers", "KV B/token (16 bit)", "longest context"]);
     for model in &models {
         table.add_row([
             model.name.clone(),
@@ -73,8 +79,10 @@ fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
     }
     terminal.line(&right_aligned(table).to_string());
     terminal.line("");
-    let mut table =
-        new_table(terminal, &["device", "memory GiB", "GB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "link GB/s", "W", "USD/h"]);
+    let mut table = new_table(
+        terminal,
+        &["device", "memory GiB", "GB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "link GB/s", "W", "USD/h"],
+    );
     for device in &devices {
         table.add_row([
             device.name.clone(),

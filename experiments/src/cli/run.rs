@@ -10,10 +10,12 @@ use crate::terminal::Terminal;
 
 /// What can be said to `servesim run`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  servesim run experiments/quickstart.toml\n  servesim run experiments/quickstart.toml \
+#[command(
+    after_help = "Examples:\n  servesim run experiments/quickstart.toml\n  servesim run experiments/quickstart.toml \
                         --set workload.rate=6 --set system.prefill-first.gpu=A100-SXM-80GB -o results/six\n  servesim run \
                         results/six/experiment.lock.toml -o results/again\n\nEvery key of the file: servesim reference \
-                        experiment-file")]
+                        experiment-file"
+)]
 pub(super) struct RunArgs {
     /// The experiment file (TOML), or an `experiment.lock.toml` of an earlier run
     experiment: PathBuf,

@@ -18,7 +18,9 @@ pub(super) fn durations(reader: &mut Reader<'_>) -> Result<Durations, Problem> {
         "quantiles" => Durations::Quantiles { table: pairs(reader, &d::TIME_PAIRS)? },
         other => unreachable!("`{other}` is no choice"),
     };
-    durations.validate().map_err(|error| reader.problem(&d::TIME_DISTRIBUTION, "these times cannot be").label(error.to_string()))?;
+    durations
+        .validate()
+        .map_err(|error| reader.problem(&d::TIME_DISTRIBUTION, "these times cannot be").label(error.to_string()))?;
     Ok(durations)
 }
 
@@ -50,6 +52,8 @@ pub(super) fn arrivals(reader: &mut Reader<'_>) -> Result<Arrivals, Problem> {
         }
         other => unreachable!("`{other}` is no choice"),
     };
-    arrivals.validate().map_err(|error| reader.problem(&w::PROCESS, "these arrivals cannot be").label(error.to_string()))?;
+    arrivals
+        .validate()
+        .map_err(|error| reader.problem(&w::PROCESS, "these arrivals cannot be").label(error.to_string()))?;
     Ok(arrivals)
 }

@@ -18,7 +18,9 @@ pub(super) fn lengths(reader: &mut Reader<'_>) -> Result<Lengths, Problem> {
         }
         "normal" => {
             let mean = reader.maybe(&d::MEAN).ok_or_else(|| {
-                reader.problem(&d::DISTRIBUTION, "`mean` is missing").label("a normal distribution needs `mean` and `sd`")
+                reader
+                    .problem(&d::DISTRIBUTION, "`mean` is missing")
+                    .label("a normal distribution needs `mean` and `sd`")
             })?;
             Lengths::Normal { mean, sd: reader.get(&d::SD), bounds: bounds(reader) }
         }
@@ -46,7 +48,9 @@ fn bounds(reader: &mut Reader<'_>) -> Bounds {
 /// Bounds of a distribution that has none of its own.
 fn bounded(reader: &mut Reader<'_>) -> Result<(u32, u32), Problem> {
     if !reader.has(&d::MAX) {
-        return Err(reader.problem(&d::DISTRIBUTION, "`max` is missing").label("this distribution needs its longest length"));
+        return Err(reader
+            .problem(&d::DISTRIBUTION, "`max` is missing")
+            .label("this distribution needs its longest length"));
     }
     Ok((reader.get(&d::MIN), reader.get(&d::MAX)))
 }

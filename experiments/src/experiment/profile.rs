@@ -71,7 +71,8 @@ pub(crate) fn sha256(text: &str) -> String {
 pub(crate) fn file_sha256(path: &Path) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     if path.is_dir() {
-        let mut files: Vec<_> = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        let mut files: Vec<_> =
+            std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
         files.sort();
         for file in files.iter().filter(|file| file.is_file()) {
             feed(&mut hasher, file)?;

@@ -1,10 +1,12 @@
 //! A deployment.
 
-use profiles::cost::CostOptions;
+use std::fmt::Write as _;
+
+use profiles::cost::{AnalyticCost, CostOptions};
 use profiles::{
-    DType, DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError,
+    CostModel as _, DType, DecodeBatch, DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism,
+    Precision, PrefillPiece, ProfileError, StepShape,
 };
-use profiles::cost::AnalyticCost;
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
 use super::{Digest, engine, profile};
@@ -56,9 +58,8 @@ pub(super) fn read(
     let parallelism = parallelism(reader, &model)?;
     let precision = precision(reader, &model, &device)?;
     let max_model_len = max_model_len(reader, &model)?;
-    let scheduler = reader
-        .table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?
-        .expect("it has a default");
+    let scheduler =
+        reader.table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?.expect("it has a default");
     let kv = kv(reader, &model, &device, parallelism, precision, scheduler)?;
     let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
     let overheads = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
@@ -125,12 +126,8 @@ fn parallelism(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<Parallelism
         data_parallel_size: reader.get(&s::DATA_PARALLEL_SIZE),
         enable_expert_parallel: reader.get(&s::ENABLE_EXPERT_PARALLEL),
     };
-    let keys: [&'static Key; 4] = [
-        &s::TENSOR_PARALLEL_SIZE,
-        &s::PIPELINE_PARALLEL_SIZE,
-        &s::DATA_PARALLEL_SIZE,
-        &s::ENABLE_EXPERT_PARALLEL,
-    ];
+    let keys: [&'static Key; 4] =
+        [&s::TENSOR_PARALLEL_SIZE, &s::PIPELINE_PARALLEL_SIZE, &s::DATA_PARALLEL_SIZE, &s::ENABLE_EXPERT_PARALLEL];
     parallelism.validate(model).map_err(|error| {
         let message = error.to_string();
         let key = keys.into_iter().find(|key| message.starts_with(key.name));
@@ -196,7 +193,8 @@ fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -
     let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
     let max_num_seqs: u32 = reader.or(&s::MAX_NUM_SEQS, || seqs.min(max_num_batched_tokens));
     if max_num_seqs > max_num_batched_tokens {
-        let label = format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
+        let label =
+            format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
         return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
     }
     let policy = match name.as_str() {
@@ -209,9 +207,9 @@ fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -
             let share: f64 = reader.get(&s::WATERMARK);
             let permille = (share * 1000.0).round();
             if (permille / 1000.0 - share).abs() > 1e-9 {
-                return Err(reader.problem(&s::WATERMARK, "this share is finer than the scheduler counts").label(
-                    "expected thousandths, such as 0.01",
-                ));
+                return Err(reader
+                    .problem(&s::WATERMARK, "this share is finer than the scheduler counts")
+                    .label("expected thousandths, such as 0.01"));
             }
             Policy::PrefillFirst { watermark_permille: permille as u32 }
         }
@@ -335,11 +333,40 @@ impl System {
         )
     }
 
-    /// Digests of what it stands on: of the figures themselves, wherever they were read from.
-    pub(super) fn digests(&self) -> [Digest; 2] {
+    /// Digests of what it stands on: of the figures themselves, wherever they were read from, and of what steps cost.
+    pub(super) fn digests(&self) -> [Digest; 3] {
         [
             Digest { of: format!("model {}", self.model.name), sha256: profile::sha256(&format!("{:?}", self.model)) },
-            Digest { of: format!("device {}", self.device.name), sha256: profile::sha256(&format!("{:?}", self.device)) },
+            Digest {
+                of: format!("device {}", self.device.name),
+                sha256: profile::sha256(&format!("{:?}", self.device)),
+            },
+            Digest { of: format!("step costs of {}", self.name), sha256: profile::sha256(&self.price_list()) },
         ]
+    }
+
+    /// What some steps cost: prompts, decodes and both, from small to large.
+    fn price_list(&self) -> String {
+        let mut cost = self.cost.clone();
+        let mut stage_ns = vec![0; cost.stages()];
+        let mut list = String::new();
+        for new_tokens in [0, 1, 16, 128, 1024, 2048, 8192] {
+            for requests in [0, 1, 8, 64, 256] {
+                if new_tokens + requests == 0 {
+                    continue;
+                }
+                let piece = [PrefillPiece { new_tokens, context_tokens: 512 }];
+                let context_tokens = u64::from(requests) * 1024;
+                let shape = StepShape {
+                    prefill: if new_tokens > 0 { &piece } else { &[] },
+                    decode: DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens },
+                    sampled: requests + u32::from(new_tokens > 0),
+                    prefill_layers: None,
+                };
+                let step = cost.step(&shape, &mut stage_ns);
+                let _ = writeln!(list, "{new_tokens} {requests} {stage_ns:?} {:e}", step.dynamic_energy_j);
+            }
+        }
+        list
     }
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use workloads::trace::Skipped;
 use workloads::{
     Arrivals, ConcurrencyLimit, Lengths, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths, ReadOptions,
-    Replay, ReplaySpec, Request, RequestId, RequestLengths, SessionSpec, SimTime, Source, Synthetic, Timing, TraceReader, TraceRow,
-    WorkloadError, WorkloadSpec, ZeroTokens, generators,
+    Replay, ReplaySpec, Request, RequestId, RequestLengths, SessionSpec, SimTime, Source, Synthetic, Timing,
+    TraceReader, TraceRow, WorkloadError, WorkloadSpec, ZeroTokens, generators,
 };
-use workloads::trace::Skipped;
 
 use super::distributions::{arrivals, durations};
 use super::lengths::lengths;
@@ -53,7 +53,7 @@ pub(crate) enum Origin {
 /// The requests of one run.
 pub(crate) struct Requests {
     source: Box<dyn Source>,
-    left_out: Arc<Mutex<LeftOut>>,
+    left_out: Arc<Mutex<Skipped>>,
 }
 
 impl Source for Requests {
@@ -74,57 +74,43 @@ impl Source for Requests {
     }
 }
 
-/// Rows of a trace that are not replayed.
-#[derive(Clone, Debug, Default)]
-struct LeftOut {
-    skipped: Skipped,
-    without_tokens: u64,
-}
-
 impl Requests {
     /// What was left out of the trace, in a sentence.
     pub(crate) fn remark(self) -> Option<String> {
         // Its rows report when they are dropped.
         drop(self.source);
-        let left_out = self.left_out.lock().ok()?.clone();
-        let counts = [
-            (left_out.skipped.bad_rows, "malformed"),
-            (left_out.skipped.failed_requests, "of failed requests"),
-            (left_out.without_tokens, "without input or output tokens"),
-        ];
-        let counts: Vec<_> =
-            counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} {what}")).collect();
-        let examples = left_out.skipped.examples.iter().map(|example| format!("\n  {example}"));
-        let examples: String = examples.collect();
-        (!counts.is_empty()).then(|| format!("warning: rows of the trace left out: {}{examples}", counts.join(", ")))
+        let skipped = self.left_out.lock().ok()?.clone();
+        left_out(&skipped)
     }
+}
+
+/// What was left out of a trace, in a sentence.
+pub(crate) fn left_out(skipped: &Skipped) -> Option<String> {
+    let counts = [(skipped.bad_rows, "malformed"), (skipped.failed_requests, "of failed requests")];
+    let counts: Vec<_> =
+        counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} {what}")).collect();
+    let examples: String = skipped.examples.iter().map(|example| format!("\n  {example}")).collect();
+    (!counts.is_empty()).then(|| format!("warning: rows of the trace left out: {}{examples}", counts.join(", ")))
 }
 
 /// The rows of a trace; what is left out of them is told when they are dropped.
 struct Watched {
     rows: TraceReader,
-    skips_rows_without_tokens: bool,
-    without_tokens: u64,
-    left_out: Arc<Mutex<LeftOut>>,
+    left_out: Arc<Mutex<Skipped>>,
 }
 
 impl Iterator for Watched {
     type Item = Result<TraceRow, WorkloadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.rows.next()?;
-        if let Ok(row) = &row {
-            let without_tokens = row.input_tokens == 0 || row.output_tokens == 0;
-            self.without_tokens += u64::from(self.skips_rows_without_tokens && without_tokens);
-        }
-        Some(row)
+        self.rows.next()
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Ok(mut left_out) = self.left_out.lock() {
-            *left_out = LeftOut { skipped: self.rows.skipped().clone(), without_tokens: self.without_tokens };
+            left_out.clone_from(self.rows.skipped());
         }
     }
 }
@@ -132,18 +118,11 @@ impl Drop for Watched {
 impl Workload {
     /// The requests under a seed.
     pub(crate) fn requests(&self, seed: u64) -> Result<Requests, WorkloadError> {
-        let left_out = Arc::new(Mutex::new(LeftOut::default()));
+        let left_out = Arc::new(Mutex::new(Skipped::default()));
         let source = match &self.origin {
             Origin::Trace { path, options, replay } => {
                 let options = ReadOptions { seed, ..options.clone() };
-                let open = || {
-                    Ok(Watched {
-                        rows: TraceReader::open(path, &options)?,
-                        skips_rows_without_tokens: replay.zero_tokens == ZeroTokens::Skip,
-                        without_tokens: 0,
-                        left_out: Arc::clone(&left_out),
-                    })
-                };
+                let open = || Ok(Watched { rows: TraceReader::open(path, &options)?, left_out: Arc::clone(&left_out) });
                 self.limited(Replay::new(path.display().to_string(), open, replay, seed)?)
             }
             Origin::Made { spec, .. } => self.limited(Synthetic::new(spec, seed)?),
@@ -247,7 +226,6 @@ fn process(reader: &mut Reader<'_>) -> Result<(Option<Arrivals>, Option<f64>), P
 fn trace(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> {
     let path = reader.path(&w::TRACE, sources).expect("it is there");
     let options = read_options(reader, &w::TRACE, &path)?;
-    let zero: String = reader.get(&w::ZERO_TOKENS);
     let input_scale = reader.get(&w::INPUT_SCALE);
     let output_scale = reader.get(&w::OUTPUT_SCALE);
     let timing = match process(reader)? {
@@ -256,8 +234,7 @@ fn trace(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> 
         (None, None) => Timing::Own,
     };
     let requests = reader.maybe(&w::REQUESTS);
-    let zero_tokens = if zero == "skip" { ZeroTokens::Skip } else { ZeroTokens::Refuse };
-    let replay = ReplaySpec { timing, requests, input_scale, output_scale, zero_tokens };
+    let replay = ReplaySpec { timing, requests, input_scale, output_scale, zero_tokens: ZeroTokens::Refuse };
     replay.validate().map_err(|error| reader.problem(&w::TRACE, "this replay cannot be").label(error.to_string()))?;
     Ok(Origin::Trace { path, options, replay })
 }
@@ -310,7 +287,9 @@ fn made(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> {
     };
     let mut spec = WorkloadSpec { arrivals, lengths: drawn, prefix, sessions, requests };
     if let (Some(rate), Some(_)) = (rate, &spec.sessions) {
-        spec = spec.at_rate(rate).map_err(|error| reader.problem(&w::RATE, "this rate cannot be").label(error.to_string()))?;
+        spec = spec
+            .at_rate(rate)
+            .map_err(|error| reader.problem(&w::RATE, "this rate cannot be").label(error.to_string()))?;
     }
     spec.validate().map_err(|error| reader.problem(&w::INPUT, "this workload cannot be").label(error.to_string()))?;
     Ok(Origin::Made { spec: Box::new(spec), lengths_from })
@@ -319,9 +298,8 @@ fn made(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> {
 /// Pairs of prompt and answer length of a trace; rows without tokens left out.
 fn resampled(reader: &mut Reader<'_>, path: &Path) -> Result<Vec<(u32, u32)>, Problem> {
     let options = read_options(reader, &w::LENGTHS_FROM, path)?;
-    let unreadable = |error: WorkloadError| {
-        reader.problem(&w::LENGTHS_FROM, "the trace cannot be read").label(error.to_string())
-    };
+    let unreadable =
+        |error: WorkloadError| reader.problem(&w::LENGTHS_FROM, "the trace cannot be read").label(error.to_string());
     let mut pairs = Vec::new();
     for row in TraceReader::open(path, &options).map_err(unreadable)? {
         let row = row.map_err(unreadable)?;
@@ -351,7 +329,8 @@ fn prefix(reader: &mut Reader<'_>) -> Result<PrefixSpec, Problem> {
         }),
         other => unreachable!("`{other}` is no choice"),
     };
-    spec.validate().map_err(|error| reader.problem(&w::STRUCTURE, "these prefixes cannot be").label(error.to_string()))?;
+    spec.validate()
+        .map_err(|error| reader.problem(&w::STRUCTURE, "these prefixes cannot be").label(error.to_string()))?;
     Ok(spec)
 }
 

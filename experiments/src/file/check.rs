@@ -32,13 +32,18 @@ pub(crate) fn types(table: &Table, def: &'static TableDef, root: &'static TableD
     for entry in &table.entries {
         match def.key(&entry.key) {
             None => problems.push(unknown(entry, def, root)),
-            Some(key) => value(&entry.node, key, key.kind, root, problems),
+            Some(key) => value(&entry.node, (def, key), key.kind, root, problems),
         }
     }
 }
 
 fn unknown(entry: &Entry, def: &'static TableDef, root: &'static TableDef) -> Problem {
-    let problem = Problem::at(entry.key_span, format!("unknown key `{}` in {}", entry.key, def.title()));
+    let problem = Problem::at(entry.key_span, format!("unknown key `{}` {}", entry.key, def.place()));
+    if entry.key == "sweep" && def.path.is_empty() {
+        return problem
+            .label("`run` does not sweep, and would have to ignore it")
+            .help("one run per value: servesim run … --set workload.rate=4 -o results/rate-4");
+    }
     if let Some(meant) = nearest(&entry.key, def.keys.iter().map(|key| key.name)) {
         return problem.label(format!("did you mean `{meant}`?"));
     }
@@ -49,32 +54,39 @@ fn unknown(entry: &Entry, def: &'static TableDef, root: &'static TableDef) -> Pr
         }
     });
     if homes.is_empty() {
-        problem.label("there is no such key").help(format!("keys of {}: {}", def.title(), def.key_list()))
+        problem.label("there is no such key").help(format!("keys {}: {}", def.place(), def.key_list()))
     } else {
         problem.label(format!("`{}` belongs to {}", entry.key, homes.join(" or ")))
     }
 }
 
-fn value(node: &Node, key: &'static Key, kind: Kind, root: &'static TableDef, problems: &mut Problems) {
-    let wrong = |label: String| Problem::at(node.span, format!("`{}` is not what it has to be", key.name)).label(label);
+fn value(
+    node: &Node,
+    (def, key): (&'static TableDef, &'static Key),
+    kind: Kind,
+    root: &'static TableDef,
+    problems: &mut Problems,
+) {
+    let name = def.full_name(key);
+    let wrong = |label: String| Problem::at(node.span, format!("wrong value for `{name}`")).label(label);
     match (kind, &node.value) {
-        (Kind::Table(def), Value::Table(table)) => types(table, def, root, problems),
+        (Kind::Table(inner), Value::Table(table)) => types(table, inner, root, problems),
         (Kind::Tables(_) | Kind::List(_), Value::List(items)) if items.is_empty() => {
             problems.push(wrong(format!("an empty list; expected {}", kind.expects())));
         }
-        (Kind::Tables(def), Value::List(items)) => {
+        (Kind::Tables(inner), Value::List(items)) => {
             for item in items {
                 match &item.value {
-                    Value::Table(table) => types(table, def, root, problems),
+                    Value::Table(table) => types(table, inner, root, problems),
                     other => {
                         let label = format!("expected a table, found {}", other.describe());
-                        problems.push(Problem::at(item.span, format!("`{}` is a list of tables", key.name)).label(label));
+                        problems.push(Problem::at(item.span, format!("`{name}` is a list of tables")).label(label));
                     }
                 }
             }
         }
         (Kind::List(item), Value::List(items)) => {
-            items.iter().for_each(|node| value(node, key, *item, root, problems));
+            items.iter().for_each(|node| value(node, (def, key), *item, root, problems));
         }
         _ => {
             if let Err(label) = scalar(&node.value, kind) {
@@ -90,7 +102,11 @@ fn scalar(value: &Value, kind: Kind) -> Result<(), String> {
     match (kind, value) {
         (Kind::Flag, Value::Flag(_)) => Ok(()),
         (Kind::Text | Kind::Path | Kind::NameOrPath(_), Value::Text(text)) => {
-            if text.is_empty() { Err(format!("expected {}, found an empty string", kind.expects())) } else { Ok(()) }
+            if text.is_empty() {
+                Err(format!("expected {}, found an empty string", kind.expects()))
+            } else {
+                Ok(())
+            }
         }
         (Kind::Choice(choices), Value::Text(text)) => {
             if choices.iter().any(|(name, _)| name == text) {
@@ -118,9 +134,7 @@ fn scalar(value: &Value, kind: Kind) -> Result<(), String> {
 }
 
 fn bounded(number: f64, kind: Kind) -> Result<(), String> {
-    let (Kind::Number(bounds) | Kind::Quantity { bounds, .. }) = kind else {
-        unreachable!("only numbers have bounds")
-    };
+    let (Kind::Number(bounds) | Kind::Quantity { bounds, .. }) = kind else { unreachable!("only numbers have bounds") };
     if bounds.contain(number) {
         return Ok(());
     }
@@ -137,12 +151,16 @@ pub(crate) fn complete(table: &Table, span: Span, def: &'static TableDef, proble
     for entry in &table.entries {
         let Some(key) = def.key(&entry.key) else { continue };
         if let (false, Some(tag)) = (key.applies(tag), tag) {
-            let (with, home) = match def.tag.key() {
-                Some(tag_key) => (format!("with {} = \"{tag}\"", tag_key.name), quoted(key.only, '"')),
-                None => (format!("beside `{tag}`"), quoted(key.only, '`')),
+            let (with, label) = match def.tag.key() {
+                Some(tag_key) => {
+                    (format!("with {} = \"{tag}\"", tag_key.name), format!("it belongs to {}", quoted(key.only, '"')))
+                }
+                None if key.only.contains(&key.name) => {
+                    (format!("beside `{tag}`"), "take one of the two out".to_owned())
+                }
+                None => (format!("beside `{tag}`"), format!("it belongs to {}", quoted(key.only, '`'))),
             };
-            let problem = format!("`{}` has no effect {with}", key.name);
-            problems.push(Problem::at(entry.key_span, problem).label(format!("it belongs to {home}")));
+            problems.push(Problem::at(entry.key_span, format!("`{}` has no effect {with}", key.name)).label(label));
         }
         match (key.kind, &entry.node.value) {
             (Kind::Table(inner), Value::Table(table)) => complete(table, entry.node.span, inner, problems),
@@ -168,7 +186,7 @@ fn missing(span: Span, key: &'static Key, def: &'static TableDef, tag: Option<&s
         (Some(tag_key), Some(tag)) if !key.only.is_empty() => format!(" with {} = \"{tag}\"", tag_key.name),
         _ => String::new(),
     };
-    Problem::at(span, format!("`{}` is missing in {}{with}", key.name, def.title()))
+    Problem::at(span, format!("`{}` is missing {}{with}", key.name, def.place()))
         .label(format!("needs `{}`: {}", key.name, key.kind.expects()))
         .help(format!("`{}`: {}", key.name, key.doc))
 }

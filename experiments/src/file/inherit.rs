@@ -41,12 +41,7 @@ fn text<'a>(node: &'a Node, key: &str) -> Option<(&'a str, Span)> {
 }
 
 /// System number `start` with all it inherits, the nearest ancestor counting most.
-fn chain(
-    systems: &[Node],
-    start: usize,
-    names: &BTreeMap<String, (usize, Span)>,
-    problems: &mut Problems,
-) -> Table {
+fn chain(systems: &[Node], start: usize, names: &BTreeMap<String, (usize, Span)>, problems: &mut Problems) -> Table {
     let mut path = vec![start];
     while let Some((parent, span)) = text(&systems[*path.last().expect("never empty")], system::INHERIT.name) {
         let Some((next, _)) = names.get(parent) else {
@@ -58,9 +53,13 @@ fn chain(
             break;
         };
         if path.contains(next) {
-            problems.push(Problem::at(span, "systems inherit from each other in a circle").label(format!(
-                "`{parent}` itself inherits, in the end, from here"
-            )));
+            // Once per circle: at its first system, not at those after it or those that lead into it.
+            if *next == start && path.iter().all(|member| *member >= start) {
+                problems.push(
+                    Problem::at(span, "systems inherit from each other in a circle")
+                        .label(format!("`{parent}` itself inherits, in the end, from here")),
+                );
+            }
             break;
         }
         path.push(*next);

@@ -209,6 +209,17 @@ impl TableDef {
         }
     }
 
+    /// Where its keys stand, for messages.
+    pub(crate) fn place(&self) -> String {
+        let preposition = if self.path.is_empty() { "at" } else { "in" };
+        format!("{preposition} {}", self.title())
+    }
+
+    /// The full name of one of its keys.
+    pub(crate) fn full_name(&self, key: &Key) -> String {
+        if self.path.is_empty() { key.name.to_owned() } else { format!("{}.{}", self.path, key.name) }
+    }
+
     /// The names of its keys in one line.
     pub(crate) fn key_list(&self) -> String {
         self.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
@@ -241,7 +252,7 @@ impl Kind {
                     [] => unreachable!("a choice offers something"),
                 }
             }
-            Kind::Integer(min, u64::MAX) => format!("a whole number, {min} or above"),
+            Kind::Integer(min, max) if max >= 1 << 40 => format!("a whole number, {min} or above"),
             Kind::Integer(min, MAX_COUNT) => format!("a whole number, {min} or above (at most 2^30)"),
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(bounds) => format!("a number {bounds}"),

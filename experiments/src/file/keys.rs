@@ -30,8 +30,7 @@ pub(crate) static MODEL: Key = Key::new(
 .vllm("`--model`");
 
 /// Service level objectives.
-pub(crate) static SLO: Key =
-    Key::new("slo", Kind::Table(&slo::TABLE), "What counts as good service.").value("{}");
+pub(crate) static SLO: Key = Key::new("slo", Kind::Table(&slo::TABLE), "What counts as good service.").value("{}");
 
 /// The workload.
 pub(crate) static WORKLOAD: Key = Key::new("workload", Kind::Table(&workload::TABLE), "The requests.");

@@ -18,6 +18,11 @@ pub(crate) fn apply(root: &mut Table, argument: &str, sources: &mut Sources, pro
     let mut inner = path.as_slice();
     if path.len() > 1 && path[0].0 == "system" {
         match select(root, &path[1..]) {
+            Ok((_, used)) if path.len() == 1 + used => {
+                let (name, span) = &path[used];
+                let problem = Problem::at(*span, format!("`{name}` is a whole system"));
+                return problems.push(problem.label("expected one of its keys behind it, such as `.gpu`"));
+            }
             Ok((chosen, used)) => {
                 systems = chosen;
                 inner = &path[1 + used..];
@@ -44,8 +49,10 @@ fn read(source: SourceId, argument: &str) -> Result<(Vec<(String, Span)>, Node),
     };
     let table = document::parse(source, argument).or_else(|_| {
         let key = &argument[..equals];
-        let mut table = document::parse(source, &format!("{key}=0"))
-            .map_err(|_| Problem::at(Span { end: equals, ..whole }, "this is not a key").label("expected a path such as workload.rate"))?;
+        let mut table = document::parse(source, &format!("{key}=0")).map_err(|_| {
+            Problem::at(Span { end: equals, ..whole }, "this is not a key")
+                .label("expected a path such as workload.rate")
+        })?;
         let text = argument[equals + 1..].trim();
         let span = Span { source, start: argument.len() - text.len(), end: argument.len() };
         *leaf(&mut table, equals) = Node { span, value: Value::Text(text.to_owned()) };
@@ -99,10 +106,8 @@ fn select(root: &Table, path: &[(String, Span)]) -> Result<(Vec<usize>, usize), 
     let problem = Problem::at(*span, format!("`{word}` is neither a system of this file nor a key of `[[system]]`"));
     Err(match nearest(word, known) {
         Some(meant) => problem.label(format!("did you mean `{meant}`?")),
-        None => problem.label(format!(
-            "systems: {}",
-            names.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
-        )),
+        None => problem
+            .label(format!("systems: {}", names.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", "))),
     })
 }
 

@@ -23,15 +23,8 @@ pub(crate) enum Dimension {
 /// A unit and how many base units it is.
 type Unit = (&'static str, f64);
 
-const TIME: &[Unit] = &[
-    ("ns", 1e-9),
-    ("us", 1e-6),
-    ("µs", 1e-6),
-    ("ms", 1e-3),
-    ("s", 1.0),
-    ("min", 60.0),
-    ("h", 3600.0),
-];
+const TIME: &[Unit] =
+    &[("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0)];
 const RATE: &[Unit] =
     &[("req/s", 1.0), ("requests/s", 1.0), ("/s", 1.0), ("req/min", 1.0 / 60.0), ("req/h", 1.0 / 3600.0)];
 const DATA: &[Unit] = &[
@@ -58,14 +51,8 @@ const BANDWIDTH: &[Unit] = &[
     ("Tbit/s", 1e12 / 8.0),
 ];
 
-const ALL: &[Dimension] = &[
-    Dimension::Time,
-    Dimension::Rate,
-    Dimension::Data,
-    Dimension::Bandwidth,
-    Dimension::Power,
-    Dimension::Price,
-];
+const ALL: &[Dimension] =
+    &[Dimension::Time, Dimension::Rate, Dimension::Data, Dimension::Bandwidth, Dimension::Power, Dimension::Price];
 
 impl Dimension {
     /// Its units, smallest first.
@@ -139,10 +126,8 @@ impl Dimension {
     }
 
     fn wrong_unit(self, unit: &str) -> String {
-        let what = ALL
-            .iter()
-            .find(|other| other.units().iter().any(|(name, _)| *name == unit))
-            .map(|other| other.name());
+        let what =
+            ALL.iter().find(|other| other.units().iter().any(|(name, _)| *name == unit)).map(|other| other.name());
         let head = match what {
             Some(what) => format!("`{unit}` is a unit of {what}"),
             None => format!("`{unit}` is not a unit"),
@@ -176,7 +161,11 @@ pub(crate) struct Plain(pub(crate) f64);
 
 impl fmt::Display for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 != 0.0 && !(1e-6..1e15).contains(&self.0.abs()) { write!(f, "{:e}", self.0) } else { write!(f, "{}", self.0) }
+        if self.0 != 0.0 && !(1e-6..1e15).contains(&self.0.abs()) {
+            write!(f, "{:e}", self.0)
+        } else {
+            write!(f, "{}", self.0)
+        }
     }
 }
 

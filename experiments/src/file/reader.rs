@@ -228,17 +228,21 @@ impl<'a> Reader<'a> {
     ///
     /// # Panics
     /// If a key was written and nobody read it, for then it would be silently ignored.
-    pub(crate) fn finish(self) -> Resolved {
+    pub(crate) fn finish(mut self) -> Resolved {
         for Entry { key, .. } in &self.table.entries {
             let read = self.resolved.0.iter().any(|(name, _)| name == key);
             assert!(read, "`{key}` in {} was written, and nobody read it", self.def.title());
         }
+        // In the order of the definitions, so that a lock file does not depend on how it came about.
+        self.resolved.0.sort_by_key(|(name, _)| self.def.keys.iter().position(|key| key.name == *name));
         self.resolved
     }
 }
 
 fn default<T: Read>(key: &'static Key) -> T {
-    let Fallback::Value(toml) = key.fallback else { panic!("`{}` was checked, is missing and has no default", key.name) };
+    let Fallback::Value(toml) = key.fallback else {
+        panic!("`{}` was checked, is missing and has no default", key.name)
+    };
     let mut sources = Sources::default();
     let text = format!("value = {toml}");
     let id = sources.add("default", text.as_str(), std::path::Path::new(""));

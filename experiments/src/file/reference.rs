@@ -54,7 +54,9 @@ fn table(page: &mut String, def: &'static TableDef) {
     let _ = write!(page, "\n| key | value | if left out | |\n|---|---|---|---|\n");
     for key in def.keys {
         let fallback = match key.fallback {
-            Fallback::Required => "**required**".to_owned(),
+            Fallback::Required if key.only.is_empty() => "**required**".to_owned(),
+            Fallback::Required if key.only.contains(&key.name) => "another origin of requests is named".to_owned(),
+            Fallback::Required => format!("**required** with {}", names(key.only)),
             Fallback::Value(toml) => format!("`{toml}`"),
             Fallback::Computed(says) | Fallback::Nothing(says) => says.to_owned(),
         };
@@ -64,9 +66,7 @@ fn table(page: &mut String, def: &'static TableDef) {
 
 fn kind(kind: Kind) -> String {
     match kind {
-        Kind::Choice(choices) => {
-            choices.iter().map(|(name, _)| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", ")
-        }
+        Kind::Choice(choices) => choices.iter().map(|(name, _)| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", "),
         Kind::Table(def) => match def.tag.key() {
             Some(tag) => format!("table `[{}]`, or its `{}`", def.path, tag.name),
             None => format!("table `[{}]`", def.path),
@@ -83,13 +83,16 @@ fn about(key: &Key, def: &TableDef) -> String {
             let _ = write!(about, "<br>`{name}`: {meaning}");
         }
     }
-    if !key.only.is_empty() {
-        let only: Vec<_> = key.only.iter().map(|name| format!("`{name}`")).collect();
+    if !key.only.is_empty() && !key.only.contains(&key.name) {
         let tag = def.tag.key().map_or(String::new(), |tag| format!("`{}` ", tag.name));
-        let _ = write!(about, "<br>Only with {tag}{}.", only.join(", "));
+        let _ = write!(about, "<br>Only with {tag}{}.", names(key.only));
     }
     if !key.vllm.is_empty() {
         let _ = write!(about, "<br>vLLM: {}.", key.vllm);
     }
     about
+}
+
+fn names(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

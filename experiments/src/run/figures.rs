@@ -29,9 +29,9 @@ pub(super) fn draw(
         gaps.merge(measures.gaps());
     }
     let seconds = |limit: Option<SimDuration>| limit.map(SimDuration::as_secs_f64);
-    let ttft = pooled.iter_mut().map(|(name, ttft, _)| {
-        CdfSeries::new(name, ttft.count(), |quantiles| ttft.quantiles_ns(quantiles))
-    });
+    let ttft = pooled
+        .iter_mut()
+        .map(|(name, ttft, _)| CdfSeries::new(name, ttft.count(), |quantiles| ttft.quantiles_ns(quantiles)));
     let ttft = CdfFigure {
         quantity: "TTFT",
         counted: "Requests",
@@ -40,9 +40,9 @@ pub(super) fn draw(
         width: Width::Column,
     }
     .draw();
-    let tbt = pooled.iter().map(|(name, _, gaps)| {
-        CdfSeries::new(name, gaps.count(), |quantiles| gaps.quantiles_ns(quantiles))
-    });
+    let tbt = pooled
+        .iter()
+        .map(|(name, _, gaps)| CdfSeries::new(name, gaps.count(), |quantiles| gaps.quantiles_ns(quantiles)));
     let tbt = CdfFigure {
         quantity: "TBT",
         counted: "Gaps between tokens",

@@ -6,14 +6,17 @@ use clap::Args;
 use workloads::{TraceFormat, TraceReader, TraceWriter};
 
 use super::target::{ReadArgs, format, wrong};
+use crate::experiment::left_out;
 use crate::failure::Failure;
 use crate::terminal::{Terminal, short};
 
 /// What can be said to `servesim trace convert`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  servesim trace convert conversation_trace.jsonl.gz requests.csv\n  servesim trace convert \
-                        requests.csv trace.jsonl.gz --format mooncake")]
-pub(super) struct ConvertArgs {
+#[command(
+    after_help = "Examples:\n  servesim trace convert conversation_trace.jsonl.gz requests.csv\n  servesim trace convert \
+                        requests.csv trace.jsonl.gz --format mooncake"
+)]
+pub(in crate::cli) struct ConvertArgs {
     /// The trace to read, plain or gzip
     input: PathBuf,
     /// The file to write; compressed if its name ends in .gz
@@ -39,9 +42,8 @@ pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> Result<(), Failure
     for row in rows.by_ref() {
         writer.write(&row.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
     }
-    if rows.skipped().count() > 0 {
-        let examples: String = rows.skipped().examples.iter().map(|example| format!("\n  {example}")).collect();
-        terminal.note(&format!("warning: {} rows left out{examples}", rows.skipped().count()));
+    if let Some(remark) = left_out(rows.skipped()) {
+        terminal.note(&remark);
     }
     finish(writer, wanted, &args.output, terminal)
 }

@@ -12,9 +12,11 @@ use crate::terminal::Terminal;
 
 /// What can be said to `servesim trace generate`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  servesim trace generate azure-conv-2023 -o requests.csv --requests 5000 --rate 4\n  servesim \
-                        trace generate experiments/quickstart.toml -o requests.jsonl.gz --seed 7")]
-pub(super) struct GenerateArgs {
+#[command(
+    after_help = "Examples:\n  servesim trace generate azure-conv-2023 -o requests.csv --requests 5000 --rate 4\n  servesim \
+                        trace generate experiments/quickstart.toml -o requests.jsonl.gz --seed 7"
+)]
+pub(in crate::cli) struct GenerateArgs {
     /// A generator, or an experiment file
     target: String,
     /// The file to write; compressed if its name ends in .gz
@@ -58,7 +60,8 @@ fn row(request: Request, line: u64) -> TraceRow {
     /// The two highest bits of a content say who named it; a prompt of one piece that no other prompt has shares nothing.
     const UNIQUE: u64 = ContentId::unique(0).0;
     let spans = request.prompt.spans();
-    let alone = matches!(spans, [one] if one.content.0 & !(ContentId::LIMIT - 1) == UNIQUE) && request.session.is_none();
+    let alone =
+        matches!(spans, [one] if one.content.0 & !(ContentId::LIMIT - 1) == UNIQUE) && request.session.is_none();
     TraceRow {
         arrival: request.arrival,
         input_tokens: request.prompt.tokens(),

@@ -7,14 +7,17 @@ use workloads::{TraceReader, Unserved, generators};
 
 use super::target::{MakeArgs, ReadArgs, Target, target, wrong};
 use crate::cli::profiles::{new_table, right_aligned};
+use crate::experiment::left_out;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 /// What can be said to `servesim trace stats`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  servesim trace stats conversation_trace.jsonl.gz\n  servesim trace stats azure-conv-2023 \
-                        --rate 4\n  servesim trace stats experiments/quickstart.toml --json")]
-pub(super) struct StatsArgs {
+#[command(
+    after_help = "Examples:\n  servesim trace stats conversation_trace.jsonl.gz\n  servesim trace stats azure-conv-2023 \
+                        --rate 4\n  servesim trace stats experiments/quickstart.toml --json"
+)]
+pub(in crate::cli) struct StatsArgs {
     /// A trace, a generator, or an experiment file
     target: String,
     #[command(flatten)]
@@ -63,10 +66,8 @@ pub(super) fn run(args: &StatsArgs, terminal: &Terminal) -> Result<(), Failure> 
     for note in notes {
         terminal.note(&format!("note: {note}"));
     }
-    if skipped.count() > 0 {
-        let examples: String = skipped.examples.iter().map(|example| format!("\n  {example}")).collect();
-        let (bad, failed) = (skipped.bad_rows, skipped.failed_requests);
-        terminal.note(&format!("warning: rows left out: {bad} malformed, {failed} of failed requests{examples}"));
+    if let Some(remark) = left_out(&skipped) {
+        terminal.note(&remark);
     }
     print(&found, terminal);
     Ok(())

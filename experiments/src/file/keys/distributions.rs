@@ -1,8 +1,6 @@
 //! Tables that describe distributions: of lengths, and of times.
 
-use crate::file::key::{
-    Bounds, COUNT, Key, Kind, MAX_COUNT, NOT_NEGATIVE, POSITIVE, TableDef, Tag, time,
-};
+use crate::file::key::{Bounds, COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, TableDef, Tag, time};
 
 const FIXED: &str = "fixed";
 const UNIFORM: &str = "uniform";
@@ -20,7 +18,10 @@ pub(crate) static DISTRIBUTION: Key = Key::new(
         (FIXED, "always `tokens`"),
         (UNIFORM, "every length from `min` to `max` equally likely"),
         (NORMAL, "normal with `mean` and `sd`, rounded, cut to `min` and `max`"),
-        (LOGNORMAL, "lognormal by `mean` and one percentile, by two percentiles, or by `mu` and `sigma`; rounded and cut"),
+        (
+            LOGNORMAL,
+            "lognormal by `mean` and one percentile, by two percentiles, or by `mu` and `sigma`; rounded and cut",
+        ),
         (ZIPF, "`min` most likely; the k-th length in proportion to k^-`exponent`"),
         (QUANTILES, "piecewise linear between the pairs of `table`"),
         (EMPIRICAL, "the lengths of `table` with their weights"),
@@ -63,9 +64,8 @@ pub(crate) static SIGMA: Key =
 pub(crate) static EXPONENT: Key =
     Key::new("exponent", Kind::Number(NOT_NEGATIVE), "Zipf's exponent; 0 is uniform.").only(&[ZIPF]);
 /// Shortest.
-pub(crate) static MIN: Key = Key::new("min", COUNT, "Shortest length, in tokens.")
-    .only(&[UNIFORM, NORMAL, LOGNORMAL, ZIPF])
-    .value("1");
+pub(crate) static MIN: Key =
+    Key::new("min", COUNT, "Shortest length, in tokens.").only(&[UNIFORM, NORMAL, LOGNORMAL, ZIPF]).value("1");
 /// Longest.
 pub(crate) static MAX: Key = Key::new("max", COUNT, "Longest length, in tokens; uniform and zipf need it.")
     .only(&[UNIFORM, NORMAL, LOGNORMAL, ZIPF])
@@ -129,23 +129,10 @@ pub(crate) static TIME_PAIRS: Key = Key::new(
 )
 .only(&[QUANTILES]);
 
-const TIME_KEYS: &[&Key] = &[
-    &TIME_DISTRIBUTION,
-    &DURATION,
-    &TIME_MIN,
-    &TIME_MAX,
-    &TIME_MEAN,
-    &TIME_P50,
-    &TIME_P90,
-    &TIME_PAIRS,
-];
+const TIME_KEYS: &[&Key] =
+    &[&TIME_DISTRIBUTION, &DURATION, &TIME_MIN, &TIME_MAX, &TIME_MEAN, &TIME_P50, &TIME_P90, &TIME_PAIRS];
 
 /// A distribution of times under the name `path`.
 pub(crate) const fn times(path: &'static str, doc: &'static str) -> TableDef {
-    TableDef {
-        path,
-        doc,
-        tag: Tag::Key(&TIME_DISTRIBUTION),
-        keys: TIME_KEYS,
-    }
+    TableDef { path, doc, tag: Tag::Key(&TIME_DISTRIBUTION), keys: TIME_KEYS }
 }

@@ -36,19 +36,15 @@ pub(crate) static SERVESIM: Key =
     Key::new("servesim", Kind::Text, "Version of servesim that wrote the file. Another one warns.");
 /// Digests.
 pub(crate) static DIGESTS: Key =
-    Key::new("digests", Kind::Tables(&DIGEST), "SHA-256 of everything the results stand on.").nothing("nothing is compared");
+    Key::new("digests", Kind::Tables(&DIGEST), "SHA-256 of everything the results stand on.")
+        .nothing("nothing is compared");
 /// What a digest is of.
 pub(crate) static OF: Key = Key::new("of", Kind::Text, "A trace, a model or a device.");
 /// The digest.
 pub(crate) static SHA256: Key = Key::new("sha256", Kind::Text, "The digest, in hexadecimal.");
 
 /// The table of the lock.
-pub(crate) static LOCK: TableDef = TableDef {
-    path: "lock",
-    doc: "What a lock file remembers.",
-    tag: Tag::None,
-    keys: &[&SERVESIM, &DIGESTS],
-};
+pub(crate) static LOCK: TableDef =
+    TableDef { path: "lock", doc: "What a lock file remembers.", tag: Tag::None, keys: &[&SERVESIM, &DIGESTS] };
 
-static DIGEST: TableDef =
-    TableDef { path: "lock.digests", doc: "One digest.", tag: Tag::None, keys: &[&OF, &SHA256] };
+static DIGEST: TableDef = TableDef { path: "lock.digests", doc: "One digest.", tag: Tag::None, keys: &[&OF, &SHA256] };

@@ -1,8 +1,6 @@
 //! `[[system]]`
 
-use crate::file::key::{
-    COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, Bounds, time,
-};
+use crate::file::key::{Bounds, COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, time};
 use crate::file::quantity::Dimension;
 
 /// Its name.
@@ -138,17 +136,15 @@ pub(crate) static ROUTING: Key = Key::new(
 .value("\"uniform\"");
 /// Engine.
 pub(crate) static ENGINE: Key =
-    Key::new("engine", Kind::Table(&ENGINE_TABLE), "What the engine adds to the kernels of a step.").value("\"vllm-v1\"");
+    Key::new("engine", Kind::Table(&ENGINE_TABLE), "What the engine adds to the kernels of a step.")
+        .value("\"vllm-v1\"");
 /// Link.
 pub(crate) static LINK: Key =
     Key::new("link", Kind::Table(&LINK_TABLE), "The link between the GPUs of a replica.").value("{}");
 /// Overlap.
-pub(crate) static OVERLAP_COLLECTIVES: Key = Key::new(
-    "overlap_collectives",
-    Kind::Flag,
-    "Run collectives beside compute that does not wait for them.",
-)
-.value("false");
+pub(crate) static OVERLAP_COLLECTIVES: Key =
+    Key::new("overlap_collectives", Kind::Flag, "Run collectives beside compute that does not wait for them.")
+        .value("false");
 /// Price.
 pub(crate) static USD_PER_GPU_HOUR: Key = Key::new(
     "price",
@@ -256,14 +252,19 @@ pub(crate) static POLICY: Key = Key::new(
 )
 .value("\"chunked-prefill\"");
 /// Token budget.
-pub(crate) static MAX_NUM_BATCHED_TOKENS: Key =
-    Key::new("max_num_batched_tokens", COUNT, "Most tokens in a step, decode tokens included.").computed(
-        "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
+pub(crate) static MAX_NUM_BATCHED_TOKENS: Key = Key::new(
+    "max_num_batched_tokens",
+    COUNT,
+    "Most tokens in a step, decode tokens included.",
+)
+.computed(
+    "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
          `max_model_len`",
-    );
+);
 /// Request limit.
-pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.")
-    .computed("as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first and orca: 256");
+pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.").computed(
+    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first and orca: 256",
+);
 /// Cap on pieces.
 pub(crate) static LONG_PREFILL_TOKEN_THRESHOLD: Key = Key::new(
     "long_prefill_token_threshold",

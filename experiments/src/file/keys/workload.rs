@@ -17,8 +17,7 @@ pub(crate) const FROM_INPUT: &str = "input";
 pub(crate) const FROM_LENGTHS: &str = "lengths_from";
 
 /// The trace.
-pub(crate) static TRACE: Key = Key::new("trace", Kind::Path, "Replay this trace, plain or gzip.")
-    .only(&[FROM_TRACE]);
+pub(crate) static TRACE: Key = Key::new("trace", Kind::Path, "Replay this trace, plain or gzip.").only(&[FROM_TRACE]);
 /// Its format.
 pub(crate) static FORMAT: Key = Key::new(
     "format",
@@ -46,14 +45,6 @@ pub(crate) static SKIP_BAD_ROWS: Key = Key::new(
 )
 .only(&[FROM_TRACE, FROM_LENGTHS])
 .value("false");
-/// Rows without tokens.
-pub(crate) static ZERO_TOKENS: Key = Key::new(
-    "zero_tokens",
-    Kind::Choice(&[("refuse", "stop with an error that names the row"), ("skip", "leave the row out and count it")]),
-    "What to do with a row of no input or no output tokens, which no engine serves.",
-)
-.only(&[FROM_TRACE])
-.value("\"refuse\"");
 /// Factor on prompts.
 pub(crate) static INPUT_SCALE: Key = Key::new(
     "input_scale",
@@ -153,7 +144,6 @@ pub(crate) static TABLE: TableDef = TableDef {
         &TRACE,
         &FORMAT,
         &SKIP_BAD_ROWS,
-        &ZERO_TOKENS,
         &INPUT_SCALE,
         &OUTPUT_SCALE,
         &GENERATOR,
@@ -218,18 +208,16 @@ pub(crate) static OFF_RATE: Key = Key::new(
 /// Time on.
 pub(crate) static MEAN_ON: Key = Key::new("mean_on", time(POSITIVE), "Mean duration of an on phase.").only(&[ON_OFF]);
 /// Time off.
-pub(crate) static MEAN_OFF: Key = Key::new("mean_off", time(POSITIVE), "Mean duration of an off phase.").only(&[ON_OFF]);
+pub(crate) static MEAN_OFF: Key =
+    Key::new("mean_off", time(POSITIVE), "Mean duration of an off phase.").only(&[ON_OFF]);
 /// Schedule.
 pub(crate) static PIECES: Key =
     Key::new("pieces", Kind::Tables(&PIECE_TABLE), "The schedule, in order.").only(&[PIECEWISE]);
 /// Repetition.
-pub(crate) static REPEAT: Key = Key::new(
-    "repeat",
-    Kind::Flag,
-    "Whether the schedule starts over at its end; if not, no request arrives after it.",
-)
-.only(&[PIECEWISE])
-.value("true");
+pub(crate) static REPEAT: Key =
+    Key::new("repeat", Kind::Flag, "Whether the schedule starts over at its end; if not, no request arrives after it.")
+        .only(&[PIECEWISE])
+        .value("true");
 /// Clients.
 pub(crate) static CONCURRENCY: Key = Key::new("concurrency", COUNT, "Clients.").only(&[CLOSED_LOOP]);
 /// Thinking of clients.
@@ -291,18 +279,23 @@ pub(crate) static STRUCTURE: Key = Key::new(
 )
 .value("\"none\"");
 /// How many system prompts.
-pub(crate) static COUNT_OF_PROMPTS: Key = Key::new("count", Kind::Integer(1, 1 << 20), "How many system prompts, each of a length drawn once from `tokens`.")
-    .only(&[SYSTEM_PROMPTS])
-    .nothing("`lengths` says it");
-/// How long system prompts are.
-pub(crate) static PROMPT_TOKENS: Key = Key::new("tokens", Kind::Table(&PROMPT_TABLE), "How long they are; with `count`.")
-    .only(&[SYSTEM_PROMPTS])
-    .nothing("`lengths` says it");
-/// Given system prompts.
-pub(crate) static PROMPT_LENGTHS: Key =
-    Key::new("lengths", Kind::List(&COUNT), "The length of each system prompt, in tokens, instead of `count` and `tokens`.")
+pub(crate) static COUNT_OF_PROMPTS: Key =
+    Key::new("count", Kind::Integer(1, 1 << 20), "How many system prompts, each of a length drawn once from `tokens`.")
         .only(&[SYSTEM_PROMPTS])
-        .nothing("`count` and `tokens` say it");
+        .nothing("`lengths` says it");
+/// How long system prompts are.
+pub(crate) static PROMPT_TOKENS: Key =
+    Key::new("tokens", Kind::Table(&PROMPT_TABLE), "How long they are; with `count`.")
+        .only(&[SYSTEM_PROMPTS])
+        .nothing("`lengths` says it");
+/// Given system prompts.
+pub(crate) static PROMPT_LENGTHS: Key = Key::new(
+    "lengths",
+    Kind::List(&COUNT),
+    "The length of each system prompt, in tokens, instead of `count` and `tokens`.",
+)
+.only(&[SYSTEM_PROMPTS])
+.nothing("`count` and `tokens` say it");
 /// Whether the prefix is part of the input length.
 pub(crate) static INCLUDED: Key = Key::new(
     "length",
@@ -319,7 +312,8 @@ pub(crate) static DEPTH: Key =
     Key::new("depth", Kind::Integer(1, 1024), "Pieces on a path from the top to a leaf.").only(&[TREE]);
 /// Branching.
 pub(crate) static BRANCHING: Key =
-    Key::new("branching", Kind::Integer(1, 1 << 20), "Pieces to choose from at the top, and below each piece.").only(&[TREE]);
+    Key::new("branching", Kind::Integer(1, 1 << 20), "Pieces to choose from at the top, and below each piece.")
+        .only(&[TREE]);
 /// Pieces.
 pub(crate) static PIECE: Key =
     Key::new("piece", Kind::Table(&PIECE_LENGTHS), "Tokens of a piece, drawn once for each.").only(&[TREE]);
@@ -380,6 +374,7 @@ static SESSIONS_TABLE: TableDef = TableDef {
     keys: &[&TURNS, &THINK, &FOLLOWUP, &MAX_CONTEXT],
 };
 
-static TURNS_TABLE: TableDef = lengths("workload.sessions.turns", "Turns of a session; the lengths are turns here, not tokens.");
+static TURNS_TABLE: TableDef =
+    lengths("workload.sessions.turns", "Turns of a session; the lengths are turns here, not tokens.");
 static FOLLOWUP_TABLE: TableDef = lengths("workload.sessions.followup", "Tokens a user adds in a later turn.");
 static THINK_TABLE: TableDef = times("workload.sessions.think", "Time a user thinks between two turns.");

@@ -1,0 +1,11 @@
+//! The program as its users meet it: arguments in, messages, files and exit codes out.
+
+mod cli {
+    pub(crate) mod bad_input;
+    pub(crate) mod bad_traces;
+    pub(crate) mod commands;
+    pub(crate) mod determinism;
+    pub(crate) mod output_folder;
+    pub(crate) mod shipped;
+    pub(crate) mod support;
+}

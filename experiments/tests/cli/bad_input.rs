@@ -1,0 +1,305 @@
+//! What a user sees who wrote something wrong: the place, what is wrong, and what would be right.
+
+use super::support::Place;
+
+/// The message about the small experiment with these changes.
+fn message(changes: &[(&str, &str)]) -> String {
+    Place::with_small(changes).fail(2, &["run", "x.toml"])
+}
+
+/// The message about the small experiment with this setting.
+fn about_setting(setting: &str) -> String {
+    Place::with_small(&[]).fail(2, &["run", "x.toml", "--set", setting])
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_the_nearest_one() {
+    assert_eq!(
+        message(&[("max_num_seqs", "max_num_seq")]),
+        r#"error: unknown key `max_num_seq` in `[system.scheduler]`
+  --> x.toml:19:73
+   |
+19 | scheduler = { policy = "chunked-prefill", max_num_batched_tokens = 512, max_num_seq = 64 }
+   |                                                                         ^^^^^^^^^^^ did you mean `max_num_seqs`?
+"#
+    );
+}
+
+#[test]
+fn every_wrong_key_is_shown_at_once() {
+    assert_eq!(
+        message(&[("model = ", "modle = "), ("ttft", "tttf")]),
+        r#"error: unknown key `modle` at the top of the file
+ --> x.toml:3:1
+  |
+3 | modle = "meta-llama/Llama-3.1-8B"
+  | ^^^^^ did you mean `model`?
+
+error: unknown key `tttf` in `[slo]`
+ --> x.toml:4:9
+  |
+4 | slo = { tttf = "1 s", tbt = "50 ms" }
+  |         ^^^^ did you mean `ttft`?
+"#
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_sent_home() {
+    let message = message(&[("replicas = 2", "skip_bad_rows = true")]);
+    assert!(message.contains("unknown key `skip_bad_rows` in `[[system]]`"), "{message}");
+    assert!(message.contains("`skip_bad_rows` belongs to `[workload]`"), "{message}");
+}
+
+#[test]
+fn a_wrong_unit_says_what_it_measures_and_what_was_expected() {
+    assert_eq!(
+        message(&[("\"50 ms\"", "\"50 GB\"")]),
+        r#"error: wrong value for `slo.tbt`
+ --> x.toml:4:29
+  |
+4 | slo = { ttft = "1 s", tbt = "50 GB" }
+  |                             ^^^^^^^ `GB` is a unit of data size; expected a time in ns, us, µs, ms, s, min, h
+"#
+    );
+}
+
+#[test]
+fn a_number_without_the_unit_it_needs_is_refused() {
+    assert_eq!(
+        message(&[("\"50 ms\"", "50")]),
+        r#"error: wrong value for `slo.tbt`
+ --> x.toml:4:29
+  |
+4 | slo = { ttft = "1 s", tbt = 50 }
+  |                             ^^ expected a number with its unit (ns, us, µs, ms, s, min, h), such as "125 ms"
+"#
+    );
+}
+
+#[test]
+fn a_negative_rate_is_refused() {
+    assert_eq!(
+        message(&[("rate = 20", "rate = -20")]),
+        r#"error: wrong value for `workload.arrivals.rate`
+ --> x.toml:8:42
+  |
+8 | arrivals = { process = "poisson", rate = -20 }
+  |                                          ^^^ expected a rate above 0
+"#
+    );
+}
+
+#[test]
+fn a_rate_that_is_no_number_is_refused() {
+    assert_eq!(
+        message(&[("rate = 20", "rate = nan")]),
+        r#"error: wrong value for `workload.arrivals.rate`
+ --> x.toml:8:42
+  |
+8 | arrivals = { process = "poisson", rate = nan }
+  |                                          ^^^ expected a rate above 0, and a finite one
+"#
+    );
+}
+
+#[test]
+fn a_model_that_does_not_fit_says_by_how_many_bytes() {
+    let place = Place::with_small(&[("replicas = 2", "model = \"meta-llama/Llama-3.1-70B\"")]);
+    let message = place.fail(2, &["run", "x.toml"]);
+    let first = message.trim_end().to_owned();
+    let bytes = |text: &str| -> u64 {
+        let digits: Vec<&str> = first.split(|c: char| !c.is_ascii_digit()).collect();
+        let after = first.split(text).nth(1).unwrap_or_else(|| panic!("no `{text}` in {first}, {digits:?}"));
+        after
+            .split(|c: char| !c.is_ascii_digit())
+            .find(|part| !part.is_empty())
+            .expect("a number")
+            .parse()
+            .expect("fits")
+    };
+    let (needs, may, missing) = (bytes("needs "), bytes("may use "), bytes("H100-SXM-80GB: "));
+    assert_eq!(missing, needs - may, "{first}");
+    // 70.6 billion parameters of two bytes.
+    assert!((141e9..143e9).contains(&(needs as f64)), "{first}");
+    assert!(first.starts_with("error: meta-llama/Llama-3.1-70B does not fit H100-SXM-80GB: "), "{first}");
+    assert!(first.contains(" bytes too many\n  --> x.toml:15:7\n"), "{first}");
+    assert!(first.contains("the smallest tensor_parallel_size that fits is 2"), "{first}");
+}
+
+#[test]
+fn tensor_parallelism_that_does_not_divide_the_heads_is_refused() {
+    assert_eq!(
+        message(&[("replicas = 2", "tensor_parallel_size = 5")]).trim_end(),
+        r"error: meta-llama/Llama-3.1-8B cannot be spread over GPUs this way
+  --> x.toml:16:24
+   |
+16 | tensor_parallel_size = 5
+   |                        ^ tensor_parallel_size = 5 does not divide the 32 query heads of meta-llama/Llama-3.1-8B; use 1, 2, 4, 8, 16 or 32"
+    );
+}
+
+#[test]
+fn a_setting_that_means_nothing_beside_the_policy_is_not_ignored() {
+    assert_eq!(
+        message(&[("\"chunked-prefill\"", "\"orca\", long_prefill_token_threshold = 4")]),
+        r#"error: `long_prefill_token_threshold` has no effect with policy = "orca"
+  --> x.toml:19:32
+   |
+19 | scheduler = { policy = "orca", long_prefill_token_threshold = 4, max_num_batched_tokens = 512, max_num_seqs = 64 }
+   |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it belongs to "chunked-prefill"
+"#
+    );
+}
+
+#[test]
+fn a_sweep_is_not_ignored() {
+    let message = message(&[("[output]", "[sweep]\n\"workload.rate\" = [1, 2]\n[output]")]);
+    assert!(message.contains("`run` does not sweep, and would have to ignore it"), "{message}");
+}
+
+#[test]
+fn misspelt_names_find_their_nearest() {
+    let label = |changes: &[(&str, &str)]| {
+        let message = message(changes);
+        message.split("^ ").nth(1).unwrap_or(&message).lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(label(&[("Llama-3.1-8B", "Llama-3.1-8")]), "did you mean `meta-llama/Llama-3.1-8B`?");
+    assert_eq!(label(&[("H100-SXM-80GB", "H100-SXM-80")]), "did you mean `H100-SXM-80GB`?");
+    assert_eq!(label(&[("inherit = \"chunked\"", "inherit = \"chunk\"")]), "did you mean `chunked`?");
+    assert_eq!(
+        label(&[("\"prefill-first\"", "\"prefil-first\"")]),
+        "did you mean \"prefill-first\"? Expected \"chunked-prefill\", \"sarathi\", \"prefill-first\" or \"orca\""
+    );
+}
+
+#[test]
+fn systems_that_inherit_in_a_circle_are_found() {
+    assert_eq!(
+        message(&[("replicas = 2", "inherit = \"first\"")]),
+        r#"error: systems inherit from each other in a circle
+  --> x.toml:23:11
+   |
+23 | inherit = "chunked"
+   |           ^^^^^^^^^ `chunked` itself inherits, in the end, from here
+"#
+    );
+}
+
+#[test]
+fn a_missing_key_is_explained() {
+    let message = message(&[("gpu = \"H100-SXM-80GB\"\n", "")]);
+    assert!(message.starts_with("error: `gpu` is missing in `[[system]]`\n  --> x.toml:13:1\n"), "{message}");
+    assert!(message.contains("help: `gpu`: What it runs on"), "{message}");
+}
+
+#[test]
+fn two_origins_of_requests_are_one_too_many() {
+    let message = message(&[("requests = 60", "requests = 60\ngenerator = \"azure-conv-2023\"")]);
+    assert!(message.contains("`input` has no effect beside `generator`"), "{message}");
+    assert!(message.contains("take one of the two out"), "{message}");
+}
+
+#[test]
+fn requests_longer_than_the_model_was_made_for_are_not_extrapolated() {
+    assert_eq!(
+        message(&[("max_model_len = 8192", "max_model_len = 200_000")]).trim_end(),
+        r"error: meta-llama/Llama-3.1-8B was not made for so long requests
+  --> x.toml:18:17
+   |
+18 | max_model_len = 200_000
+   |                 ^^^^^^^ at most 131072, its `max_position_embeddings`"
+    );
+}
+
+#[test]
+fn text_that_is_not_toml_is_shown_where_it_breaks() {
+    let message = message(&[("seeds = [1, 2]", "seeds = [1, 2")]);
+    assert!(message.starts_with("error: this is not TOML\n --> x.toml:3:1\n"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let message = Place::new().fail(2, &["run", "nowhere.toml"]);
+    assert_eq!(
+        message,
+        "error: cannot read the experiment file nowhere.toml: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn settings_of_the_command_line_are_shown_in_the_argument() {
+    assert_eq!(
+        about_setting("workload.reqests=3"),
+        "error: unknown key `reqests` in `[workload]`\n --> --set:1:10\n  |\n1 | workload.reqests=3\n  |          ^^^^^^^ did \
+         you mean `requests`?\n"
+    );
+    assert_eq!(
+        about_setting("slo.ttft=5 parsecs"),
+        "error: wrong value for `slo.ttft`\n --> --set:1:10\n  |\n1 | slo.ttft=5 parsecs\n  |          ^^^^^^^^^ `parsecs` is \
+         not a unit; expected a time in ns, us, µs, ms, s, min, h\n"
+    );
+    assert_eq!(
+        about_setting("system.chunkd.gpu=L4"),
+        "error: `chunkd` is neither a system of this file nor a key of `[[system]]`\n --> --set:1:8\n  |\n1 | \
+         system.chunkd.gpu=L4\n  |        ^^^^^^ did you mean `chunked`?\n"
+    );
+    assert!(about_setting("nothing").contains("expected KEY=VALUE, such as workload.rate=4"));
+    assert!(about_setting("system.chunked=3").contains("`chunked` is a whole system"));
+    assert!(about_setting("name.x=3").contains("`name` has no keys inside"));
+}
+
+#[test]
+fn settings_of_the_command_line_reach_one_system_or_all() {
+    let place = Place::with_small(&[]);
+    let settings = ["system.gpu=A100-SXM-80GB", "system.first.replicas=3", "seeds=[3]"];
+    let mut arguments = vec!["run", "x.toml", "--no-figures", "-o", "out"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+    place.succeed(&arguments);
+    let lock = place.text("out/experiment.lock.toml");
+    assert_eq!(lock.matches("gpu = \"A100-SXM-80GB\"").count(), 2, "{lock}");
+    assert_eq!(lock.matches("replicas = 3").count(), 1, "{lock}");
+    assert_eq!(lock.matches("replicas = 2").count(), 1, "{lock}");
+    assert!(lock.contains("seeds = [3]"), "{lock}");
+}
+
+#[test]
+fn what_a_child_does_not_say_it_inherits() {
+    let place = Place::with_small(&[]);
+    place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);
+    let lock = place.text("out/experiment.lock.toml");
+    let child = lock.split("[[system]]").nth(2).expect("two systems");
+    for line in [
+        "name = \"first\"",
+        "replicas = 2",
+        "max_model_len = 8192",
+        "policy = \"power-of-two-choices\"",
+        "policy = \"prefill-first\"",
+        "max_num_batched_tokens = 8192",
+        "max_num_seqs = 64",
+    ] {
+        assert!(child.contains(&format!("\n{line}\n")), "`{line}` is missing in {child}");
+    }
+    assert!(!lock.contains("inherit"), "{lock}");
+}
+
+#[test]
+fn requests_that_cannot_be_served_are_rejected_and_counted() {
+    let place = Place::with_small(&[("max_model_len = 8192", "max_model_len = 600")]);
+    let said = place.succeed(&["run", "x.toml", "--no-figures", "-o", "out", "--json"]);
+    assert!(said.stderr.contains("warning: `chunked` rejected "), "{}", said.stderr);
+    assert!(said.stderr.contains(" longer than max_model_len"), "{}", said.stderr);
+    let requests = place.text("out/requests.csv");
+    assert_eq!(requests.lines().count(), 1 + 2 * 2 * 60, "every request has a row");
+    assert!(requests.contains("rejected"), "rejected ones are marked");
+
+    let place = Place::with_small(&[("replicas = 2", "replicas = 2\nnum_gpu_blocks_override = 30")]);
+    let said = place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);
+    assert!(said.stderr.contains(" larger than the KV cache"), "{}", said.stderr);
+}
+
+#[test]
+fn misspelt_commands_find_their_nearest() {
+    let message = Place::new().fail(2, &["trace", "stat"]);
+    assert!(message.contains("a similar subcommand exists: 'stats'"), "{message}");
+}

@@ -1,0 +1,73 @@
+//! The experiment files that come with the project.
+
+use std::path::Path;
+
+use super::support::{Place, shared_data};
+
+fn shipped(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name).to_string_lossy().into_owned()
+}
+
+/// The measures of each run.
+fn measures(said: &str) -> Vec<serde_json::Value> {
+    let json: serde_json::Value = serde_json::from_str(said).expect("JSON");
+    json["runs"].as_array().expect("runs").iter().map(|run| run["measures"].clone()).collect()
+}
+
+#[test]
+fn the_quick_start_shows_that_whole_prompts_stall_generation() {
+    let file = shipped("quickstart.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=1500", "--set", "seeds=[1]", "--json"]);
+    let runs = measures(&said.stdout);
+    let itl = |run: usize| runs[run]["p99_itl_ms"].as_f64().expect("a number");
+    assert!(itl(1) > 2.0 * itl(0), "chunked {} ms, prefill first {} ms", itl(0), itl(1));
+}
+
+#[test]
+fn the_loads_of_the_benchmarks_run() {
+    let file = shipped("bench/load_a.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
+    assert_eq!(measures(&said.stdout)[0]["completed"], 500);
+    let file = shipped("bench/load_b.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
+    assert_eq!(measures(&said.stdout)[0]["completed"], 500);
+}
+
+#[test]
+fn the_azure_trace_replays_whole() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: the_azure_trace_replays_whole needs ../shared/data");
+    };
+    println!("USED: the_azure_trace_replays_whole");
+    let trace = data.join("traces/azure2023/AzureLLMInferenceTrace_conv.csv.gz");
+    let setting = format!("workload.trace={}", trace.display());
+    let file = shipped("azure_conv.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", &setting, "--json", "--no-figures"]);
+    for run in measures(&said.stdout) {
+        assert_eq!(run["completed"].as_u64().expect("a number") + run["rejected"].as_u64().expect("a number"), 19_366);
+    }
+}
+
+#[test]
+fn mooncake_replays_with_its_published_sharing() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: mooncake_replays_with_its_published_sharing needs ../shared/data");
+    };
+    println!("USED: mooncake_replays_with_its_published_sharing");
+    let trace = data.join("traces/mooncake/conversation_trace.jsonl.gz").display().to_string();
+    let place = Place::new();
+    let stats: serde_json::Value =
+        serde_json::from_str(&place.succeed(&["trace", "stats", &trace, "--json"]).stdout).expect("JSON");
+    assert_eq!(stats["rows"], 12_031);
+    let infinite = stats["prefix"]["token_hit_ratio"].as_f64().expect("a number");
+    assert!((infinite - 0.374).abs() < 5e-4, "{infinite}");
+
+    let setting = format!("workload.trace={trace}");
+    let file = shipped("mooncake.toml");
+    let said =
+        place.succeed(&["run", &file, "--set", &setting, "--set", "workload.requests=1000", "--json", "--no-figures"]);
+    let rates: Vec<f64> =
+        measures(&said.stdout).iter().map(|run| run["token_hit_rate"].as_f64().expect("a number")).collect();
+    let [round_robin, .., affinity] = rates.as_slice() else { panic!("{rates:?}") };
+    assert!(affinity > round_robin, "prefix affinity {affinity}, round robin {round_robin}");
+}
