@@ -1,0 +1,30 @@
+//! Figures that can go into a paper as they are.
+//!
+//! Each figure takes plain numbers and gives a [`Drawing`], which is written as SVG and as PNG. Text is outlined, so that
+//! no font is needed to show it; colours are told apart with colour blindness and, with dashes and marks, in grey; every
+//! axis names its unit; legends have a strip of their own and never cover data. The same numbers give the same bytes.
+
+mod axis;
+mod cdf;
+mod collect;
+mod drawing;
+mod font;
+mod legend;
+mod png;
+mod scale;
+mod set;
+mod style;
+mod svg;
+mod timeline;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cdf::{CdfFigure, CdfSeries};
+pub(crate) use collect::TimelineCollector;
+pub(crate) use drawing::Drawing;
+pub(crate) use png::png;
+pub(crate) use set::{FigureSet, Format};
+pub(crate) use style::Width;
+pub(crate) use svg::svg;
