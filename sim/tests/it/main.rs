@@ -2,8 +2,12 @@
 //! hand.
 
 mod cost;
+mod deployment;
 mod engine;
 mod exactness;
+mod hand;
+mod pipeline;
+mod queueing;
 mod reference;
 mod scenario;
 mod script;

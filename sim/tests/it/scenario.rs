@@ -24,7 +24,7 @@ pub(crate) enum PolicyKind {
 /// How steps are priced.
 #[derive(Clone, Debug)]
 enum Price {
-    Shape(ShapeCost),
+    Shape(Box<ShapeCost>),
     Constant(u64),
     Polynomial(PolynomialOptions),
 }
@@ -121,7 +121,7 @@ impl ReplicaPlan {
             kv: self.kv,
             max_model_len: self.max_model_len,
             cost: match self.price.clone() {
-                Price::Shape(cost) => Box::new(cost),
+                Price::Shape(cost) => cost,
                 Price::Constant(ns) => Box::new(ConstantCost::new(ns)),
                 Price::Polynomial(options) => Box::new(PolynomialCost::new(options)),
             },
@@ -194,14 +194,14 @@ fn price(rng: &mut Xoshiro256PlusPlus, step_ns: u64, quantum_ns: u64) -> Price {
     match rng.random_range(0..10) {
         0 => Price::Constant(step_ns),
         1 => Price::Polynomial(polynomial(pick(rng, &[1, 2]), step_ns as f64)),
-        _ => Price::Shape(ShapeCost {
+        _ => Price::Shape(Box::new(ShapeCost {
             stages: pick(rng, &[1, 1, 1, 2, 3, 4]),
             base_ns: pick(rng, &[0, step_ns]),
             quantum_ns: if rng.random_bool(0.05) { 0 } else { quantum_ns },
             handover_base_ns: pick(rng, &[0, quantum_ns, 300 * quantum_ns]),
             handover_row_ns: pick(rng, &[0, quantum_ns]),
             totals: CostTotals::default(),
-        }),
+        })),
     }
 }
 
