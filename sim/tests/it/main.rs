@@ -1,9 +1,12 @@
 //! Tests of whole runs: the engine against a naive simulator, against closed forms, and against schedules worked out by
 //! hand.
 
+mod books;
 mod cost;
 mod deployment;
+mod determinism;
 mod engine;
+mod errors;
 mod exactness;
 mod hand;
 mod pipeline;
@@ -11,4 +14,5 @@ mod queueing;
 mod reference;
 mod scenario;
 mod script;
+mod stalls;
 mod traffic;

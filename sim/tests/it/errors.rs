@@ -1,0 +1,168 @@
+//! What is wrong is said in words: which replica or request, which field, what it was and what it must be.
+
+use profiles::cost::simple::ConstantCost;
+use profiles::{CostModel, CostTotals, StepCost, StepShape};
+use sim::{DeploymentSpec, ReplicaSpec, RouterSpec, SimError};
+use workloads::{ContentId, Prompt, Request, RequestId, SimTime, Source, Span, WorkloadError};
+
+use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
+use crate::engine;
+use crate::script::{Planned, Script};
+
+fn good() -> ReplicaSpec {
+    replica(scheduler(CHUNKED, 64, 4), cache(16, 100), ConstantCost::new(1000))
+}
+
+/// A source that announces requests and hands out whatever it likes.
+struct Unruly {
+    /// When each is announced, when it says it arrives, and its prompt and output tokens.
+    requests: Vec<(u64, u64, u32, u32)>,
+    taken: usize,
+}
+
+impl Source for Unruly {
+    fn next_arrival(&mut self) -> Result<Option<SimTime>, WorkloadError> {
+        Ok(self.requests.get(self.taken).map(|&(announced, ..)| SimTime::from_nanos(announced)))
+    }
+
+    fn take(&mut self) -> Request {
+        let (_, arrival, input, output_tokens) = self.requests[self.taken];
+        let number = self.taken as u64;
+        self.taken += 1;
+        Request {
+            id: RequestId(number),
+            arrival: SimTime::from_nanos(arrival),
+            prompt: Prompt::new(vec![Span { content: ContentId::unique(number), tokens: input }]),
+            output_tokens,
+            answer: ContentId::answer(number),
+            session: None,
+        }
+    }
+
+    fn ended(&mut self, _request: RequestId, _now: SimTime) {}
+}
+
+fn unruly(requests: &[(u64, u64, u32, u32)]) -> SimError {
+    let mut source = Unruly { requests: requests.to_vec(), taken: 0 };
+    engine::simulate(alone(good()), &mut source).expect_err("it is unruly")
+}
+
+/// The message for two replicas of which the second is wrong.
+fn message(spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
+    let mut second = good();
+    spoil(&mut second);
+    let deployment = DeploymentSpec { replicas: vec![good(), second], router: RouterSpec::RoundRobin, seed: 0 };
+    let mut source = Script::new(&[Planned::alone(0, 0, 1, 1)]);
+    engine::simulate(deployment, &mut source).expect_err("a replica is wrong").to_string()
+}
+
+/// A cost model without stages.
+struct NoStages;
+
+impl CostModel for NoStages {
+    fn stages(&self) -> usize {
+        0
+    }
+
+    fn step(&mut self, _shape: &StepShape<'_>, _stage_ns: &mut [u64]) -> StepCost {
+        unreachable!("nothing is simulated")
+    }
+
+    fn totals(&self) -> CostTotals {
+        CostTotals::default()
+    }
+
+    fn explain(&self, _shape: &StepShape<'_>) -> CostTotals {
+        CostTotals::default()
+    }
+}
+
+#[test]
+fn a_wrong_replica_is_named_with_field_value_and_what_it_must_be() {
+    assert_eq!(
+        message(|replica| replica.kv.block_size = 0),
+        "replica 1: block_size = 0: a block holds at least one token"
+    );
+    assert_eq!(message(|replica| replica.kv.blocks = 0), "replica 1: blocks = 0: the KV cache has at least one block");
+    assert_eq!(
+        message(|replica| replica.scheduler.max_num_seqs = 0),
+        "replica 1: max_num_seqs = 0: at least one request must be able to run"
+    );
+    assert_eq!(
+        message(|replica| replica.scheduler.max_num_seqs = 65),
+        "replica 1: max_num_batched_tokens = 64: at least max_num_seqs = 65, so that every running request can decode"
+    );
+    assert_eq!(
+        message(|replica| replica.sliding_window = Some(0)),
+        "replica 1: sliding_window = 0: a window holds at least one token"
+    );
+    assert_eq!(
+        message(|replica| replica.cost = Box::new(NoStages)),
+        "replica 1: cost = 0 stages: at least one pipeline stage"
+    );
+    for (power_w, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-0.5, "-0.5")] {
+        assert_eq!(
+            message(|replica| replica.idle_power_w = power_w),
+            format!("replica 1: idle_power_w = {shown}: a finite power, not negative")
+        );
+    }
+}
+
+#[test]
+fn a_deployment_needs_a_replica() {
+    let deployment = DeploymentSpec { replicas: Vec::new(), router: RouterSpec::RoundRobin, seed: 0 };
+    let error = engine::simulate(deployment, &mut Script::new(&[])).expect_err("there is no replica");
+    assert_eq!(error.to_string(), "the deployment has no replicas");
+}
+
+#[test]
+fn a_workload_needs_a_request() {
+    let error = engine::simulate(alone(good()), &mut Script::new(&[])).expect_err("there is no request");
+    assert_eq!(error.to_string(), "the workload has no requests");
+}
+
+#[test]
+fn a_request_asks_and_answers_something() {
+    let empty_prompt = "request 1 has 0 prompt and 7 output tokens; it needs at least 1 of each";
+    assert_eq!(unruly(&[(0, 0, 5, 1), (9, 9, 0, 7)]).to_string(), empty_prompt);
+    let empty_answer = "request 0 has 5 prompt and 0 output tokens; it needs at least 1 of each";
+    assert_eq!(unruly(&[(0, 0, 5, 0)]).to_string(), empty_answer);
+}
+
+#[test]
+fn the_clock_of_a_workload_does_not_go_backwards() {
+    let expected =
+        "request 1 arrives at 0.000000500 s, before 0.000001500 s, when the simulation had already gone further";
+    // Announced too late: the request says when it came.
+    assert_eq!(unruly(&[(0, 0, 5, 1), (1500, 500, 5, 1)]).to_string(), expected);
+    // Announced in the past: simulated time is that of the request before.
+    assert_eq!(unruly(&[(1500, 1500, 5, 1), (500, 500, 5, 1)]).to_string(), expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_workload_is_passed_on() {
+    /// Fails after its first request.
+    struct Torn(Unruly);
+
+    impl Source for Torn {
+        fn next_arrival(&mut self) -> Result<Option<SimTime>, WorkloadError> {
+            if self.0.taken == 0 {
+                return self.0.next_arrival();
+            }
+            Err(WorkloadError::ZeroTokens { origin: "trace.csv".to_owned(), line: 3, field: "input" })
+        }
+
+        fn take(&mut self) -> Request {
+            self.0.take()
+        }
+
+        fn ended(&mut self, request: RequestId, now: SimTime) {
+            self.0.ended(request, now);
+        }
+    }
+
+    let mut source = Torn(Unruly { requests: vec![(0, 0, 5, 1)], taken: 0 });
+    let error = engine::simulate(alone(good()), &mut source).expect_err("the trace is torn");
+    let expected = "trace.csv, line 3: input tokens are 0, and a request has at least 1; leave such rows out";
+    assert_eq!(error.to_string(), expected);
+}
