@@ -7,6 +7,7 @@ mod error;
 mod kv;
 mod measures;
 mod outcome;
+mod power;
 mod record;
 mod replica;
 mod router;
@@ -20,6 +21,7 @@ pub use measures::{
     WeightedHistogram, Window,
 };
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts};
+pub use power::{PowerMeter, PowerSample};
 pub use record::{Ending, Observer, Rejection, RequestRecord, StepRecord};
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
