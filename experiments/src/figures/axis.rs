@@ -33,7 +33,7 @@ impl Panel {
 /// Ticks of a vertical axis `height` points high; `whole` keeps fractions off axes that count things.
 pub(crate) fn y_ticks(scale: Scale, height: f64, whole: bool) -> Vec<Tick> {
     scale.ticks(|ticks| {
-        let apart = ticks.windows(2).all(|pair| distance(scale, &pair[0], &pair[1]) * height >= 1.3 * TEXT);
+        let apart = ticks.windows(2).all(|pair| distance(scale, &pair[0], &pair[1]) * height >= 1.45 * TEXT);
         apart && (!whole || ticks.iter().all(|tick| tick.value.fract() == 0.0))
     })
 }

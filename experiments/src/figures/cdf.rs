@@ -138,7 +138,8 @@ impl CdfFigure<'_> {
     /// Smallest and largest value that the figure has to show, in seconds, the limit included.
     fn bounds(&self) -> Option<(f64, f64)> {
         let ends = self.series.iter().filter_map(CdfSeries::bounds);
-        ends.chain(self.slo_s.map(|slo_s| (slo_s, slo_s))).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        // With some room, so that the limit does not fall on the edge.
+        ends.chain(self.slo_s.map(|slo_s| (slo_s, 1.05 * slo_s))).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 }
 

@@ -58,7 +58,7 @@ impl Scale {
         if high <= 0.0 {
             return Scale::Linear { low: 0.0, high: 1.0 };
         }
-        let step = nice_step(high / 5.0);
+        let step = nice_step(high / 6.0);
         Scale::Linear { low: 0.0, high: step * (high / step).ceil() }
     }
 
