@@ -22,11 +22,9 @@ mod student;
 mod summary;
 mod table;
 
-pub(crate) use comparison::{Comparison, compare};
 pub(crate) use error::OutputError;
 pub(crate) use json::results_json;
 pub(crate) use label::RunLabel;
 pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs};
 pub(crate) use reference::metric_reference;
-pub(crate) use student::student_t_quantile;
 pub(crate) use table::{Look, comparison_table};

@@ -7,41 +7,41 @@ use super::label::{RunLabel, push_field};
 use super::student::student_t_quantile;
 
 /// One figure of one system against the first system of the experiment, on the same seeds.
-pub(crate) struct Comparison {
+pub(super) struct Comparison {
     /// Swept keys and their values.
-    pub(crate) point: Vec<(String, String)>,
+    pub(super) point: Vec<(String, String)>,
     /// The system.
-    pub(crate) system: String,
+    pub(super) system: String,
     /// The first system.
-    pub(crate) baseline: String,
+    pub(super) baseline: String,
     /// The figure.
-    pub(crate) measure: &'static Column,
+    pub(super) measure: &'static Column,
     /// Seeds in which both systems have it (≥ 1).
-    pub(crate) seeds: u32,
+    pub(super) seeds: u32,
     /// The first system's mean over those seeds.
-    pub(crate) baseline_mean: f64,
+    pub(super) baseline_mean: f64,
     /// The system's mean over those seeds.
-    pub(crate) system_mean: f64,
+    pub(super) system_mean: f64,
     /// Half of the 95 % interval of the difference of the means, by Student's t distribution over the differences of
     /// each seed; `None` with one seed, which tells nothing about it.
-    pub(crate) difference_half_width: Option<f64>,
+    pub(super) difference_half_width: Option<f64>,
 }
 
 impl Comparison {
     /// System − first system, mean over seeds.
-    pub(crate) fn difference(&self) -> f64 {
+    pub(super) fn difference(&self) -> f64 {
         self.system_mean - self.baseline_mean
     }
 
     /// Whether the interval leaves no doubt which of the two is larger, or that they are equal. With one seed there is
     /// no interval, and the difference is taken at its word.
-    pub(crate) fn is_certain(&self) -> bool {
+    pub(super) fn is_certain(&self) -> bool {
         let difference = self.difference().abs();
         self.difference_half_width.is_none_or(|half_width| half_width < difference || half_width == 0.0)
     }
 
     /// System ÷ first system, of the means over seeds; `None` where the first system's is 0.
-    pub(crate) fn ratio(&self) -> Option<f64> {
+    pub(super) fn ratio(&self) -> Option<f64> {
         (self.baseline_mean != 0.0).then(|| self.system_mean / self.baseline_mean)
     }
 }
@@ -49,7 +49,7 @@ impl Comparison {
 /// Every number of every system against the first system, at each swept point.
 ///
 /// The rows of a point stand together, systems in the order of the experiment, figures in the order of `summary.csv`.
-pub(crate) fn compare(runs: &[RunLabel], summaries: &[Summary]) -> Vec<Comparison> {
+pub(super) fn compare(runs: &[RunLabel], summaries: &[Summary]) -> Vec<Comparison> {
     let mut rows = Vec::new();
     for (point, group) in by_point(runs, summaries) {
         let baseline = &group[0].0.system;
