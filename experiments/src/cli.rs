@@ -55,14 +55,17 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.quiet, cli.verbose);
     let result: Result<(), Failure> = match cli.command {
-        Command::Run(args) => run::run(args, &terminal),
-        Command::Trace(command) => trace::run(command, &terminal),
-        Command::Profiles(command) => profiles::run(command, &terminal),
-        Command::Reference(args) => reference::run(&args, &terminal),
+        Command::Run(args) => run::run(args, terminal),
+        Command::Trace(command) => trace::run(command, terminal),
+        Command::Profiles(command) => profiles::run(command, terminal),
+        Command::Reference(args) => {
+            reference::run(&args);
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(&terminal),
+        Err(failure) => failure.report(terminal),
     }
 }
 

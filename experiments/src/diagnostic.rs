@@ -168,7 +168,7 @@ impl Problems {
     }
 
     /// All of them as text for a terminal.
-    pub(crate) fn render(&self, sources: &Sources, level: Level<'_>, colour: bool) -> String {
+    pub(crate) fn render(&self, sources: &Sources, level: &Level<'_>, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let mut text = String::new();

@@ -6,7 +6,7 @@ use annotate_snippets::Level;
 
 use crate::diagnostic::{Problem, Problems, Sources};
 use crate::output::OutputError;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ impl Failure {
     }
 
     /// Prints what is wrong; the exit code is 1 for a run that failed and 2 for wrong input.
-    pub(crate) fn report(&self, terminal: &Terminal) -> ExitCode {
+    pub(crate) fn report(&self, terminal: Terminal) -> ExitCode {
         let (problems, sources, code) = match self {
             Failure::Input(input) => (&input.0, &input.1, 2),
             Failure::Request(message) => (&Problem::general(message.as_str()).into(), &Sources::default(), 2),
             Failure::Run(message) => (&Problem::general(message.as_str()).into(), &Sources::default(), 1),
         };
-        terminal.error(&problems.render(sources, Level::ERROR, terminal.colour_on_stderr()));
+        terminal::complain(&problems.render(sources, &Level::ERROR, terminal.colour_on_stderr()));
         ExitCode::from(code)
     }
 }

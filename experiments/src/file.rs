@@ -23,7 +23,7 @@ use crate::diagnostic::{Problems, SourceId, Sources, Span};
 /// Everything that is wrong with it, as far as one look can tell.
 pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources) -> Result<Table, Problems> {
     let mut problems = Problems::default();
-    let mut root = document::parse(source, &sources.text(source).to_owned()).map_err(Problems::from)?;
+    let mut root = document::parse(source, sources.text(source)).map_err(Problems::from)?;
     check::expand(&mut root, &keys::ROOT);
     for setting in settings {
         overrides::apply(&mut root, setting, sources, &mut problems);

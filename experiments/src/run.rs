@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
 use crate::output::{Look, OutputOptions, OutputPlan, RunLabel, comparison_table, results_json};
-use crate::terminal::{Terminal, short};
+use crate::terminal::{self, Terminal, short};
 use observer::RunObserver;
 use progress::Progress;
 
@@ -73,7 +73,7 @@ pub(crate) fn load(path: &Path, settings: &[String]) -> Result<Loaded, Failure> 
 }
 
 /// Runs an experiment and writes its results.
-pub(crate) fn run(request: &RunRequest, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failure> {
     let Loaded { mut experiment, sources } = load(&request.file, &request.settings)?;
     experiment.output.figures = request.figures.unwrap_or(experiment.output.figures);
     let digests = experiment
@@ -118,7 +118,7 @@ fn default_directory(file: &Path) -> PathBuf {
 }
 
 /// Refuses inputs that are not those a lock file was made with.
-fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: &Terminal) -> Result<(), Problem> {
+fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
     let Some(lock) = &experiment.lock else { return Ok(()) };
     let version = env!("CARGO_PKG_VERSION");
     if lock.servesim != version {
@@ -147,7 +147,7 @@ fn labels(experiment: &Experiment) -> Vec<RunLabel> {
     runs.collect()
 }
 
-fn describe(experiment: &Experiment, terminal: &Terminal) {
+fn describe(experiment: &Experiment, terminal: Terminal) {
     if !terminal.is_verbose() {
         return;
     }
@@ -160,7 +160,7 @@ fn run_all(
     experiment: &Experiment,
     plan: &OutputPlan,
     jobs: Option<usize>,
-    terminal: &Terminal,
+    terminal: Terminal,
 ) -> Result<Vec<Finished>, Failure> {
     let count = experiment.systems.len() * experiment.seeds.len();
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -237,26 +237,26 @@ fn show(
     runs: &[RunLabel],
     summaries: &[Summary],
     paths: &[PathBuf],
-    terminal: &Terminal,
+    terminal: Terminal,
 ) {
     if request.json {
         let mut json = results_json(runs, summaries);
         json["name"] = experiment.name.as_str().into();
         json["files"] = paths.iter().map(|path| path.display().to_string()).collect();
-        return terminal.line(&json.to_string());
+        return terminal::print_line(&json.to_string());
     }
     if !terminal.talks() {
         return;
     }
     let look = Look { color: terminal.colour_on_stdout(), width: terminal.width() };
-    terminal.line(&experiment.name);
-    terminal.print(&comparison_table(runs, summaries, look));
+    terminal::print_line(&experiment.name);
+    terminal::print(&comparison_table(runs, summaries, look));
     if let Some(verdict) = verdict(experiment, summaries) {
-        terminal.line(&verdict);
+        terminal::print_line(&verdict);
     }
-    terminal.line("Wrote:");
+    terminal::print_line("Wrote:");
     for path in paths {
-        terminal.line(&format!("  {}", short(path)));
+        terminal::print_line(&format!("  {}", short(path)));
     }
 }
 

@@ -18,6 +18,9 @@ pub(crate) enum Talk {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
     talk: Talk,
+    colours: bool,
+    stdout: bool,
+    stderr: bool,
 }
 
 impl Terminal {
@@ -28,70 +31,68 @@ impl Terminal {
             (false, true) => Talk::Verbose,
             (false, false) => Talk::Normal,
         };
-        Terminal { talk }
+        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        Terminal { talk, colours: colours_wanted(), stdout, stderr }
     }
 
     /// Whether more than errors is to be said.
-    pub(crate) fn talks(&self) -> bool {
+    pub(crate) fn talks(self) -> bool {
         self.talk > Talk::Quiet
     }
 
     /// Whether everything is to be said.
-    pub(crate) fn is_verbose(&self) -> bool {
+    pub(crate) fn is_verbose(self) -> bool {
         self.talk == Talk::Verbose
     }
 
     /// Whether standard output takes colours.
-    pub(crate) fn colour_on_stdout(&self) -> bool {
-        colours_wanted() && io::stdout().is_terminal()
+    pub(crate) fn colour_on_stdout(self) -> bool {
+        self.colours && self.stdout
     }
 
     /// Whether standard error takes colours.
-    pub(crate) fn colour_on_stderr(&self) -> bool {
-        colours_wanted() && io::stderr().is_terminal()
+    pub(crate) fn colour_on_stderr(self) -> bool {
+        self.colours && self.stderr
     }
 
     /// Whether a person sees standard error as it comes, so that a progress bar makes sense.
-    pub(crate) fn shows_progress(&self) -> bool {
-        self.talks() && io::stderr().is_terminal()
+    pub(crate) fn shows_progress(self) -> bool {
+        self.talks() && self.stderr
     }
 
     /// Columns of the terminal behind standard output, if it is one and says.
-    pub(crate) fn width(&self) -> Option<u16> {
-        if !io::stdout().is_terminal() {
-            return None;
-        }
-        comfy_table::Table::new().width()
-    }
-
-    /// Prints a result. A reader that has gone away (`| head`) is no failure.
-    pub(crate) fn print(&self, text: &str) {
-        let _ = io::stdout().lock().write_all(text.as_bytes());
-    }
-
-    /// Prints a line of a result.
-    pub(crate) fn line(&self, text: &str) {
-        self.print(&format!("{text}\n"));
-    }
-
-    /// Prints an error.
-    pub(crate) fn error(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+    pub(crate) fn width(self) -> Option<u16> {
+        if self.stdout { comfy_table::Table::new().width() } else { None }
     }
 
     /// Prints a remark that is no result and no error.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if self.talks() {
-            self.error(text);
+            complain(text);
         }
     }
 
     /// Prints a remark for those who asked for all.
-    pub(crate) fn detail(&self, text: &str) {
+    pub(crate) fn detail(self, text: &str) {
         if self.is_verbose() {
-            self.error(text);
+            complain(text);
         }
     }
+}
+
+/// Prints a result. A reader that has gone away (`| head`) is no failure.
+pub(crate) fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Prints a line of a result.
+pub(crate) fn print_line(text: &str) {
+    print(&format!("{text}\n"));
+}
+
+/// Prints an error.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// <https://no-color.org>: any value that is not empty turns colours off.

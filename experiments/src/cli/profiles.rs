@@ -6,7 +6,7 @@ use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// Commands about models and devices.
 #[derive(Subcommand, Debug)]
@@ -40,14 +40,14 @@ pub(super) struct ShowArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(command: ProfilesCommand, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(command: ProfilesCommand, terminal: Terminal) -> Result<(), Failure> {
     match command {
         ProfilesCommand::List(args) => list(&args, terminal),
-        ProfilesCommand::Show(args) => show(&args, terminal),
+        ProfilesCommand::Show(args) => show(&args),
     }
 }
 
-fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
+fn list(args: &ListArgs, terminal: Terminal) -> Result<(), Failure> {
     let shipped = |error: ProfileError| Failure::Run(error.to_string());
     let models: Vec<_> = ModelSpec::shipped_names()
         .iter()
@@ -62,7 +62,7 @@ fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
     if args.json {
         let models: Vec<_> = models.iter().map(model_json).collect();
         let devices: Vec<_> = devices.iter().map(device_json).collect();
-        terminal.line(&json!({ "models": models, "devices": devices }).to_string());
+        terminal::print_line(&json!({ "models": models, "devices": devices }).to_string());
         return Ok(());
     }
     let mut table =
@@ -77,8 +77,8 @@ fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
             model.max_position_embeddings.to_string(),
         ]);
     }
-    terminal.line(&right_aligned(table).to_string());
-    terminal.line("");
+    terminal::print_line(&right_aligned(table).to_string());
+    terminal::print_line("");
     let mut table = new_table(
         terminal,
         &["device", "memory GiB", "GB/s", "bf16 TFLOP/s", "fp8 TFLOP/s", "link GB/s", "W", "USD/h"],
@@ -95,12 +95,12 @@ fn list(args: &ListArgs, terminal: &Terminal) -> Result<(), Failure> {
             format!("{:.2}", device.usd_per_hour),
         ]);
     }
-    terminal.line(&right_aligned(table).to_string());
-    terminal.line("\nPeaks are dense. `servesim profiles show NAME` says where the figures come from.");
+    terminal::print_line(&right_aligned(table).to_string());
+    terminal::print_line("\nPeaks are dense. `servesim profiles show NAME` says where the figures come from.");
     Ok(())
 }
 
-fn show(args: &ShowArgs, terminal: &Terminal) -> Result<(), Failure> {
+fn show(args: &ShowArgs) -> Result<(), Failure> {
     let (figures, details) = match (ModelSpec::shipped(&args.name), DeviceSpec::shipped(&args.name)) {
         (Ok(model), _) => (model_json(&model), format!("{:#?}", first_of_each_kind(&model))),
         (_, Ok(device)) => (device_json(&device), String::new()),
@@ -118,16 +118,16 @@ fn show(args: &ShowArgs, terminal: &Terminal) -> Result<(), Failure> {
         }
     };
     if args.json {
-        terminal.line(&figures.to_string());
+        terminal::print_line(&figures.to_string());
         return Ok(());
     }
     for (key, value) in figures.as_object().into_iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        terminal.line(&format!("{key:<28} {value}"));
+        terminal::print_line(&format!("{key:<28} {value}"));
     }
-    terminal.print(&details);
+    terminal::print(&details);
     if !details.is_empty() {
-        terminal.line("");
+        terminal::print_line("");
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ fn billions(parameters: u64) -> String {
 }
 
 /// A plain table as wide as the terminal.
-pub(super) fn new_table(terminal: &Terminal, header: &[&str]) -> Table {
+pub(super) fn new_table(terminal: Terminal, header: &[&str]) -> Table {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line)).set_header(header);

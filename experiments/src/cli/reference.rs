@@ -2,10 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::failure::Failure;
 use crate::file::reference;
 use crate::output::metric_reference;
-use crate::terminal::Terminal;
+use crate::terminal;
 
 /// What can be said to `servesim reference`.
 #[derive(Args, Debug)]
@@ -26,10 +25,9 @@ enum Page {
 }
 
 /// Prints it.
-pub(super) fn run(args: &ReferenceArgs, terminal: &Terminal) -> Result<(), Failure> {
-    terminal.print(&match args.page {
+pub(super) fn run(args: &ReferenceArgs) {
+    terminal::print(&match args.page {
         Page::ExperimentFile => reference::page(),
         Page::Measures => metric_reference(),
     });
-    Ok(())
 }

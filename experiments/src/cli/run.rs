@@ -43,7 +43,7 @@ pub(super) struct RunArgs {
 }
 
 /// Runs it.
-pub(super) fn run(args: RunArgs, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(args: RunArgs, terminal: Terminal) -> Result<(), Failure> {
     let RunArgs { experiment, output, settings, force, jobs, format: _csv, no_figures, json } = args;
     let request = RunRequest {
         file: experiment,

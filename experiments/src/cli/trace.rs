@@ -22,7 +22,7 @@ pub(super) enum TraceCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(command: TraceCommand, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(command: TraceCommand, terminal: Terminal) -> Result<(), Failure> {
     match command {
         TraceCommand::Stats(args) => stats::run(&args, terminal),
         TraceCommand::Convert(args) => convert::run(&args, terminal),

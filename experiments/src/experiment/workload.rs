@@ -89,8 +89,9 @@ pub(crate) fn left_out(skipped: &Skipped) -> Option<String> {
     let counts = [(skipped.bad_rows, "malformed"), (skipped.failed_requests, "of failed requests")];
     let counts: Vec<_> =
         counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} {what}")).collect();
-    let examples: String = skipped.examples.iter().map(|example| format!("\n  {example}")).collect();
-    (!counts.is_empty()).then(|| format!("warning: rows of the trace left out: {}{examples}", counts.join(", ")))
+    let mut lines = vec![format!("warning: rows of the trace left out: {}", counts.join(", "))];
+    lines.extend_from_slice(&skipped.examples);
+    (!counts.is_empty()).then(|| lines.join("\n  "))
 }
 
 /// The rows of a trace; what is left out of them is told when they are dropped.

@@ -86,7 +86,9 @@ fn value(
             }
         }
         (Kind::List(item), Value::List(items)) => {
-            items.iter().for_each(|node| value(node, (def, key), *item, root, problems));
+            for node in items {
+                value(node, (def, key), *item, root, problems);
+            }
         }
         _ => {
             if let Err(label) = scalar(&node.value, kind) {

@@ -38,7 +38,7 @@ pub(super) struct RunProgress<'a> {
 
 impl Progress {
     /// A bar for so many runs.
-    pub(super) fn new(runs: usize, terminal: &Terminal) -> Self {
+    pub(super) fn new(runs: usize, terminal: Terminal) -> Self {
         let shown = terminal.shows_progress().then(|| Shown {
             runs: runs as u64,
             done: AtomicU64::new(0),

@@ -8,7 +8,7 @@ use workloads::{TraceFormat, TraceReader, TraceWriter};
 use super::target::{ReadArgs, format, wrong};
 use crate::experiment::left_out;
 use crate::failure::Failure;
-use crate::terminal::{Terminal, short};
+use crate::terminal::{self, Terminal, short};
 
 /// What can be said to `servesim trace convert`.
 #[derive(Args, Debug)]
@@ -32,7 +32,7 @@ pub(in crate::cli) struct ConvertArgs {
 }
 
 /// Translates the trace.
-pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Result<(), Failure> {
     let wanted = written_format(args.format.as_deref(), &args.output)?;
     let mut rows = TraceReader::open(&args.input, &args.read.options()?).map_err(|error| wrong(&error))?;
     for note in rows.info().notes.clone() {
@@ -49,19 +49,14 @@ pub(super) fn run(args: &ConvertArgs, terminal: &Terminal) -> Result<(), Failure
 }
 
 /// Completes the file and says what it could not hold.
-pub(super) fn finish(
-    writer: TraceWriter,
-    format: TraceFormat,
-    path: &Path,
-    terminal: &Terminal,
-) -> Result<(), Failure> {
+pub(super) fn finish(writer: TraceWriter, format: TraceFormat, path: &Path, terminal: Terminal) -> Result<(), Failure> {
     let rows = writer.rows();
     let losses = writer.finish().map_err(|error| Failure::Run(error.to_string()))?;
     for loss in losses.sentences(format) {
         terminal.note(&format!("warning: {loss}"));
     }
     if terminal.talks() {
-        terminal.line(&format!("Wrote {rows} requests to {}", short(path)));
+        terminal::print_line(&format!("Wrote {rows} requests to {}", short(path)));
     }
     Ok(())
 }

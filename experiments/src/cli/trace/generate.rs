@@ -33,7 +33,7 @@ pub(in crate::cli) struct GenerateArgs {
 }
 
 /// Makes the trace.
-pub(super) fn run(args: &GenerateArgs, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(args: &GenerateArgs, terminal: Terminal) -> Result<(), Failure> {
     let Target::Workload(workload) = target(&args.target, &args.make)? else {
         return Err(Failure::Request(format!(
             "{} is neither a generator nor an experiment file; `servesim trace convert` translates traces",
@@ -50,13 +50,13 @@ pub(super) fn run(args: &GenerateArgs, terminal: &Terminal) -> Result<(), Failur
     }
     let mut writer = TraceWriter::create(&args.output, wanted, args.force).map_err(|error| wrong(&error))?;
     for (number, request) in Unserved::new(requests).enumerate() {
-        let row = row(request.map_err(|error| wrong(&error))?, number as u64 + 1);
+        let row = row(&request.map_err(|error| wrong(&error))?, number as u64 + 1);
         writer.write(&row).map_err(|error| wrong(&error))?;
     }
     finish(writer, wanted, &args.output, terminal)
 }
 
-fn row(request: Request, line: u64) -> TraceRow {
+fn row(request: &Request, line: u64) -> TraceRow {
     /// The two highest bits of a content say who named it; a prompt of one piece that no other prompt has shares nothing.
     const UNIQUE: u64 = ContentId::unique(0).0;
     let spans = request.prompt.spans();

@@ -9,7 +9,7 @@ use super::target::{MakeArgs, ReadArgs, Target, target, wrong};
 use crate::cli::profiles::{new_table, right_aligned};
 use crate::experiment::left_out;
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// What can be said to `servesim trace stats`.
 #[derive(Args, Debug)]
@@ -30,7 +30,7 @@ pub(in crate::cli) struct StatsArgs {
 }
 
 /// Prints the statistics.
-pub(super) fn run(args: &StatsArgs, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(args: &StatsArgs, terminal: Terminal) -> Result<(), Failure> {
     let mut statistics = Statistics::new();
     let (mut notes, mut skipped) = (Vec::new(), Skipped::default());
     match target(&args.target, &args.make)? {
@@ -60,7 +60,7 @@ pub(super) fn run(args: &StatsArgs, terminal: &Terminal) -> Result<(), Failure> 
         json["notes"] = notes.into();
         json["bad_rows"] = skipped.bad_rows.into();
         json["failed_requests"] = skipped.failed_requests.into();
-        terminal.line(&json.to_string());
+        terminal::print_line(&json.to_string());
         return Ok(());
     }
     for note in notes {
@@ -73,7 +73,7 @@ pub(super) fn run(args: &StatsArgs, terminal: &Terminal) -> Result<(), Failure> 
     Ok(())
 }
 
-fn print(found: &TraceStatistics, terminal: &Terminal) {
+fn print(found: &TraceStatistics, terminal: Terminal) {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
     let lines = [
         ("requests", found.rows.to_string()),
@@ -86,14 +86,14 @@ fn print(found: &TraceStatistics, terminal: &Terminal) {
         ("prompt spans, unique spans", format!("{}, {}", found.prefix.spans, found.prefix.unique_spans)),
     ];
     for (name, value) in lines {
-        terminal.line(&format!("{name:<32} {value}"));
+        terminal::print_line(&format!("{name:<32} {value}"));
     }
-    terminal.line("");
+    terminal::print_line("");
     let mut table = new_table(terminal, &["tokens", "mean", "p50", "p90", "p99", "max", "total", "zeros"]);
     for (name, lengths) in [("input", &found.input), ("output", &found.output)] {
         table.add_row(row(name, lengths));
     }
-    terminal.line(&right_aligned(table).to_string());
+    terminal::print_line(&right_aligned(table).to_string());
 }
 
 fn row(name: &str, lengths: &LengthStatistics) -> [String; 8] {
