@@ -101,8 +101,7 @@ fn the_last_one_in_is_preempted_to_the_front_of_the_queue_and_recomputes_what_it
             // Both need a third block; none is left for the third request.
             [180, 282, 0, 0, 2, 10, 0, 0, 1, 2, 0],
             [282, 384, 0, 0, 2, 12, 0, 0, 1, 2, 0],
-            // The first needs a fourth block: the second is preempted and gives back three. Nobody is let in by a step
-            // that preempted, although the third request needs one block and two are free.
+            // The first needs a fourth block: the second is preempted and gives back three.
             [384, 485, 0, 0, 1, 7, 0, 1, 2, 1, 2],
             // The head of the queue is the preempted one: 4 + 3 tokens need four blocks. Those behind it wait too.
             [485, 586, 0, 0, 1, 8, 0, 0, 2, 1, 2],
@@ -119,6 +118,32 @@ fn the_last_one_in_is_preempted_to_the_front_of_the_queue_and_recomputes_what_it
     assert_request(&run, 2, [877, 877, 0, 0, 0]);
     let books = &run.outcome.replicas[0];
     assert_eq!((books.prefill_tokens, books.decode_tokens, books.preemptions), (10 + 7, 9, 1));
+}
+
+#[test]
+fn a_step_that_preempted_lets_nobody_in_and_half_a_recomputation_can_be_preempted_again() {
+    let policy = Policy::ChunkedPrefill { long_prefill_token_threshold: 4, scheduler_reserve_full_isl: false };
+    let run = run(scheduler(policy, 16, 4), cache(2, 6), &crowd());
+    assert_steps(
+        &run,
+        &[
+            [0, 180, 8, 2, 0, 0, 2, 0, 0, 2, 2],
+            [180, 282, 0, 0, 2, 10, 0, 0, 1, 2, 0],
+            [282, 384, 0, 0, 2, 12, 0, 0, 1, 2, 0],
+            // The second is preempted. A piece of 4 tokens of it would fit into the two free blocks, but not in this step.
+            [384, 485, 0, 0, 1, 7, 0, 1, 2, 1, 2],
+            [485, 626, 4, 1, 1, 8, 1, 0, 1, 2, 0],
+            // The first needs its fifth block, and takes it from the second once more.
+            [626, 727, 0, 0, 1, 9, 0, 1, 2, 1, 1],
+            [727, 887, 6, 2, 0, 0, 2, 0, 0, 2, 3],
+            [887, 1017, 3, 1, 0, 0, 0, 0, 0, 1, 2],
+            [1017, 1118, 0, 0, 1, 8, 0, 0, 0, 1, 2],
+            [1118, 1219, 0, 0, 1, 9, 0, 0, 0, 1, 1],
+        ],
+    );
+    assert_request(&run, 0, [180, 727, 141, 0, 0]);
+    assert_request(&run, 1, [180, 1219, 1017 - 384, 2, 0]);
+    assert_request(&run, 2, [887, 887, 0, 0, 0]);
 }
 
 #[test]
