@@ -19,12 +19,13 @@ use super::label::RunLabel;
 use super::part::Part;
 use super::requests::status;
 
-/// Processes of one run are numbered from here on: its requests, then its replicas.
+/// Processes of one run are numbered from a multiple of this on: its requests, then its replicas. Numbers of processes
+/// and threads begin at 1, because Perfetto takes 0 for the idle task.
 const PROCESSES_PER_RUN: u64 = 100_000;
 
 /// The beginning of the file, an event included so that all others can begin with a comma.
 pub(super) const OPENING: &[u8] =
-    b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":0,\"name\":\"trace\",\"args\":{\"name\":\"servesim\"}}";
+    b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"trace\",\"args\":{\"name\":\"servesim\"}}";
 
 /// The end of the file.
 pub(super) const ENDING: &[u8] = b"\n]}\n";
@@ -42,7 +43,7 @@ pub(super) struct PerfettoTrace {
 
 impl PerfettoTrace {
     pub(super) fn new(part: Part, label: &RunLabel) -> Self {
-        let first_process = part.run as u64 * PROCESSES_PER_RUN;
+        let first_process = part.run as u64 * PROCESSES_PER_RUN + 1;
         let point = label.point.iter().map(|(key, value)| format!("{key} {value}"));
         let names: Vec<String> =
             [label.system.clone(), format!("seed {}", label.seed)].into_iter().chain(point).collect();
@@ -65,7 +66,7 @@ impl PerfettoTrace {
 
     /// Names a process, or a thread of it; `name` is ready to stand inside a JSON string.
     fn name(&mut self, what: &str, process: u64, thread: Option<u32>, name: &str) {
-        let thread = thread.map(|thread| format!(",\"tid\":{thread}")).unwrap_or_default();
+        let thread = thread.map(|thread| format!(",\"tid\":{}", thread + 1)).unwrap_or_default();
         let event = format!(
             ",\n{{\"ph\":\"M\",\"pid\":{process}{thread},\"name\":\"{what}\",\"args\":{{\"name\":\"{name}\"}}}}"
         );
@@ -182,7 +183,7 @@ fn push_head(row: &mut Vec<u8>, kind: &str, process: u64, at: SimTime) {
 /// Begins an event with a duration.
 fn push_slice(row: &mut Vec<u8>, process: u64, thread: u32, start: SimTime, duration: SimDuration) {
     push_head(row, "X", process, start);
-    push_argument(row, b",\"tid\":", thread);
+    push_argument(row, b",\"tid\":", thread + 1);
     row.extend_from_slice(b",\"dur\":");
     push_micros(row, duration.as_nanos());
 }
@@ -245,7 +246,7 @@ mod tests {
         });
         let mut processes: Vec<_> = slices(&events, "step").iter().map(|step| step["pid"].as_u64()).collect();
         processes.dedup();
-        assert_eq!(processes, [Some(1), Some(2), Some(100_001), Some(100_002)]);
+        assert_eq!(processes, [Some(2), Some(3), Some(100_002), Some(100_003)]);
     }
 
     #[test]

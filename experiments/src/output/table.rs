@@ -115,7 +115,10 @@ impl Mean {
             Kind::Count | Kind::Quantity if comparison.baseline_mean == 0.0 => return None,
             Kind::Count | Kind::Quantity => (100.0 / comparison.baseline_mean, "%"),
         };
-        let difference = format!("{:+.1}", comparison.difference() * scale).replace('-', "−");
+        let difference = match format!("{:+.1}", comparison.difference() * scale).as_str() {
+            "+0.0" | "-0.0" => "0.0".to_owned(),
+            difference => difference.replace('-', "−"),
+        };
         let interval = comparison.difference_half_width.map(|half| format!(" ± {:.1}", half * scale));
         Some(format!("({difference}{} {unit})", interval.unwrap_or_default()))
     }
