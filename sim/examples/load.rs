@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{requests} requests, {steps} steps: {:.3} s, of which tables {:.4} s; {:.0} ns per step, {:.2} us per request\n",
         elapsed.as_secs_f64(),
         built.as_secs_f64(),
-        (elapsed - built).as_nanos() as f64 / steps as f64,
-        (elapsed - built).as_micros() as f64 / requests as f64,
+        elapsed.saturating_sub(built).as_nanos() as f64 / steps as f64,
+        elapsed.saturating_sub(built).as_micros() as f64 / requests as f64,
     );
     std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
     Ok(())

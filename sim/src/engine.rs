@@ -118,7 +118,7 @@ impl<O: Observer> Engine<'_, O> {
     fn take_request(&mut self, now: SimTime) -> Result<(), SimError> {
         let request = self.source.take();
         if request.arrival != now {
-            return Err(SimError::ClockWentBackwards { request: request.id.0, arrival: request.arrival, now });
+            return Err(SimError::NotAsAnnounced { request: request.id.0, arrival: request.arrival, now });
         }
         if request.prompt.tokens() == 0 || request.output_tokens == 0 {
             return Err(SimError::EmptyRequest {
@@ -212,6 +212,9 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
                 spec.scheduler.max_num_seqs
             ),
         );
+    }
+    if spec.max_model_len < 2 {
+        return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
     }
     if spec.sliding_window == Some(0) {
         return wrong("sliding_window", &0, "a window holds at least one token");

@@ -39,9 +39,12 @@ pub enum SimError {
         /// Length of its answer.
         output_tokens: u32,
     },
-    /// The workload's clock went backwards: a bug of the source.
-    #[error("request {request} arrives at {arrival}, before {now}, when the simulation had already gone further")]
-    ClockWentBackwards {
+    /// A request arrives at another time than its source had announced, or earlier than the simulation has gone: a bug
+    /// of the source.
+    #[error(
+        "request {request} says it arrives at {arrival}; simulated time is {now}, for which its source announced it"
+    )]
+    NotAsAnnounced {
         /// Its number.
         request: u64,
         /// Its arrival.

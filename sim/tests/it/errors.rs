@@ -130,13 +130,24 @@ fn a_request_asks_and_answers_something() {
 }
 
 #[test]
-fn the_clock_of_a_workload_does_not_go_backwards() {
-    let expected =
-        "request 1 arrives at 0.000000500 s, before 0.000001500 s, when the simulation had already gone further";
-    // Announced too late: the request says when it came.
-    assert_eq!(unruly(&[(0, 0, 5, 1), (1500, 500, 5, 1)]).to_string(), expected);
-    // Announced in the past: simulated time is that of the request before.
-    assert_eq!(unruly(&[(1500, 1500, 5, 1), (500, 500, 5, 1)]).to_string(), expected);
+fn a_request_arrives_when_its_source_announced_it() {
+    let says = |arrival: &str| {
+        format!(
+            "request 1 says it arrives at {arrival} s; simulated time is 0.000001500 s, for which its source announced it"
+        )
+    };
+    assert_eq!(unruly(&[(0, 0, 5, 1), (1500, 500, 5, 1)]).to_string(), says("0.000000500"));
+    assert_eq!(unruly(&[(0, 0, 5, 1), (1500, 2500, 5, 1)]).to_string(), says("0.000002500"));
+    // Announced in the past: simulated time stays that of the request before.
+    assert_eq!(unruly(&[(1500, 1500, 5, 1), (500, 500, 5, 1)]).to_string(), says("0.000000500"));
+}
+
+#[test]
+fn a_model_length_has_room_for_a_question_and_an_answer() {
+    assert_eq!(
+        message(|replica| replica.max_model_len = 1),
+        "replica 1: max_model_len = 1: at least 2: a prompt token and an output token"
+    );
 }
 
 #[test]
