@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use profiles::cost::{AnalyticCost, CostOptions};
+use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
 use profiles::{
-    CostModel as _, DType, DecodeBatch, DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism,
-    Precision, PrefillPiece, ProfileError, StepShape,
+    CostModel as _, DType, DecodeBatch, DeviceSpec, FeedForward, MemoryOptions, MemoryPlan, Mixer, ModelSpec,
+    Parallelism, Precision, PrefillPiece, ProfileError, StepShape,
 };
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
@@ -62,6 +62,11 @@ pub(super) fn read(
         reader.table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?.expect("it has a default");
     let kv = kv(reader, &model, &device, parallelism, precision, scheduler)?;
     let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
+    let has_experts = model.layers.iter().any(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)));
+    if routing != ExpertRouting::Uniform && !has_experts {
+        let problem = Problem::at(reader.key_span(&s::ROUTING), "`routing` has no effect on a model without experts");
+        return Err(problem.label(format!("{} has none", model.name)));
+    }
     let overheads = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
     let link = reader.table(&s::LINK, |table| Ok(engine::link(table, &device)))?.expect("it has a default");
     let options = CostOptions {

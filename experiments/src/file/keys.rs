@@ -57,3 +57,73 @@ pub(crate) static ROOT: TableDef = TableDef {
     tag: Tag::None,
     keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &OUTPUT, &LOCK],
 };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use workloads::{TraceFormat, generators};
+
+    use super::*;
+    use crate::diagnostic::{Problems, Sources};
+    use crate::file::key::{Fallback, Tag};
+    use crate::file::{check, document};
+
+    /// Every key of every table, with its table.
+    fn all() -> Vec<(&'static TableDef, &'static Key)> {
+        let mut keys = Vec::new();
+        ROOT.walk(&mut |def| keys.extend(def.keys.iter().map(|key| (def, *key))));
+        keys
+    }
+
+    fn choices(key: &Key) -> BTreeSet<&'static str> {
+        let Kind::Choice(choices) = key.kind else { panic!("`{}` is no choice", key.name) };
+        choices.iter().map(|(name, _)| *name).collect()
+    }
+
+    #[test]
+    fn every_default_is_a_value_its_key_takes() {
+        for (def, key) in all() {
+            let Fallback::Value(toml) = key.fallback else { continue };
+            let mut sources = Sources::default();
+            let text = format!("{} = {toml}", key.name);
+            let id = sources.add("default", text.as_str(), std::path::Path::new(""));
+            let mut table = document::parse(id, &text).expect("TOML");
+            check::expand(&mut table, def);
+            let mut problems = Problems::default();
+            check::types(&table, def, &ROOT, &mut problems);
+            let shown = problems.render(&sources, &annotate_snippets::Level::ERROR, false);
+            assert!(problems.is_empty(), "the default of `{}`: {shown}", def.full_name(key));
+        }
+    }
+
+    #[test]
+    fn no_table_has_two_keys_of_one_name() {
+        ROOT.walk(&mut |def| {
+            let names: BTreeSet<_> = def.keys.iter().map(|key| key.name).collect();
+            assert_eq!(names.len(), def.keys.len(), "{}", def.title());
+        });
+    }
+
+    #[test]
+    fn keys_belong_to_tags_that_exist() {
+        for (def, key) in all() {
+            let tags = match def.tag {
+                Tag::None => BTreeSet::new(),
+                Tag::Key(tag) => choices(tag),
+                Tag::Implied(_) => def.keys.iter().map(|key| key.name).collect(),
+            };
+            for only in key.only {
+                assert!(tags.contains(only), "`{}` belongs to `{only}`, which nothing is", def.full_name(key));
+            }
+        }
+    }
+
+    #[test]
+    fn the_choices_are_those_the_workloads_offer() {
+        let formats = TraceFormat::ALL.iter().map(|format| format.name()).collect();
+        assert_eq!(choices(&workload::FORMAT), formats);
+        let generators = generators::GENERATORS.iter().map(|generator| generator.name).collect();
+        assert_eq!(choices(&workload::GENERATOR), generators);
+    }
+}

@@ -153,6 +153,15 @@ fn a_setting_that_means_nothing_beside_the_policy_is_not_ignored() {
 }
 
 #[test]
+fn expert_routing_of_a_model_without_experts_is_not_ignored() {
+    let message = message(&[("replicas = 2", "routing = \"qwen3-30b-a3b-measured\"")]);
+    assert!(
+        message.starts_with("error: `routing` has no effect on a model without experts\n  --> x.toml:16:1\n"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_sweep_is_not_ignored() {
     let message = message(&[("[output]", "[sweep]\n\"workload.rate\" = [1, 2]\n[output]")]);
     assert!(message.contains("`run` does not sweep, and would have to ignore it"), "{message}");

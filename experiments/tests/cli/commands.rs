@@ -107,3 +107,15 @@ fn quiet_says_nothing_and_verbose_says_what_was_resolved() {
     let said = place.succeed(&["run", "x.toml", "-v", "--no-figures", "--force"]);
     assert!(said.stderr.contains("chunked: meta-llama/Llama-3.1-8B on 2 x H100-SXM-80GB, "), "{}", said.stderr);
 }
+
+#[test]
+fn an_option_that_means_nothing_for_what_is_looked_at_is_not_ignored() {
+    let place = Place::new();
+    place.write("t.csv", "arrival_s,input_tokens,output_tokens\n0,100,10\n");
+    assert!(place.fail(2, &["trace", "stats", "t.csv", "--rate", "3"]).contains("a trace is looked at as it is"));
+    assert!(
+        place.fail(2, &["trace", "stats", "sharegpt-8k", "--from", "csv"]).contains("for traces, and this is none")
+    );
+    let message = place.fail(2, &["trace", "stats", "azure-conv"]);
+    assert!(message.contains("no generator is named \"azure-conv\"; there are azure-conv-2023"), "{message}");
+}

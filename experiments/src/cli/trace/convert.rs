@@ -23,6 +23,9 @@ pub(in crate::cli) struct ConvertArgs {
     output: PathBuf,
     #[command(flatten)]
     read: ReadArgs,
+    /// Seed of what is drawn at random: the clients of `ServeGen`
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Format to write: csv, jsonl, mooncake or azure [default: by the name of the file]
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
@@ -34,7 +37,7 @@ pub(in crate::cli) struct ConvertArgs {
 /// Translates the trace.
 pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Result<(), Failure> {
     let wanted = written_format(args.format.as_deref(), &args.output)?;
-    let mut rows = TraceReader::open(&args.input, &args.read.options()?).map_err(|error| wrong(&error))?;
+    let mut rows = TraceReader::open(&args.input, &args.read.options(args.seed)?).map_err(|error| wrong(&error))?;
     for note in rows.info().notes.clone() {
         terminal.note(&format!("note: {note}"));
     }

@@ -35,7 +35,9 @@ pub(super) fn run(args: &StatsArgs, terminal: Terminal) -> Result<(), Failure> {
     let (mut notes, mut skipped) = (Vec::new(), Skipped::default());
     match target(&args.target, &args.make)? {
         Target::Trace(path) => {
-            let mut rows = TraceReader::open(&path, &args.read.options()?).map_err(|error| wrong(&error))?;
+            args.make.refuse()?;
+            let mut rows =
+                TraceReader::open(&path, &args.read.options(args.make.seed)?).map_err(|error| wrong(&error))?;
             let info = rows.info();
             notes.push(format!("format {}", info.format));
             notes.extend(info.notes.iter().cloned());
@@ -45,6 +47,7 @@ pub(super) fn run(args: &StatsArgs, terminal: Terminal) -> Result<(), Failure> {
             skipped = rows.skipped().clone();
         }
         Target::Workload(workload) => {
+            args.read.refuse()?;
             let requests = workload.requests(args.make.seed).map_err(|error| wrong(&error))?;
             for request in Unserved::new(requests) {
                 statistics.add_request(&request.map_err(|error| wrong(&error))?);

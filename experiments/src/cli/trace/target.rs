@@ -44,9 +44,28 @@ pub(super) enum Target {
 
 impl ReadArgs {
     /// For the reader.
-    pub(super) fn options(&self) -> Result<ReadOptions, Failure> {
+    pub(super) fn options(&self, seed: u64) -> Result<ReadOptions, Failure> {
         let format = self.from.as_deref().map(format).transpose()?;
-        Ok(ReadOptions { format, skip_bad_rows: self.skip_bad_rows, seed: 1 })
+        Ok(ReadOptions { format, skip_bad_rows: self.skip_bad_rows, seed })
+    }
+
+    /// Refuses what would have no effect where nothing is read.
+    pub(super) fn refuse(&self) -> Result<(), Failure> {
+        if self.from.is_some() || self.skip_bad_rows {
+            return Err(Failure::Request("--from and --skip-bad-rows are for traces, and this is none".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl MakeArgs {
+    /// Refuses what would have no effect where nothing is made.
+    pub(super) fn refuse(&self) -> Result<(), Failure> {
+        if self.rate.is_some() || self.requests.is_some() {
+            let what = "--rate and --requests are for generators and experiment files; a trace is looked at as it is";
+            return Err(Failure::Request(what.to_owned()));
+        }
+        Ok(())
     }
 }
 

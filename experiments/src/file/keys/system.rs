@@ -54,7 +54,8 @@ pub(crate) static PIPELINE_PARALLEL_SIZE: Key =
 pub(crate) static DATA_PARALLEL_SIZE: Key = Key::new(
     "data_parallel_size",
     Kind::Integer(1, 1024),
-    "Data-parallel ranks of a replica, which share the experts when `enable_expert_parallel` is on.",
+    "Data-parallel ranks of a replica, each with a scheduler and a KV cache of its own; the router sees each rank. They share \
+     the experts when `enable_expert_parallel` is on.",
 )
 .value("1");
 /// Expert parallelism.
@@ -131,7 +132,7 @@ pub(crate) static SCHEDULER: Key =
 pub(crate) static ROUTING: Key = Key::new(
     "routing",
     Kind::Table(&ROUTING_TABLE),
-    "How tokens choose experts: decides how many experts a step reads. Means nothing to models without experts.",
+    "How tokens choose experts: decides how many experts a step reads. Models without experts have none to choose.",
 )
 .value("\"uniform\"");
 /// Engine.
