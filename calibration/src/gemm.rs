@@ -61,8 +61,8 @@ fn feed_forward_shapes(hidden: u32, layer: &LayerSpec, tensor: u32, shapes: &mut
 /// longer than one of 1015 on an H100, with nothing between 1024 and 1536 in any public table).
 pub fn row_counts(most: u32) -> BTreeSet<u32> {
     let coarse = [
-        1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192,
-        16_384,
+        1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144,
+        8192, 16_384,
     ];
     let edges = (1..=16).flat_map(|tiles| [128 * tiles, 128 * tiles + 1]);
     coarse.into_iter().chain(edges).filter(|&rows| rows <= most).collect()

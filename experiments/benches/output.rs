@@ -11,7 +11,7 @@ use std::path::Path;
 
 use self::servesim::output::{OutputOptions, OutputPlan, RunLabel, RunOutputs};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sim::{Ending, Observer, RequestRecord, StepRecord};
+use sim::{Ending, Observer, RequestRecord, StepRecord, StepWork};
 use workloads::{RequestId, SimDuration, SimTime};
 
 const ROWS: u64 = 100_000;
@@ -57,6 +57,7 @@ fn step(number: u64) -> StepRecord {
         free_blocks: 12_345,
         prefill_layers: None,
         dynamic_energy_j: 7.5,
+        work: Some(StepWork { flops: 9e12, memory_bytes: 2e10, link_bytes: 0.0, expert_load_bytes: 0.0 }),
     }
 }
 

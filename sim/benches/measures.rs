@@ -43,7 +43,7 @@ fn measures(criterion: &mut Criterion) {
         let mut measures = Measures::default();
         bencher.iter(|| {
             for &gap in &gaps {
-                Observer::gaps(&mut measures, black_box(gap), 200);
+                Observer::gaps(&mut measures, SimTime::ZERO, black_box(gap), 200);
             }
         });
     });

@@ -8,7 +8,7 @@ use workloads::{Request, SimDuration, SimTime, Source};
 use crate::error::SimError;
 use crate::outcome::{Outcome, RequestCounts};
 use crate::record::{Ending, Observer, Rejection, RequestRecord};
-use crate::replica::Replica;
+use crate::replica::{Replica, Wants};
 use crate::router::Router;
 use crate::spec::{DeploymentSpec, ReplicaSpec};
 
@@ -20,7 +20,7 @@ struct Engine<'a, O> {
     router: Router,
     source: &'a mut dyn Source,
     observer: &'a mut O,
-    wants_steps: bool,
+    wants: Wants,
     ends: BinaryHeap<StepEnd>,
     dispatched: u64,
     /// Replicas to be pumped at the current time.
@@ -52,7 +52,7 @@ pub fn simulate(
         replicas,
         router: Router::new(spec.router, spec.seed),
         source,
-        wants_steps: observer.wants_steps(),
+        wants: Wants { steps: observer.wants_steps(), work: observer.wants_step_work() },
         observer,
         ends: BinaryHeap::new(),
         dispatched: 0,
@@ -174,7 +174,7 @@ impl<O: Observer> Engine<'_, O> {
         }
         for &number in &self.touched {
             let (ends, dispatched) = (&mut self.ends, &mut self.dispatched);
-            self.replicas[number as usize].pump(now, self.observer, self.wants_steps, |step| {
+            self.replicas[number as usize].pump(now, self.observer, self.wants, |step| {
                 *dispatched += 1;
                 ends.push(Reverse((step.end, *dispatched, number, step.slot)));
             });

@@ -22,6 +22,6 @@ pub use measures::{
 };
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts};
 pub use power::{PowerMeter, PowerSample};
-pub use record::{Ending, Observer, Rejection, RequestRecord, StepRecord};
+pub use record::{Ending, Observer, Rejection, RequestRecord, StepRecord, StepWork};
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};

@@ -114,6 +114,21 @@ pub struct StepRecord {
     pub prefill_layers: Option<(u32, u32)>,
     /// Energy above idle, in joules.
     pub dynamic_energy_j: f64,
+    /// What it computed and moved, if an observer [wants to know](Observer::wants_step_work).
+    pub work: Option<StepWork>,
+}
+
+/// What a step computed and moved, over all devices of the replica.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepWork {
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Bytes to and from device memory.
+    pub memory_bytes: f64,
+    /// Bytes over links between devices.
+    pub link_bytes: f64,
+    /// Bytes of expert weights read; they are among the memory bytes.
+    pub expert_load_bytes: f64,
 }
 
 /// Receives what happens. `()` receives nothing and costs nothing.
@@ -123,14 +138,20 @@ pub trait Observer {
         false
     }
 
+    /// Whether the steps should carry [`StepRecord::work`], which takes longer to find out than the step itself; asked
+    /// once, before the run.
+    fn wants_step_work(&self) -> bool {
+        false
+    }
+
     /// A request has ended.
     fn request(&mut self, record: &RequestRecord) {
         let _ = record;
     }
 
-    /// `requests` requests have each received a token `gap` after their previous one.
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
-        let _ = (gap, requests);
+    /// At `now`, `requests` requests have each received a token `gap` after their previous one.
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        let _ = (now, gap, requests);
     }
 
     /// A step has been scheduled.
@@ -151,13 +172,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn wants_steps(&self) -> bool {
         self.0.wants_steps() || self.1.wants_steps()
     }
+    fn wants_step_work(&self) -> bool {
+        self.0.wants_step_work() || self.1.wants_step_work()
+    }
     fn request(&mut self, record: &RequestRecord) {
         self.0.request(record);
         self.1.request(record);
     }
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
-        self.0.gaps(gap, requests);
-        self.1.gaps(gap, requests);
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        self.0.gaps(now, gap, requests);
+        self.1.gaps(now, gap, requests);
     }
     fn step(&mut self, record: &StepRecord) {
         self.0.step(record);
@@ -173,11 +197,14 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     fn wants_steps(&self) -> bool {
         (**self).wants_steps()
     }
+    fn wants_step_work(&self) -> bool {
+        (**self).wants_step_work()
+    }
     fn request(&mut self, record: &RequestRecord) {
         (**self).request(record);
     }
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
-        (**self).gaps(gap, requests);
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        (**self).gaps(now, gap, requests);
     }
     fn step(&mut self, record: &StepRecord) {
         (**self).step(record);

@@ -18,6 +18,7 @@ use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
 use crate::spec::{ReplicaSpec, SchedulerSpec};
+pub(crate) use dispatch::Wants;
 use group::Group;
 use live::{Live, LiveId, Lives, Phase};
 

@@ -245,6 +245,7 @@ mod tests {
             free_blocks: 50,
             prefill_layers: None,
             dynamic_energy_j: 0.0,
+            work: None,
         }
     }
 

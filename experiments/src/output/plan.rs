@@ -170,6 +170,10 @@ impl Observer for RunOutputs<'_> {
         self.steps.is_some() || self.perfetto.is_some()
     }
 
+    fn wants_step_work(&self) -> bool {
+        self.steps.is_some()
+    }
+
     fn request(&mut self, record: &RequestRecord) {
         if let Some(requests) = &mut self.requests {
             requests.request(record);

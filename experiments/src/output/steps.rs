@@ -10,7 +10,7 @@ use super::part::Part;
 /// it is all of them.
 pub(super) const COLUMNS: &str = "replica,slot,scheduled_s,start_s,duration_s,prefill_tokens,prefill_requests,\
      decode_requests,decode_context_tokens,admitted,preempted,waiting,running,free_kv_blocks,prefill_first_layer,\
-     prefill_end_layer,dynamic_energy_j\n";
+     prefill_end_layer,dynamic_energy_j,flops,memory_bytes,link_bytes,expert_load_bytes\n";
 
 /// Writes the rows of one run.
 pub(super) struct StepsCsv {
@@ -30,6 +30,10 @@ impl StepsCsv {
 
 impl Observer for StepsCsv {
     fn wants_steps(&self) -> bool {
+        true
+    }
+
+    fn wants_step_work(&self) -> bool {
         true
     }
 
@@ -63,6 +67,11 @@ impl Observer for StepsCsv {
         }
         row.push(b',');
         push_nanos(row, (record.dynamic_energy_j * 1e9).round() as u64);
+        let work = record.work.expect("steps carry the work that was asked for");
+        for count in [work.flops, work.memory_bytes, work.link_bytes, work.expert_load_bytes] {
+            row.push(b',');
+            push_integer(row, count.round() as u64);
+        }
         row.push(b'\n');
     }
 }

@@ -17,7 +17,11 @@ pub(super) struct RunObserver<'a> {
 
 impl Observer for RunObserver<'_> {
     fn wants_steps(&self) -> bool {
-        self.timeline.is_some() || self.files.wants_steps() || self.measures.wants_steps()
+        self.timeline.is_some() || self.files.wants_steps()
+    }
+
+    fn wants_step_work(&self) -> bool {
+        self.files.wants_step_work()
     }
 
     fn request(&mut self, record: &RequestRecord) {
@@ -26,13 +30,12 @@ impl Observer for RunObserver<'_> {
     }
 
     #[inline]
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
-        Observer::gaps(&mut self.measures, gap, requests);
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        Observer::gaps(&mut self.measures, now, gap, requests);
     }
 
     fn step(&mut self, record: &StepRecord) {
         self.files.step(record);
-        self.measures.step(record);
         if let Some(timeline) = &mut self.timeline {
             timeline.step(record);
         }

@@ -5,7 +5,7 @@ use workloads::{SimDuration, SimTime};
 use super::distribution::Distribution;
 use super::histogram::WeightedHistogram;
 use super::slo::Slos;
-use crate::record::{Ending, Observer, RequestRecord, StepRecord};
+use crate::record::{Ending, Observer, RequestRecord};
 
 /// A stretch of simulated time to measure in: from `start` on, up to but without `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,7 @@ impl Window {
 /// Collects latencies, gaps, tokens and attainment of a run.
 ///
 /// With a [`Window`], latencies and attainment are those of requests that *arrive* in it; rates (throughput, goodput)
-/// count requests whose *last token* lies in it; gaps are those of steps that end in it, by the clock of the steps
-/// that were scheduled, which is why it then asks for steps. Energy, cost and utilisation come from the
+/// count requests whose *last token* lies in it; gaps are those that end in it. Energy, cost and utilisation come from the
 /// [`Outcome`](crate::Outcome) and are always those of the whole run.
 ///
 /// Memory is bounded by seven distributions: 13 MB at most.
@@ -35,8 +34,6 @@ impl Window {
 pub struct Measures {
     slos: Slos,
     window: Option<Window>,
-    /// Scheduling time of the latest step; read only with a window.
-    clock: SimTime,
     pub(super) ttft: Distribution,
     pub(super) tpot: Distribution,
     pub(super) e2e: Distribution,
@@ -139,10 +136,6 @@ impl Measures {
 }
 
 impl Observer for Measures {
-    fn wants_steps(&self) -> bool {
-        self.window.is_some()
-    }
-
     fn request(&mut self, record: &RequestRecord) {
         let arrived_inside = self.measured(record.arrival);
         if let Ending::Rejected(_) = record.ending {
@@ -166,14 +159,10 @@ impl Observer for Measures {
     }
 
     #[inline]
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
-        if self.window.is_none_or(|window| window.contains(self.clock)) {
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        if self.window.is_none_or(|window| window.contains(now)) {
             self.gaps.add(gap, requests);
         }
-    }
-
-    fn step(&mut self, record: &StepRecord) {
-        self.clock = self.clock.max(record.scheduled);
     }
 }
 
@@ -213,28 +202,6 @@ pub(in crate::measures) mod tests {
     pub(in crate::measures) fn rejected(arrival: u64) -> RequestRecord {
         let ending = Ending::Rejected(Rejection::ExceedsKvCache);
         RequestRecord { ending, output_tokens: 0, ..completed(arrival, [arrival; 3], 0, 0) }
-    }
-
-    fn step(scheduled: u64) -> StepRecord {
-        let at = SimTime::from_nanos(scheduled);
-        StepRecord {
-            replica: 0,
-            slot: 0,
-            scheduled: at,
-            start: at,
-            end: at + SimDuration::from_nanos(5),
-            prefill_tokens: 0,
-            prefill_requests: 0,
-            decode_requests: 1,
-            decode_context_tokens: 10,
-            admitted: 0,
-            preempted: 0,
-            waiting: 0,
-            running: 1,
-            free_blocks: 0,
-            prefill_layers: None,
-            dynamic_energy_j: 0.0,
-        }
     }
 
     fn window(start: u64, end: u64) -> Window {
@@ -284,12 +251,10 @@ pub(in crate::measures) mod tests {
     }
 
     #[test]
-    fn a_window_takes_gaps_by_the_clock_of_the_steps() {
+    fn a_window_takes_the_gaps_that_end_in_it() {
         let mut measures = Measures::new(Slos::default(), Some(window(100, 200)));
-        assert!(measures.wants_steps());
-        for scheduled in [90, 100, 199, 200] {
-            measures.step(&step(scheduled));
-            Observer::gaps(&mut measures, SimDuration::from_nanos(scheduled), 2);
+        for end in [90, 100, 199, 200] {
+            Observer::gaps(&mut measures, SimTime::from_nanos(end), SimDuration::from_nanos(end), 2);
         }
         assert_eq!(measures.gaps.count(), 4);
         assert_eq!(measures.gaps.mean_ns(), Some(149.5));

@@ -1,11 +1,18 @@
 //! Sending a step through the pipeline stages, and what happens when it comes out.
 
-use profiles::{DecodeBatch, StepShape};
+use profiles::{CostModel, DecodeBatch, StepShape};
 use workloads::{RequestId, SimDuration, SimTime};
 
 use super::compose::Draft;
 use super::{LiveId, Phase, Replica};
-use crate::record::{Ending, Observer, RequestRecord, StepRecord};
+use crate::record::{Ending, Observer, RequestRecord, StepRecord, StepWork};
+
+/// What the observer wants to know of steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    pub(crate) steps: bool,
+    pub(crate) work: bool,
+}
 
 /// A step on its way.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +27,19 @@ impl Replica {
         &mut self,
         now: SimTime,
         observer: &mut impl Observer,
-        wants_steps: bool,
+        wants: Wants,
         mut sent: impl FnMut(Dispatched),
     ) {
         let mut ended = std::mem::take(&mut self.just_ended);
         loop {
             let preempted = self.counts.preemptions;
             for &slot in &ended {
-                self.try_slot(slot as usize, now, observer, wants_steps, &mut sent);
+                self.try_slot(slot as usize, now, observer, wants, &mut sent);
             }
             if self.slots.len() > 1 || ended.is_empty() {
                 for slot in 0..self.slots.len() {
                     if !ended.contains(&(slot as u32)) {
-                        self.try_slot(slot, now, observer, wants_steps, &mut sent);
+                        self.try_slot(slot, now, observer, wants, &mut sent);
                     }
                 }
             }
@@ -50,7 +57,7 @@ impl Replica {
         slot: usize,
         now: SimTime,
         observer: &mut impl Observer,
-        wants_steps: bool,
+        wants: Wants,
         sent: &mut impl FnMut(Dispatched),
     ) {
         if self.slots[slot].busy || (self.waiting.is_empty() && self.lives.running() == 0) {
@@ -59,11 +66,11 @@ impl Replica {
         let draft = self.compose(slot);
         let batch = &self.slots[slot].batch;
         if batch.decodes || !batch.pieces.is_empty() {
-            sent(self.dispatch(&draft, now, observer, wants_steps));
+            sent(self.dispatch(&draft, now, observer, wants));
         }
     }
 
-    fn dispatch(&mut self, draft: &Draft, now: SimTime, observer: &mut impl Observer, wants_steps: bool) -> Dispatched {
+    fn dispatch(&mut self, draft: &Draft, now: SimTime, observer: &mut impl Observer, wants: Wants) -> Dispatched {
         let slot = &mut self.slots[draft.slot];
         slot.busy = true;
         let decode = if slot.batch.decodes { slot.group.batch() } else { DecodeBatch::default() };
@@ -76,6 +83,7 @@ impl Replica {
             prefill_layers: None,
         };
         let cost = self.cost.step(&shape, &mut self.stage_ns);
+        let work = wants.work.then(|| step_work(self.cost.as_ref(), &shape));
         let rows = prefill_tokens + decode.requests;
         let (start, end) = self.pass_stages(now, rows);
 
@@ -93,7 +101,7 @@ impl Replica {
         self.counts.steps += 1;
         self.counts.prefill_tokens += u64::from(prefill_tokens);
         self.counts.decode_tokens += u64::from(decode.requests);
-        if wants_steps {
+        if wants.steps {
             observer.step(&StepRecord {
                 replica: self.number,
                 slot: draft.slot as u32,
@@ -111,6 +119,7 @@ impl Replica {
                 free_blocks: self.kv.free(),
                 prefill_layers: None,
                 dynamic_energy_j: cost.dynamic_energy_j,
+                work,
             });
         }
         Dispatched { slot: draft.slot as u32, end }
@@ -182,7 +191,7 @@ impl Replica {
                 live.max_gap_ns = live.max_gap_ns.max(gap_ns);
                 gap_ns
             },
-            |gap_ns, members| observer.gaps(SimDuration::from_nanos(gap_ns), u64::from(members)),
+            |gap_ns, members| observer.gaps(now, SimDuration::from_nanos(gap_ns), u64::from(members)),
         );
         slot.group.advance_windows(|id, ticket| lives.holds(id, ticket));
     }
@@ -196,7 +205,7 @@ impl Replica {
         } else {
             let gap = now - live.last_token;
             live.max_gap_ns = live.max_gap_ns.max(gap.as_nanos());
-            observer.gaps(gap, 1);
+            observer.gaps(now, gap, 1);
         }
         live.last_token = now;
         live.generated += 1;
@@ -233,5 +242,16 @@ impl Replica {
             energy_nj: live.energy_nj,
         });
         live.id
+    }
+}
+
+fn step_work(cost: &dyn CostModel, shape: &StepShape<'_>) -> StepWork {
+    let totals = cost.explain(shape);
+    let sum = totals.sum();
+    StepWork {
+        flops: sum.flops,
+        memory_bytes: sum.memory_bytes,
+        link_bytes: sum.link_bytes,
+        expert_load_bytes: totals.expert_load_bytes,
     }
 }

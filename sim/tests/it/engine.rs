@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepRecord};
-use workloads::{SimDuration, Source};
+use workloads::{SimDuration, SimTime, Source};
 
 use crate::reference::Run;
 
@@ -23,7 +23,7 @@ impl Observer for Log {
         self.records.push(record.clone());
     }
 
-    fn gaps(&mut self, gap: SimDuration, requests: u64) {
+    fn gaps(&mut self, _now: SimTime, gap: SimDuration, requests: u64) {
         *self.gaps.entry(gap.as_nanos()).or_default() += requests;
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use profiles::CostTotals;
-use sim::{Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Slos, SystemFacts};
+use sim::{Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Slos, StepWork, SystemFacts};
 use workloads::{RequestId, SimDuration, SimTime};
 
 use super::*;
@@ -57,6 +57,7 @@ pub(in super::super) fn step(replica: u32, start: u64, end: u64) -> StepRecord {
         free_blocks: 1000,
         prefill_layers: None,
         dynamic_energy_j: 2.5,
+        work: Some(StepWork { flops: 9e12, memory_bytes: 2e10, link_bytes: 0.0, expert_load_bytes: 5e9 }),
     }
 }
 
@@ -152,14 +153,14 @@ fn requests_csv_says_what_happened_to_each_request() {
 fn steps_csv_says_what_each_step_did() {
     let options = OutputOptions { requests: false, perfetto: false, ..ALL };
     let files = written(options, vec![RunLabel::new("a", 1)], |_, outputs| {
-        assert!(outputs.wants_steps());
+        assert!(outputs.wants_steps() && outputs.wants_step_work());
         outputs.step(&step(0, 1_500_000_000, 1_520_000_000));
         outputs.step(&StepRecord { prefill_layers: Some((4, 8)), ..step(3, 0, 1) });
     });
     insta::assert_snapshot!(text(&files, "steps.csv"), @"
-    system,seed,replica,slot,scheduled_s,start_s,duration_s,prefill_tokens,prefill_requests,decode_requests,decode_context_tokens,admitted,preempted,waiting,running,free_kv_blocks,prefill_first_layer,prefill_end_layer,dynamic_energy_j
-    a,1,0,0,1.500000000,1.500000000,0.020000000,512,2,30,12000,1,0,4,32,1000,,,2.500000000
-    a,1,3,0,0.000000000,0.000000000,0.000000001,512,2,30,12000,1,0,4,32,1000,4,8,2.500000000
+    system,seed,replica,slot,scheduled_s,start_s,duration_s,prefill_tokens,prefill_requests,decode_requests,decode_context_tokens,admitted,preempted,waiting,running,free_kv_blocks,prefill_first_layer,prefill_end_layer,dynamic_energy_j,flops,memory_bytes,link_bytes,expert_load_bytes
+    a,1,0,0,1.500000000,1.500000000,0.020000000,512,2,30,12000,1,0,4,32,1000,,,2.500000000,9000000000000,20000000000,0,5000000000
+    a,1,3,0,0.000000000,0.000000000,0.000000001,512,2,30,12000,1,0,4,32,1000,4,8,2.500000000,9000000000000,20000000000,0,5000000000
     ");
 }
 

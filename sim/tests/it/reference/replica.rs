@@ -202,6 +202,7 @@ impl Replica {
             free_blocks: self.kv.free() as u32,
             prefill_layers: None,
             dynamic_energy_j: cost.dynamic_energy_j,
+            work: None,
         };
         self.slots[plan.slot] = Some(InFlight { dispatch, end, decode: plan.decode, pieces: plan.pieces });
         record
