@@ -60,9 +60,12 @@ impl Terminal {
         self.talks() && self.stderr
     }
 
-    /// Columns of the terminal behind standard output, if it is one and says.
+    /// Columns of the terminal behind standard output, if it is one and says so.
     pub(crate) fn width(self) -> Option<u16> {
-        if self.stdout { comfy_table::Table::new().width() } else { None }
+        /// Terminals that claim to be narrower do not know their width.
+        const NARROWEST: u16 = 40;
+        let width = self.stdout.then(|| comfy_table::Table::new().width()).flatten();
+        width.filter(|columns| *columns >= NARROWEST)
     }
 
     /// Prints a remark that is no result and no error.

@@ -13,8 +13,8 @@ use crate::terminal::Terminal;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Requests between two looks at the clock.
 const STRIDE: u64 = 256;
-const KNOWN: &str = "{spinner} {elapsed} [{bar:30}] {human_pos}/{human_len} requests, {per_sec}, ETA {eta}{msg}";
-const UNKNOWN: &str = "{spinner} {elapsed} {human_pos} requests, {per_sec}{msg}";
+const KNOWN: &str = "{spinner} {elapsed} [{bar:30}] {human_pos}/{human_len} requests, {msg}";
+const UNKNOWN: &str = "{spinner} {elapsed} {human_pos} requests, {msg}";
 
 /// Progress of all runs of a command.
 pub(super) struct Progress {
@@ -91,6 +91,25 @@ impl Shown {
             bar.with_elapsed(self.begun.elapsed())
         });
         bar.set_position(done);
-        bar.set_message(format!(", at {:.0} s simulated", now.as_secs_f64()));
+        bar.set_message(message(now, done, bar.length(), self.begun.elapsed()));
+    }
+}
+
+/// Simulated time, requests per second since the start, and how long the rest takes at that rate.
+fn message(now: SimTime, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64();
+    let eta = total.map_or(String::new(), |total| format!(", ETA {:.0} s", total.saturating_sub(done) as f64 / rate));
+    format!("{rate:.0}/s, {:.0} s simulated{eta}", now.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_expected_to_go_as_fast_as_what_is_done() {
+        let text = message(SimTime::from_secs_f64(12.4), 2000, Some(10_000), Duration::from_secs(4));
+        assert_eq!(text, "500/s, 12 s simulated, ETA 16 s");
+        assert_eq!(message(SimTime::ZERO, 500, None, Duration::from_secs(1)), "500/s, 0 s simulated");
     }
 }
