@@ -14,7 +14,7 @@ pub struct GemmShape {
 }
 
 /// The distinct weights of `model`'s dense products on one of `tensor_parallel_size` GPUs, smallest first: fused QKV,
-/// output projection, fused gate and up, down, language-model head, MoE router and shared experts.
+/// output projection, fused gate and up, down, language-model head, `MoE` router and shared experts.
 ///
 /// Column-parallel products divide `n` and row-parallel ones `k`, as in Megatron-LM (Shoeybi et al. 2019, section 3);
 /// key/value heads are not divided below one. Latent attention, state-space mixers and routed experts run kernels of

@@ -64,14 +64,14 @@ fn step(number: u64) -> StepRecord {
 /// Opens, observes and ends one run that writes what `options` ask for.
 fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut RunOutputs<'_>)) {
     let plan = OutputPlan::new(directory, options, vec![RunLabel::new("chunked", 1)], &[]).expect("writable");
-    let mut outputs = plan.start(0).expect("writable");
+    let mut outputs = plan.start(0, 100.0).expect("writable");
     observe(&mut outputs);
     outputs.finish().expect("writable");
 }
 
 fn rows(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a folder");
-    let none = OutputOptions { requests: false, steps: false, perfetto: false, force: true };
+    let none = OutputOptions { requests: false, steps: false, power: false, perfetto: false, force: true };
     let requests: Vec<_> = (0..ROWS).map(request).collect();
     let steps: Vec<_> = (0..ROWS).map(step).collect();
     let mut group = criterion.benchmark_group("rows");

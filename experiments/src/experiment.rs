@@ -46,9 +46,12 @@ pub(crate) struct Experiment {
 
 /// Which files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each file is asked for independently")]
 pub(crate) struct Output {
     /// `steps.csv`.
     pub(crate) steps: bool,
+    /// `power.csv`.
+    pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
     /// Figures.
@@ -130,6 +133,7 @@ fn output(reader: &mut Reader<'_>) -> Output {
     let _csv: String = reader.get(&output::FORMAT);
     Output {
         steps: reader.get(&output::STEPS),
+        power: reader.get(&output::POWER),
         perfetto: reader.get(&output::PERFETTO),
         figures: reader.get(&output::FIGURES),
     }

@@ -14,6 +14,7 @@ mod label;
 mod part;
 mod perfetto;
 mod plan;
+mod power;
 mod reference;
 mod requests;
 mod series;

@@ -87,6 +87,7 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     let options = OutputOptions {
         requests: true,
         steps: experiment.output.steps,
+        power: experiment.output.power,
         perfetto: experiment.output.perfetto,
         force: request.force,
     };
@@ -186,7 +187,7 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
     let timeline = (experiment.output.figures && run == 0).then(|| TimelineCollector::new(0));
     let mut observer = RunObserver {
-        files: plan.start(run).map_err(|error| Failure::while_writing(&error))?,
+        files: plan.start(run, system.idle_power_w()).map_err(|error| Failure::while_writing(&error))?,
         measures: Measures::new(experiment.slos, None),
         timeline,
         progress: progress.of_run(requests.remaining_hint()),

@@ -304,6 +304,11 @@ impl System {
         })
     }
 
+    /// Power of all its devices together when idle, in watts.
+    pub(crate) fn idle_power_w(&self) -> f64 {
+        f64::from(self.facts().devices) * self.device.idle_power_w
+    }
+
     /// What its figures need to know of its hardware.
     pub(crate) fn facts(&self) -> SystemFacts {
         let per_engine = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;

@@ -9,6 +9,7 @@ use super::comparison::{self, compare};
 use super::error::OutputError;
 use super::label::RunLabel;
 use super::perfetto::{self, PerfettoTrace};
+use super::power::{self, PowerCsv};
 use super::requests::{self, RequestsCsv};
 use super::series::{Encoding, Series, part_path};
 use super::steps::{self, StepsCsv};
@@ -16,6 +17,7 @@ use super::summary::summary_csv;
 
 const REQUESTS: &str = "requests.csv";
 const STEPS: &str = "steps.csv";
+const POWER: &str = "power.csv";
 const PERFETTO: &str = "trace.json.gz";
 const SUMMARY: &str = "summary.csv";
 const COMPARISON: &str = "comparison.csv";
@@ -28,6 +30,8 @@ pub(crate) struct OutputOptions {
     pub(crate) requests: bool,
     /// `steps.csv`.
     pub(crate) steps: bool,
+    /// `power.csv`.
+    pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
     /// Whether results that are there already are replaced.
@@ -42,6 +46,7 @@ pub(crate) struct OutputPlan {
     runs: Vec<RunLabel>,
     requests: Option<Series>,
     steps: Option<Series>,
+    power: Option<Series>,
     perfetto: Option<Series>,
 }
 
@@ -65,6 +70,7 @@ impl OutputPlan {
         let asked = [
             (options.requests, REQUESTS),
             (options.steps, STEPS),
+            (options.power, POWER),
             (options.perfetto, PERFETTO),
             (true, SUMMARY),
             (several_systems(&runs), COMPARISON),
@@ -86,20 +92,23 @@ impl OutputPlan {
         Ok(OutputPlan {
             requests: options.requests.then(|| csv(REQUESTS, requests::COLUMNS)).transpose()?,
             steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
+            power: options.power.then(|| csv(POWER, power::COLUMNS)).transpose()?,
             perfetto: options.perfetto.then(trace).transpose()?,
             directory: directory.to_owned(),
             runs,
         })
     }
 
-    /// The observer of run number `run`; each run asks once. While it goes on, others may, on any thread.
-    pub(crate) fn start(&self, run: usize) -> Result<RunOutputs<'_>, OutputError> {
+    /// The observer of run number `run`, whose devices take `idle_power_w` watts together when idle; each run asks once.
+    /// While it goes on, others may, on any thread.
+    pub(crate) fn start(&self, run: usize, idle_power_w: f64) -> Result<RunOutputs<'_>, OutputError> {
         let label = &self.runs[run];
         let part = |series: &Option<Series>| series.as_ref().map(|series| series.start(run)).transpose();
         Ok(RunOutputs {
             plan: self,
             requests: part(&self.requests)?.map(|part| RequestsCsv::new(part, label)),
             steps: part(&self.steps)?.map(|part| StepsCsv::new(part, label)),
+            power: part(&self.power)?.map(|part| PowerCsv::new(part, label, idle_power_w)),
             perfetto: part(&self.perfetto)?.map(|part| PerfettoTrace::new(part, label)),
         })
     }
@@ -122,9 +131,12 @@ impl OutputPlan {
             paths.push(self.write(COMPARISON, &comparison::comparison_csv(&rows))?);
         }
         let runs = self.runs.len();
-        for (series, footer) in
-            [(self.requests.take(), &b""[..]), (self.steps.take(), b""), (self.perfetto.take(), perfetto::ENDING)]
-        {
+        for (series, footer) in [
+            (self.requests.take(), &b""[..]),
+            (self.steps.take(), b""),
+            (self.power.take(), b""),
+            (self.perfetto.take(), perfetto::ENDING),
+        ] {
             paths.extend(series.map(|series| series.complete(runs, footer)).transpose()?);
         }
         Ok(paths)
@@ -145,6 +157,7 @@ pub(crate) struct RunOutputs<'a> {
     plan: &'a OutputPlan,
     requests: Option<RequestsCsv>,
     steps: Option<StepsCsv>,
+    power: Option<PowerCsv>,
     perfetto: Option<PerfettoTrace>,
 }
 
@@ -154,6 +167,7 @@ impl RunOutputs<'_> {
         let parts = [
             (&self.plan.requests, self.requests.map(RequestsCsv::into_part)),
             (&self.plan.steps, self.steps.map(StepsCsv::into_part)),
+            (&self.plan.power, self.power.map(PowerCsv::into_part)),
             (&self.plan.perfetto, self.perfetto.map(PerfettoTrace::into_part)),
         ];
         for (series, part) in parts {
@@ -167,7 +181,7 @@ impl RunOutputs<'_> {
 
 impl Observer for RunOutputs<'_> {
     fn wants_steps(&self) -> bool {
-        self.steps.is_some() || self.perfetto.is_some()
+        self.steps.is_some() || self.power.is_some() || self.perfetto.is_some()
     }
 
     fn wants_step_work(&self) -> bool {
@@ -186,6 +200,9 @@ impl Observer for RunOutputs<'_> {
     fn step(&mut self, record: &StepRecord) {
         if let Some(steps) = &mut self.steps {
             steps.step(record);
+        }
+        if let Some(power) = &mut self.power {
+            power.step(record);
         }
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.step(record);

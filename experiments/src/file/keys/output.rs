@@ -5,6 +5,13 @@ use crate::file::key::{Key, Kind, TableDef, Tag};
 /// Whether `steps.csv` is written.
 pub(crate) static STEPS: Key =
     Key::new("steps", Kind::Flag, "Write `steps.csv`: one row per step of the engine.").value("false");
+/// Whether `power.csv` is written.
+pub(crate) static POWER: Key = Key::new(
+    "power",
+    Kind::Flag,
+    "Write `power.csv`: power over time, one row per second (longer for runs over 4,096 s).",
+)
+.value("false");
 /// Whether `trace.json.gz` is written.
 pub(crate) static PERFETTO: Key = Key::new(
     "perfetto",
@@ -28,7 +35,7 @@ pub(crate) static TABLE: TableDef = TableDef {
     path: "output",
     doc: "Which files are written beside `summary.csv`, `comparison.csv`, `requests.csv` and `experiment.lock.toml`.",
     tag: Tag::None,
-    keys: &[&STEPS, &PERFETTO, &FIGURES, &FORMAT],
+    keys: &[&STEPS, &POWER, &PERFETTO, &FIGURES, &FORMAT],
 };
 
 /// Version of the program.

@@ -103,7 +103,7 @@ pub(in super::super) fn written(
     let runs = labels.len();
     let plan = OutputPlan::new(directory.path(), options, labels, &[]).expect("writable");
     for run in 0..runs {
-        let mut outputs = plan.start(run).expect("writable");
+        let mut outputs = plan.start(run, 100.0).expect("writable");
         observe(run, &mut outputs);
         outputs.finish().expect("writable");
     }
@@ -122,7 +122,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-const ALL: OutputOptions = OutputOptions { requests: true, steps: true, perfetto: true, force: false };
+const ALL: OutputOptions = OutputOptions { requests: true, steps: true, power: true, perfetto: true, force: false };
 
 fn two_systems() -> Vec<RunLabel> {
     ["chunked", "prefill-first"].into_iter().flat_map(|system| [1, 2].map(|seed| RunLabel::new(system, seed))).collect()
@@ -134,7 +134,7 @@ fn text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
 
 #[test]
 fn requests_csv_says_what_happened_to_each_request() {
-    let options = OutputOptions { steps: false, perfetto: false, ..ALL };
+    let options = OutputOptions { steps: false, power: false, perfetto: false, ..ALL };
     let files = written(options, vec![RunLabel::new("chunked, 512", 7)], |_, outputs| {
         outputs.request(&completed(0, 1_000_000_000, 3_000_000_000));
         outputs.request(&RequestRecord { output_tokens: 1, ..completed(1, 0, 1_000) });
@@ -151,7 +151,7 @@ fn requests_csv_says_what_happened_to_each_request() {
 
 #[test]
 fn steps_csv_says_what_each_step_did() {
-    let options = OutputOptions { requests: false, perfetto: false, ..ALL };
+    let options = OutputOptions { requests: false, power: false, perfetto: false, ..ALL };
     let files = written(options, vec![RunLabel::new("a", 1)], |_, outputs| {
         assert!(outputs.wants_steps() && outputs.wants_step_work());
         outputs.step(&step(0, 1_500_000_000, 1_520_000_000));
@@ -165,6 +165,22 @@ fn steps_csv_says_what_each_step_did() {
 }
 
 #[test]
+fn power_csv_says_what_the_devices_draw_each_second() {
+    let options = OutputOptions { requests: false, steps: false, perfetto: false, ..ALL };
+    let files = written(options, vec![RunLabel::new("a", 1)], |_, outputs| {
+        assert!(outputs.wants_steps());
+        outputs.step(&step(0, 500_000_000, 1_500_000_000));
+        outputs.step(&step(1, 1_000_000_000, 1_100_000_000));
+    });
+    // Steps of 2.5 J: half of the first one in each second, the second one in the second.
+    insta::assert_snapshot!(text(&files, "power.csv"), @"
+    system,seed,start_s,end_s,dynamic_power_w,power_w
+    a,1,0.000000000,1.000000000,1.250000000,101.250000000
+    a,1,1.000000000,2.000000000,3.750000000,103.750000000
+    ");
+}
+
+#[test]
 fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
     let observe = |run: usize, outputs: &mut RunOutputs<'_>| {
         for id in 0..2_000 + 500 * (3 - run as u64) {
@@ -173,14 +189,14 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
         }
     };
     let one_by_one = written(ALL, two_systems(), observe);
-    assert_eq!(one_by_one.len(), 5);
+    assert_eq!(one_by_one.len(), 6);
     let directory = tempfile::tempdir().expect("a folder");
     let plan = OutputPlan::new(directory.path(), ALL, two_systems(), &[]).expect("writable");
     std::thread::scope(|scope| {
         for run in (0..4).rev() {
             let plan = &plan;
             scope.spawn(move || {
-                let mut outputs = plan.start(run).expect("writable");
+                let mut outputs = plan.start(run, 100.0).expect("writable");
                 observe(run, &mut outputs);
                 outputs.finish().expect("writable");
             });
@@ -223,7 +239,7 @@ fn a_folder_that_cannot_be_written_is_found_before_anything_runs() {
 #[test]
 fn summary_csv_has_a_row_per_run_and_every_figure() {
     let label = RunLabel { point: vec![("workload.rate".to_owned(), "4".to_owned())], ..RunLabel::new("a", 1) };
-    let options = OutputOptions { requests: false, steps: false, perfetto: false, force: false };
+    let options = OutputOptions { requests: false, steps: false, power: false, perfetto: false, force: false };
     let files = written(options, vec![label.clone(), RunLabel { seed: 2, ..label }], |_, _| {});
     let mut reader = csv::Reader::from_reader(files["summary.csv"].as_slice());
     let header = reader.headers().expect("a header").clone();
@@ -240,11 +256,11 @@ fn summary_csv_has_a_row_per_run_and_every_figure() {
 #[test]
 fn a_full_disk_is_reported_when_the_run_ends() {
     let directory = tempfile::tempdir().expect("a folder");
-    let options = OutputOptions { steps: false, perfetto: false, force: true, ..ALL };
+    let options = OutputOptions { steps: false, power: false, perfetto: false, force: true, ..ALL };
     // The file of the run is the device that is always full.
     std::os::unix::fs::symlink("/dev/full", directory.path().join("requests.csv.part.1")).expect("a link");
     let plan = OutputPlan::new(directory.path(), options, two_systems(), &[]).expect("writable");
-    let mut outputs = plan.start(1).expect("writable");
+    let mut outputs = plan.start(1, 100.0).expect("writable");
     for id in 0..10_000 {
         outputs.request(&completed(id, 0, 1_000));
     }
