@@ -21,7 +21,7 @@ fn file(folder: &Path, name: &str, header: &str, row: impl Fn(u32) -> String) ->
     let mut text = header.to_owned();
     text.extend((0..ROWS).map(row));
     let mut file = File::create(&path).expect("the temporary folder is writable");
-    if name.ends_with(".gz") {
+    if path.extension().is_some_and(|extension| extension == "gz") {
         let mut encoder = GzEncoder::new(file, Compression::default());
         encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish().map(drop)).expect("the disk is not full");
     } else {
