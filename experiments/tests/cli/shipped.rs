@@ -71,3 +71,30 @@ fn mooncake_replays_with_its_published_sharing() {
     let [round_robin, .., affinity] = rates.as_slice() else { panic!("{rates:?}") };
     assert!(affinity > round_robin, "prefix affinity {affinity}, round robin {round_robin}");
 }
+
+#[test]
+fn an_engine_that_forgets_nothing_hits_what_the_trace_repeats() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: an_engine_that_forgets_nothing_hits_what_the_trace_repeats needs ../shared/data");
+    };
+    println!("USED: an_engine_that_forgets_nothing_hits_what_the_trace_repeats");
+    let place = Place::new();
+    let h100 = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/data/devices/h100-sxm-80gb.toml");
+    let roomy: String = std::fs::read_to_string(&h100)
+        .expect("the shipped device")
+        .lines()
+        .map(|line| if line.starts_with("memory_gib") { "memory_gib = 2000\n".to_owned() } else { format!("{line}\n") })
+        .collect();
+    place.write("roomy.toml", &roomy);
+    let trace = format!("workload.trace={}", data.join("traces/mooncake/conversation_trace.jsonl.gz").display());
+    let gpu = format!("system.round-robin.gpu={}", place.path("roomy.toml").display());
+    let file = shipped("mooncake.toml");
+    let mut arguments = vec!["run", &file, "--json", "--no-figures"];
+    let one_engine = ["system.round-robin.replicas=1", "system.round-robin.tensor_parallel_size=8", "workload.rate=3"];
+    for setting in [trace.as_str(), gpu.as_str()].iter().chain(&one_engine) {
+        arguments.extend(["--set", setting]);
+    }
+    let rate = measures(&place.succeed(&arguments).stdout)[0]["token_hit_rate"].as_f64().expect("a number");
+    // As `trace stats` counts it without an engine: at this rate nobody misses what somebody else is still computing.
+    assert!((rate - 0.374).abs() < 5e-4, "{rate}");
+}
