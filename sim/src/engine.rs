@@ -15,6 +15,9 @@ use crate::spec::{DeploymentSpec, ReplicaSpec};
 /// End of a step: when, in which order dispatched, where. At equal times the step dispatched first ends first.
 type StepEnd = Reverse<(SimTime, u64, u32, u32)>;
 
+/// A hundred years: whoever gets here has lost a unit prefix, and integer time must not overflow.
+const LATEST: SimTime = SimTime::from_nanos(100 * 365 * 86_400 * 1_000_000_000);
+
 struct Engine<'a, O> {
     replicas: Vec<Replica>,
     router: Router,
@@ -26,7 +29,7 @@ struct Engine<'a, O> {
     /// Replicas to be pumped at the current time.
     touched: Vec<u32>,
     counts: RequestCounts,
-    last_ending: SimTime,
+    last_completion: SimTime,
 }
 
 /// Plays a workload against a deployment until the last request has left.
@@ -58,10 +61,10 @@ pub fn simulate(
         dispatched: 0,
         touched: Vec::new(),
         counts: RequestCounts::default(),
-        last_ending: first_arrival,
+        last_completion: first_arrival,
     };
     engine.run(first_arrival)?;
-    let end = engine.last_ending;
+    let end = engine.last_completion;
     let counts = engine.counts;
     assert_eq!(counts.issued, counts.completed + counts.rejected(), "a request was lost");
     let replicas = engine.replicas.into_iter().map(|replica| replica.close(first_arrival, end)).collect();
@@ -81,6 +84,9 @@ impl<O: Observer> Engine<'_, O> {
                 (None, None) => return Ok(()),
             }
             .max(now);
+            if now > LATEST {
+                return Err(SimError::TooLong { now });
+            }
             if step_end == Some(now) && self.end_steps(now) {
                 arrival = self.source.next_arrival()?;
             }
@@ -110,7 +116,7 @@ impl<O: Observer> Engine<'_, O> {
         if self.counts.completed == before {
             return false;
         }
-        self.last_ending = now;
+        self.last_completion = now;
         self.observer.progress(now, self.counts.completed + self.counts.rejected());
         true
     }
@@ -146,7 +152,6 @@ impl<O: Observer> Engine<'_, O> {
             Rejection::ExceedsKvCache => self.counts.rejected_kv_cache += 1,
             Rejection::ExceedsBatch => self.counts.rejected_batch += 1,
         }
-        self.last_ending = now;
         self.observer.request(&RequestRecord {
             id: request.id,
             session: request.session,

@@ -39,6 +39,14 @@ pub enum SimError {
         /// Length of its answer.
         output_tokens: u32,
     },
+    /// Simulated time has passed a hundred years.
+    #[error(
+        "simulated time has reached {now}, more than a hundred years: does a rate or a bandwidth lack its unit prefix?"
+    )]
+    TooLong {
+        /// Simulated time.
+        now: workloads::SimTime,
+    },
     /// A request arrives at another time than its source had announced, or earlier than the simulation has gone: a bug
     /// of the source.
     #[error(

@@ -8,7 +8,8 @@ use workloads::{SimDuration, SimTime};
 pub struct Outcome {
     /// Arrival of the first request.
     pub first_arrival: SimTime,
-    /// When the last request left; elapsed time is measured from the first arrival to here.
+    /// When the last request was completed; elapsed time is measured from the first arrival to here. Requests rejected
+    /// later do not count.
     pub end: SimTime,
     /// Requests taken from the source: completed and rejected ones.
     pub requests: RequestCounts,
@@ -17,7 +18,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Time from the first arrival to the last ending.
+    /// Time from the first arrival to the last completion.
     pub fn elapsed(&self) -> SimDuration {
         self.end - self.first_arrival
     }

@@ -71,12 +71,6 @@ impl RequestRecord {
     pub fn e2e(&self) -> SimDuration {
         self.last_token - self.arrival
     }
-
-    /// Time per output token after the first, in seconds; `None` for one-token answers.
-    pub fn tpot_s(&self) -> Option<f64> {
-        (self.output_tokens > 1)
-            .then(|| (self.last_token - self.first_token).as_secs_f64() / f64::from(self.output_tokens - 1))
-    }
 }
 
 /// Everything reported about one step of one replica.

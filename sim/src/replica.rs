@@ -165,7 +165,9 @@ impl Replica {
         if self.kv.blocks_for(written) + self.scheduler.watermark_blocks() > self.kv.blocks() {
             return Some(Rejection::ExceedsKvCache);
         }
-        if self.scheduler.whole_prompts() && written > self.limits.max_num_batched_tokens {
+        // Whoever may be preempted computes its answer again, as part of a whole prompt.
+        let largest = if self.decode_takes_blocks { written } else { request.prompt.tokens() };
+        if self.limits.policy.whole_prompts() && largest > self.limits.max_num_batched_tokens {
             return Some(Rejection::ExceedsBatch);
         }
         None

@@ -4,7 +4,10 @@
 //! engine applies it, checks it against memory and limits, and shows the result in the next [`StepView`]. A policy
 //! keeps no state of its own and touches nothing.
 //!
-//! To add one: copy the nearest file in `scheduler/`, add a variant to [`Policy`], and name it in [`new`].
+//! To add one: copy the nearest file in `scheduler/`, add a variant to [`Policy`], and name it in [`new`]. Then it can be
+//! simulated; to choose it in experiment files, add its name and settings to `experiments/src/file/keys/system.rs` and
+//! the variant to `experiments/src/experiment/system.rs`; to have it held against the naive reference, write down what it
+//! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
 mod chunked_prefill;
 mod orca;
@@ -78,7 +81,8 @@ pub enum Action {
         /// Most prompt tokens of one request.
         per_request: u32,
     },
-    /// The next prefilling request that has not had its turn gets at most `tokens` tokens. Its blocks must be reserved.
+    /// The next prefilling request that has not had its turn gets at most `tokens` tokens, or none while a piece of it is
+    /// in flight in another micro-batch. Its blocks must be reserved.
     Continue {
         /// Most tokens of it.
         tokens: u32,
@@ -93,11 +97,6 @@ pub enum Action {
 pub trait Scheduler: Send {
     /// What the step does next.
     fn next(&self, view: &StepView) -> Action;
-
-    /// Whether a prompt is always computed in one step.
-    fn whole_prompts(&self) -> bool {
-        false
-    }
 
     /// Whether decoding takes blocks: not if they were reserved when the request was let in.
     fn decode_takes_blocks(&self) -> bool {

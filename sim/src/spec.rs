@@ -74,6 +74,13 @@ pub enum Policy {
     Orca,
 }
 
+impl Policy {
+    /// Whether a prompt is always computed in one step.
+    pub fn whole_prompts(self) -> bool {
+        matches!(self, Policy::PrefillFirst { .. } | Policy::Orca)
+    }
+}
+
 /// How requests are spread over replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouterSpec {

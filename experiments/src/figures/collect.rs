@@ -179,7 +179,7 @@ impl Overview {
         let length = self.length_ns;
         let (first, last) = (start / length, end.saturating_sub(1).max(start) / length);
         for i in first..=last {
-            let inside_ns = end.min((i + 1) * length) - start.max(i * length);
+            let inside_ns = end.min((i + 1).saturating_mul(length)) - start.max(i.saturating_mul(length));
             let part = if end > start { inside_ns as f64 / (end - start) as f64 } else { 1.0 };
             let stretch = &mut self.stretches[i as usize];
             *stretch = stretch.merged(Stretch {

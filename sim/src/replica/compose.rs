@@ -154,7 +154,8 @@ impl Replica {
 
     fn continue_prefill(&mut self, draft: &mut Draft, tokens: u32) {
         let id = self.prefilling[draft.continue_at];
-        let tokens = self.lives.get(id).missing().min(tokens).min(draft.budget);
+        let live = self.lives.get(id);
+        let tokens = if live.in_flight > 0 { 0 } else { live.missing().min(tokens).min(draft.budget) };
         draft.continued += 1;
         if tokens == 0 || !self.add_piece(draft, id, tokens, 0) {
             draft.continue_at += 1;

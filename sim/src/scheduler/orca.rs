@@ -24,10 +24,6 @@ impl Scheduler for Orca {
         Action::Run
     }
 
-    fn whole_prompts(&self) -> bool {
-        true
-    }
-
     fn decode_takes_blocks(&self) -> bool {
         false
     }

@@ -32,10 +32,6 @@ impl Scheduler for PrefillFirst {
         if view.admitted > 0 { Action::Run } else { Action::Decode }
     }
 
-    fn whole_prompts(&self) -> bool {
-        true
-    }
-
     fn watermark_blocks(&self) -> u32 {
         self.watermark_blocks
     }

@@ -151,6 +151,20 @@ fn a_model_length_has_room_for_a_question_and_an_answer() {
 }
 
 #[test]
+fn a_run_of_more_than_a_hundred_years_is_an_error_rather_than_an_endless_loop() {
+    // Steps of 60 years: the second one begins in time and ends too late.
+    let years = 60 * 365 * 86_400 * 1_000_000_000;
+    let slow = replica(scheduler(CHUNKED, 64, 4), cache(16, 100), ConstantCost::new(years));
+    let mut source = Script::new(&[Planned::alone(0, 0, 5, 2)]);
+    let error = engine::simulate(alone(slow), &mut source).expect_err("it takes 120 years");
+    assert_eq!(
+        error.to_string(),
+        "simulated time has reached 3784320000.000000000 s, more than a hundred years: does a rate or a bandwidth lack its \
+         unit prefix?"
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_workload_is_passed_on() {
     /// Fails after its first request.
     struct Torn(Unruly);

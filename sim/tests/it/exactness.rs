@@ -86,7 +86,7 @@ fn chunked_prefill_is_exact() {
 
 #[test]
 fn sarathi_is_exact() {
-    compare(PolicyKind::Sarathi, Shares { preemptions: 15, chained_chunks: 10, ..Shares::COMMON });
+    compare(PolicyKind::Sarathi, Shares { preemptions: 15, overlapping_prefills: 8, ..Shares::COMMON });
 }
 
 #[test]

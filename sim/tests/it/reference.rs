@@ -157,7 +157,9 @@ impl Log {
             *self.gaps.entry(gap.as_nanos()).or_default() += 1;
         }
         self.counts.completed += 1;
-        self.ended(job.record(Ending::Completed, replica), source);
+        let record = job.record(Ending::Completed, replica);
+        self.end = record.last_token;
+        self.ended(record, source);
     }
 
     fn rejected(&mut self, job: &Job, replica: usize, rejection: Rejection, source: &mut dyn Source) {
@@ -170,7 +172,6 @@ impl Log {
     }
 
     fn ended(&mut self, record: RequestRecord, source: &mut dyn Source) {
-        self.end = record.last_token;
         source.ended(record.id, record.last_token);
         self.records.push(record);
     }

@@ -67,12 +67,14 @@ impl Replica {
         let whole = request.prompt.tokens() + request.output_tokens;
         let written = whole - 1;
         let scheduler = self.spec.scheduler;
+        let recomputes = scheduler.policy != Policy::Orca;
+        let largest = if recomputes { written } else { request.prompt.tokens() };
         let splits = matches!(scheduler.policy, Policy::ChunkedPrefill { .. } | Policy::Sarathi);
         if whole > self.spec.max_model_len {
             Some(Rejection::ExceedsModelLength)
         } else if self.kv.blocks_for(written) + self.watermark() > self.kv.all() {
             Some(Rejection::ExceedsKvCache)
-        } else if !splits && written > scheduler.max_num_batched_tokens {
+        } else if !splits && largest > scheduler.max_num_batched_tokens {
             Some(Rejection::ExceedsBatch)
         } else {
             None
