@@ -3,7 +3,7 @@
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
 use super::{Evidence, Operator};
-use crate::model::{Attention, LatentAttention, Mixer};
+use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
 use crate::parallel::DType;
 use crate::step::{DecodeBatch, PrefillPiece};
 
@@ -34,6 +34,8 @@ struct PrefillCost {
     flops_per_cached_token: f64,
     peak_ns_per_flop: f64,
     cache_bytes_per_key: f64,
+    /// Part of the cache's bytes that counts as necessary on each GPU: `1/r` where `r` GPUs hold the same.
+    necessary_share: f64,
     bytes_per_token: f64,
     evidence: Evidence,
 }
@@ -48,6 +50,7 @@ struct DecodeCost {
     flops_per_key: f64,
     peak_ns_per_flop: f64,
     cache_bytes_per_key: f64,
+    necessary_share: f64,
     bytes_per_request: f64,
     evidence: Evidence,
 }
@@ -72,25 +75,29 @@ struct Heads {
     prefill_dim: f64,
     /// Bytes cached per token.
     cache_bytes: f64,
+    /// Part of them that counts as necessary on each GPU.
+    necessary_share: f64,
 }
 
 impl AttentionCost {
-    /// Cost of a mixer, cut for one GPU; `None` if it is no attention.
-    pub(super) fn new(mixer: &Mixer, context: &Context<'_>) -> Option<Self> {
-        match mixer {
-            Mixer::Attention(attention) => Some(Self::softmax(*attention, context)),
-            Mixer::Latent(latent) => Some(Self::latent(*latent, context)),
+    /// Cost of the mixer of a whole layer, on one GPU; `None` if it is no attention.
+    pub(super) fn new(layer: &LayerSpec, context: &Context<'_>) -> Option<Self> {
+        let slice = layer.slice(context.options.parallelism).mixer;
+        let necessary = context.distinct_share(layer.mixer.kv_elements_per_token(), slice.kv_elements_per_token());
+        match slice {
+            Mixer::Attention(attention) => Some(Self::softmax(attention, necessary, context)),
+            Mixer::Latent(latent) => Some(Self::latent(latent, necessary, context)),
             Mixer::StateSpace(_) | Mixer::None => None,
         }
     }
 
-    fn softmax(attention: Attention, context: &Context<'_>) -> Self {
+    fn softmax(attention: Attention, necessary_share: f64, context: &Context<'_>) -> Self {
         let query = f64::from(attention.query_heads);
         let dim = f64::from(attention.head_dim);
         let kv_heads = f64::from(attention.kv_heads);
         let kv_element = context.options.precision.kv_cache.bytes_per_element();
         let cache_bytes = 2.0 * kv_heads * dim * kv_element;
-        let heads = Heads { query, prefill_dim: dim, cache_bytes };
+        let heads = Heads { query, prefill_dim: dim, cache_bytes, necessary_share };
         let fitted = attention.window.is_none();
         let decode = DecodeCost::new(context, &heads, 4.0 * query * dim, kv_heads, fitted);
         Self { window: attention.window, prefill: PrefillCost::new(context, &heads, 0.0, fitted), decode }
@@ -98,13 +105,13 @@ impl AttentionCost {
 
     /// MLA. Prompts: keys and values are expanded from the latent, cached ones again by every piece. Decoding: queries
     /// and outputs live in the latent space, whose cache every GPU reads whole.
-    fn latent(latent: LatentAttention, context: &Context<'_>) -> Self {
+    fn latent(latent: LatentAttention, necessary_share: f64, context: &Context<'_>) -> Self {
         let query = f64::from(latent.heads);
         let (nope, rope) = (f64::from(latent.qk_nope_head_dim), f64::from(latent.qk_rope_head_dim));
         let (rank, values) = (f64::from(latent.kv_lora_rank), f64::from(latent.v_head_dim));
         let kv_element = context.options.precision.kv_cache.bytes_per_element();
         let cache_bytes = (rank + rope) * kv_element;
-        let heads = Heads { query, prefill_dim: f64::midpoint(nope + rope, values), cache_bytes };
+        let heads = Heads { query, prefill_dim: f64::midpoint(nope + rope, values), cache_bytes, necessary_share };
         let expansion_flops = 2.0 * rank * query * (nope + values);
         let decode_flops = 2.0 * query * (2.0 * rank + rope);
         let device = context.options.device;
@@ -165,13 +172,13 @@ impl AttentionCost {
     pub(super) fn prefill_load(&self, sums: PrefillSums) -> (Operator, Evidence, Load) {
         let cost = &self.prefill;
         let flops = sums.pairs * cost.flops_per_pair + sums.cached * cost.flops_per_cached_token;
-        let necessary_bytes = sums.keys * cost.cache_bytes_per_key;
+        let cache_bytes = sums.keys * cost.cache_bytes_per_key;
         let load = Load {
             flops,
             useful_flops: flops,
             at_peak_ns: flops * cost.peak_ns_per_flop,
-            memory_bytes: necessary_bytes + sums.tokens * cost.bytes_per_token,
-            necessary_bytes,
+            memory_bytes: cache_bytes + sums.tokens * cost.bytes_per_token,
+            necessary_bytes: cache_bytes * cost.necessary_share,
             ..Load::default()
         };
         (Operator::PrefillAttention, cost.evidence, load)
@@ -181,13 +188,13 @@ impl AttentionCost {
     pub(super) fn decode_load(&self, requests: f64, keys: f64) -> (Operator, Evidence, Load) {
         let cost = &self.decode;
         let flops = keys * cost.flops_per_key;
-        let necessary_bytes = keys * cost.cache_bytes_per_key;
+        let cache_bytes = keys * cost.cache_bytes_per_key;
         let load = Load {
             flops,
             useful_flops: flops,
             at_peak_ns: flops * cost.peak_ns_per_flop,
-            memory_bytes: necessary_bytes + requests * cost.bytes_per_request,
-            necessary_bytes,
+            memory_bytes: cache_bytes + requests * cost.bytes_per_request,
+            necessary_bytes: cache_bytes * cost.necessary_share,
             ..Load::default()
         };
         (Operator::DecodeAttention, cost.evidence, load)
@@ -215,6 +222,7 @@ impl PrefillCost {
             flops_per_cached_token: expansion_flops,
             peak_ns_per_flop: NS_PER_S / device.bf16_flops,
             cache_bytes_per_key: heads.cache_bytes,
+            necessary_share: heads.necessary_share,
             bytes_per_token,
             evidence: curve.fitted.evidence(device, fitted),
         }
@@ -235,6 +243,7 @@ impl DecodeCost {
             flops_per_key,
             peak_ns_per_flop: NS_PER_S / device.bf16_flops,
             cache_bytes_per_key: heads.cache_bytes,
+            necessary_share: heads.necessary_share,
             bytes_per_request: 2.0 * heads.query * heads.prefill_dim * ACTIVATION_BYTES,
             evidence: curve.fitted.evidence(device, fitted && fitted_width),
         }

@@ -12,6 +12,31 @@ use crate::model::{
 };
 use crate::parallel::DType;
 
+/// Columns of a product's weights on one GPU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    /// Held and computed.
+    here: f64,
+    /// This GPU's part of the distinct columns: one that `r` GPUs hold counts `1/r` on each.
+    useful: f64,
+}
+
+impl Columns {
+    /// `here` columns, of which all GPUs together hold `distinct` different ones.
+    pub(super) fn of(here: f64, distinct: f64, gpus: f64) -> Self {
+        Self { here, useful: distinct / gpus }
+    }
+
+    /// Columns that no other GPU holds.
+    fn cut(here: f64) -> Self {
+        Self { here, useful: here }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { here: self.here + other.here, useful: self.useful + other.useful }
+    }
+}
+
 /// What operators are built from: the options, resolved.
 pub(super) struct Context<'a> {
     pub(super) options: &'a CostOptions<'a>,
@@ -38,22 +63,28 @@ impl<'a> Context<'a> {
         f64::from(self.options.parallelism.tensor_parallel_size)
     }
 
+    /// Part of the elements on each GPU that counts once all GPUs are summed, where they hold `here` each and `distinct`
+    /// different ones together.
+    pub(super) fn distinct_share(&self, distinct: u64, here: u64) -> f64 {
+        if here == 0 { 1.0 } else { distinct as f64 / (here as f64 * self.tensor_ranks()) }
+    }
+
     /// Peak for activations of this format, which the precision check has found to exist.
     pub(super) fn peak(&self, activations: DType) -> f64 {
         self.options.device.peak_ops(activations).expect("the precision was checked against the device")
     }
 
     /// A product by weights of a linear layer, and what its time stands on.
-    fn linear(&self, n: f64, k: f64) -> (RowWork, Evidence) {
-        self.gemm(n, k, self.linear)
+    fn linear(&self, columns: Columns, k: f64) -> (RowWork, Evidence) {
+        self.gemm(columns, k, self.linear)
     }
 
     /// A product by weights in 16 bits.
-    pub(super) fn plain_gemm(&self, n: f64, k: f64) -> (RowWork, Evidence) {
-        self.gemm(n, k, (DType::Bf16, DType::Bf16))
+    pub(super) fn plain_gemm(&self, columns: Columns, k: f64) -> (RowWork, Evidence) {
+        self.gemm(columns, k, (DType::Bf16, DType::Bf16))
     }
 
-    fn gemm(&self, n: f64, k: f64, (weights, activations): (DType, DType)) -> (RowWork, Evidence) {
+    fn gemm(&self, columns: Columns, k: f64, (weights, activations): (DType, DType)) -> (RowWork, Evidence) {
         let (curve, fitted_width) = self.curves.gemm.at(activations != DType::Bf16);
         let operands = GemmOperands {
             weight_bytes: weights.bytes_per_element(),
@@ -62,7 +93,8 @@ impl<'a> Context<'a> {
         };
         let same = weights == activations && weights != DType::Int8;
         let evidence = curve.fitted.evidence(self.options.device, fitted_width && same);
-        (RowWork::Gemm(Gemm::new(n, k, operands, curve, self.options.device)), evidence)
+        let gemm = Gemm::new(columns.here, k, operands, curve, self.options.device);
+        (RowWork::Gemm(gemm.held_by_several(columns.useful / columns.here)), evidence)
     }
 
     pub(super) fn elementwise(&self, kernels: f64, bytes_per_row: f64) -> Elementwise {
@@ -148,8 +180,13 @@ impl Builder<'_> {
         self.graph.add(stream, after)
     }
 
+    /// A product whose columns are cut among the GPUs.
     fn linear(&mut self, operator: Operator, n: f64, k: f64) {
-        let work = self.context.linear(n, k);
+        self.linear_columns(operator, Columns::cut(n), k);
+    }
+
+    fn linear_columns(&mut self, operator: Operator, columns: Columns, k: f64) {
+        let work = self.context.linear(columns, k);
         self.push(operator, work);
     }
 
@@ -181,28 +218,38 @@ impl Builder<'_> {
         self.elementwise(1.0, 4.0 * self.context.hidden());
     }
 
-    fn mixer(&mut self, mixer: &Mixer) {
-        match mixer {
-            Mixer::Attention(attention) => self.attention(*attention),
-            Mixer::Latent(latent) => self.latent(*latent),
-            Mixer::StateSpace(space) => self.state_space(*space),
-            Mixer::None => {}
+    fn mixer(&mut self, slice: &Mixer, whole: &Mixer) {
+        match (slice, whole) {
+            (Mixer::Attention(attention), Mixer::Attention(whole)) => self.attention(*attention, whole.kv_heads),
+            (Mixer::Latent(latent), _) => self.latent(*latent),
+            (Mixer::StateSpace(space), Mixer::StateSpace(whole)) => self.state_space(*space, whole.kind),
+            _ => {}
         }
     }
 
-    fn attention(&mut self, attention: Attention) {
+    /// Columns of which every GPU holds all.
+    fn whole(&self, n: f64) -> Columns {
+        Columns::of(n, n, self.context.tensor_ranks())
+    }
+
+    /// Softmax attention, of `all_kv_heads` KV heads before they were cut among the GPUs or repeated on them.
+    fn attention(&mut self, attention: Attention, all_kv_heads: u32) {
         let hidden = self.context.hidden();
         let head = f64::from(attention.head_dim);
         let queries = f64::from(attention.query_heads) * head;
         let keys = f64::from(attention.kv_heads) * head;
         self.norm();
-        self.linear(Operator::QkvProjection, queries + 2.0 * keys, hidden);
+        let keys_and_values =
+            Columns::of(2.0 * keys, 2.0 * f64::from(all_kv_heads) * head, self.context.tensor_ranks());
+        self.linear_columns(Operator::QkvProjection, Columns::cut(queries).and(keys_and_values), hidden);
         if attention.qk_norm {
             self.elementwise(1.0, 2.0 * (queries + keys));
         }
-        let cache_bytes = 2.0 * keys * self.context.options.precision.kv_cache.bytes_per_element();
+        let kv_element = self.context.options.precision.kv_cache.bytes_per_element();
+        let cache_bytes = 2.0 * keys * kv_element;
         let bytes = 2.0 * (queries + keys) * ACTIVATION_BYTES + 2.0 * keys * ACTIVATION_BYTES + cache_bytes;
-        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(cache_bytes));
+        let written = keys_and_values.useful * kv_element;
+        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(written));
         self.elsewhere(Operator::PrefillAttention, 1.0);
         self.linear(Operator::OutputProjection, hidden, queries);
         self.all_reduce(hidden);
@@ -218,23 +265,27 @@ impl Builder<'_> {
         let values = f64::from(latent.v_head_dim);
         self.norm();
         if let Some(rank) = latent.q_lora_rank.map(f64::from) {
-            self.linear(Operator::QkvProjection, rank + cached, hidden);
+            self.linear_columns(Operator::QkvProjection, self.whole(rank + cached), hidden);
             self.elementwise(1.0, 2.0 * (rank + cached));
             self.linear(Operator::QkvProjection, heads * (nope + rope), rank);
         } else {
-            self.linear(Operator::QkvProjection, heads * (nope + rope) + cached, hidden);
+            let columns = Columns::cut(heads * (nope + rope)).and(self.whole(cached));
+            self.linear_columns(Operator::QkvProjection, columns, hidden);
             self.elementwise(1.0, 2.0 * cached);
         }
         self.linear(Operator::QkvProjection, heads * (nope + values), f64::from(latent.kv_lora_rank));
-        let cache_bytes = cached * self.context.options.precision.kv_cache.bytes_per_element();
+        let kv_element = self.context.options.precision.kv_cache.bytes_per_element();
+        let cache_bytes = cached * kv_element;
         let bytes = 2.0 * heads * rope * ACTIVATION_BYTES + cached * ACTIVATION_BYTES + cache_bytes;
-        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(cache_bytes));
+        let written = self.whole(cached).useful * kv_element;
+        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(written));
         self.elsewhere(Operator::PrefillAttention, 1.0);
         self.linear(Operator::OutputProjection, hidden, heads * values);
         self.all_reduce(hidden);
     }
 
-    fn state_space(&mut self, space: StateSpace) {
+    /// A state-space mixer, of kind `whole` before it was cut: one group of B and C is repeated on every GPU.
+    fn state_space(&mut self, space: StateSpace, whole: StateSpaceKind) {
         let hidden = self.context.hidden();
         let (inner, state) = (f64::from(space.d_inner), f64::from(space.d_state));
         self.norm();
@@ -248,8 +299,11 @@ impl Builder<'_> {
                 self.elsewhere(Operator::StateSpaceScan, 2.0);
             }
             StateSpaceKind::Mamba2 { heads, groups } => {
-                let shared = 2.0 * f64::from(groups) * state;
-                self.linear(Operator::StateSpaceProjection, 2.0 * inner + shared + f64::from(heads), hidden);
+                let all_groups = if let StateSpaceKind::Mamba2 { groups, .. } = whole { groups } else { groups };
+                let shared = |groups: u32| 2.0 * f64::from(groups) * state;
+                let shared = Columns::of(shared(groups), shared(all_groups), self.context.tensor_ranks());
+                let columns = Columns::cut(2.0 * inner + f64::from(heads)).and(shared);
+                self.linear_columns(Operator::StateSpaceProjection, columns, hidden);
                 self.elsewhere(Operator::StateSpaceScan, 5.0);
                 self.elementwise(1.0, 3.0 * inner);
             }
@@ -287,7 +341,7 @@ impl Builder<'_> {
     fn experts(&mut self, ffn: &ExpertFfn, all_experts: u32) {
         let hidden = self.context.hidden();
         let experts = f64::from(all_experts);
-        let router = self.context.plain_gemm(experts, hidden);
+        let router = self.context.plain_gemm(self.whole(experts), hidden);
         self.push(Operator::Router, router);
         self.elementwise(1.0, experts);
         let chosen = self.last;
@@ -329,7 +383,7 @@ impl LayerKind {
     pub(super) fn new(layer: &LayerSpec, context: &Context<'_>) -> Self {
         let slice = layer.slice(context.options.parallelism);
         let mut builder = Builder { context, operators: Vec::new(), graph: LayerGraph::default(), last: None };
-        builder.mixer(&slice.mixer);
+        builder.mixer(&slice.mixer, &layer.mixer);
         builder.feed_forward(&slice.feed_forward, &layer.feed_forward);
         let kernels = builder.operators.iter().map(|operator| operator.work.kernels()).sum();
         Self {

@@ -13,11 +13,12 @@ pub(super) struct Load {
     pub(super) time_ns: f64,
     /// Including rows that padding adds.
     pub(super) flops: f64,
+    /// Without padding, and work that several GPUs repeat divided among them.
     pub(super) useful_flops: f64,
     /// Time that `flops` would take at the peak of their number format.
     pub(super) at_peak_ns: f64,
     pub(super) memory_bytes: f64,
-    /// Weights and caches, without activations.
+    /// Weights and caches, without activations; what several GPUs hold divided among them.
     pub(super) necessary_bytes: f64,
     pub(super) link_bytes: f64,
 }
@@ -29,6 +30,8 @@ pub(super) struct Gemm {
     weight_bytes: f64,
     bytes_per_row: f64,
     flops_per_row: f64,
+    /// Part of the columns that counts as useful on each GPU; see [`Gemm::held_by_several`].
+    useful_share: f64,
     peak_ns_per_flop: f64,
     ns_per_byte: f64,
     /// Part of a last wave that idle SMs waste.
@@ -80,11 +83,19 @@ impl Gemm {
             weight_bytes: n * k * operands.weight_bytes,
             bytes_per_row: k * operands.activation_bytes + n * ACTIVATION_BYTES,
             flops_per_row: 2.0 * n * k,
+            useful_share: 1.0,
             peak_ns_per_flop: NS_PER_S / operands.peak,
             ns_per_byte: NS_PER_S / (device.memory_bandwidth * curve.memory),
             wave: curve.wave,
             tiles: large.chain(small(64, 256)).chain(small(16, 64)).collect(),
         }
+    }
+
+    /// The same, of whose columns only this share counts as useful work and necessary weights on each GPU, because other
+    /// GPUs hold and compute the same columns: `1/r` for a product that `r` GPUs hold whole. What this GPU computes
+    /// and reads stays the same.
+    pub(super) fn held_by_several(self, useful_share: f64) -> Self {
+        Self { useful_share, ..self }
     }
 
     fn time_ns(&self, rows: u32) -> f64 {
@@ -107,10 +118,10 @@ impl Gemm {
         Load {
             time_ns: self.time_ns(rows),
             flops: exact_rows * self.flops_per_row,
-            useful_flops: f64::from(useful_rows) * self.flops_per_row,
+            useful_flops: f64::from(useful_rows) * self.flops_per_row * self.useful_share,
             at_peak_ns: exact_rows * self.flops_per_row * self.peak_ns_per_flop,
             memory_bytes: self.weight_bytes + exact_rows * self.bytes_per_row,
-            necessary_bytes: self.weight_bytes,
+            necessary_bytes: self.weight_bytes * self.useful_share,
             link_bytes: 0.0,
         }
     }
@@ -138,7 +149,7 @@ impl Elementwise {
         }
     }
 
-    /// The same, `bytes` per row of which go to or come from a cache.
+    /// The same, `bytes` per row of which go to or come from a cache; those that several GPUs hold, divided among them.
     pub(super) fn with_cache_bytes_per_row(self, bytes: f64) -> Self {
         Self { necessary_bytes_per_row: bytes, ..self }
     }

@@ -1,6 +1,6 @@
 //! What happens once per step, before the first layer and after the last one.
 
-use super::layer::Context;
+use super::layer::{Columns, Context};
 use super::load::{ACTIVATION_BYTES, Collective, Load, NS_PER_S, NS_PER_US, RowWork};
 use super::{Evidence, Operator};
 
@@ -33,7 +33,8 @@ impl Sequence {
     pub(super) fn head(context: &Context<'_>) -> Self {
         let ranks = context.tensor_ranks();
         let vocabulary = f64::from(context.options.model.vocab_size.next_multiple_of(VOCAB_PADDING));
-        let (work, evidence) = context.plain_gemm((vocabulary / ranks).ceil(), context.hidden());
+        let columns = Columns::of((vocabulary / ranks).ceil(), vocabulary, ranks);
+        let (work, evidence) = context.plain_gemm(columns, context.hidden());
         let mut operators = vec![(Operator::LmHead, evidence, work)];
         if ranks > 1.0 {
             let curve = &context.curves.all_to_all;

@@ -3,7 +3,7 @@
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
 use super::{Evidence, Operator};
-use crate::model::{Mixer, StateSpaceKind};
+use crate::model::{LayerSpec, Mixer, StateSpaceKind};
 
 /// Operations per token, channel and state: `h ← exp(Δ·A)·h + Δ·B·x` and `y += C·h` (*Mamba*, algorithm 2).
 const FLOPS_PER_STATE: f64 = 6.0;
@@ -26,11 +26,14 @@ pub(super) struct ScanCost {
     bytes_per_token: f64,
     /// A sequence's state, read and written.
     state_bytes: f64,
+    /// Part of it that counts as necessary on each GPU: what every GPU holds is divided among them.
+    necessary_share: f64,
 }
 
 impl ScanCost {
-    /// Cost of a mixer, cut for one GPU; `None` if it has no state.
-    pub(super) fn new(mixer: &Mixer, context: &Context<'_>) -> Option<Self> {
+    /// Cost of the mixer of a whole layer, on one GPU; `None` if it has no state.
+    pub(super) fn new(layer: &LayerSpec, context: &Context<'_>) -> Option<Self> {
+        let mixer = layer.slice(context.options.parallelism).mixer;
         let Mixer::StateSpace(space) = mixer else { return None };
         let device = context.options.device;
         let curve = &context.curves.elementwise;
@@ -47,7 +50,8 @@ impl ScanCost {
         let seconds = tensor_flops / device.bf16_flops + vector_flops / (device.bf16_flops * VECTOR_SHARE);
         // Convolution reads and writes x, B and C; the scan reads them, the gate and Δ, and writes y.
         let bytes_per_token = (3.0 * (inner + shared) + 3.0 * inner) * ACTIVATION_BYTES;
-        let state_bytes = 2.0 * mixer.state_elements_per_sequence() as f64 * ACTIVATION_BYTES;
+        let state_elements = mixer.state_elements_per_sequence();
+        let state_bytes = 2.0 * state_elements as f64 * ACTIVATION_BYTES;
         Some(Self {
             prefill_floor_ns: kernels * curve.kernel_us * NS_PER_US,
             ns_per_token: (bytes_per_token * ns_per_byte).max(seconds * NS_PER_S / COMPUTE_EFFICIENCY),
@@ -57,6 +61,7 @@ impl ScanCost {
             peak_ns_per_flop: NS_PER_S / device.bf16_flops,
             bytes_per_token,
             state_bytes,
+            necessary_share: context.distinct_share(layer.mixer.state_elements_per_sequence(), state_elements),
         })
     }
 
@@ -82,13 +87,13 @@ impl ScanCost {
     /// What so many tokens of so many sequences cost, without time.
     pub(super) fn load(&self, tokens: f64, sequences: f64) -> (Operator, Evidence, Load) {
         let flops = tokens * self.flops_per_token;
-        let necessary_bytes = sequences * self.state_bytes;
+        let state_bytes = sequences * self.state_bytes;
         let load = Load {
             flops,
             useful_flops: flops,
             at_peak_ns: flops * self.peak_ns_per_flop,
-            memory_bytes: necessary_bytes + tokens * self.bytes_per_token,
-            necessary_bytes,
+            memory_bytes: state_bytes + tokens * self.bytes_per_token,
+            necessary_bytes: state_bytes * self.necessary_share,
             ..Load::default()
         };
         (Operator::StateSpaceScan, Evidence::Extrapolated, load)

@@ -105,7 +105,7 @@ impl Tables {
                 layers,
                 &stages,
                 |layer, other| layer.mixer == other.mixer,
-                |layer| AttentionCost::new(&layer.slice(options.parallelism).mixer, context),
+                |layer| AttentionCost::new(layer, context),
             ),
             experts: place(
                 layers,
@@ -117,7 +117,7 @@ impl Tables {
                 layers,
                 &stages,
                 |layer, other| layer.mixer == other.mixer,
-                |layer| ScanCost::new(&layer.slice(options.parallelism).mixer, context),
+                |layer| ScanCost::new(layer, context),
             ),
             layers: LayerRange { start: 0, end: layers.len() as u32 },
             stages,

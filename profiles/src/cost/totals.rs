@@ -160,10 +160,11 @@ pub struct CostTotals {
     pub(super) operators: [OperatorTotals; Operator::COUNT],
     /// Bytes of routed experts' weights read from device memory; part of the operators' memory bytes.
     pub expert_load_bytes: f64,
-    /// FLOPs that the tokens need, without rows added by padding: the numerator of model FLOP utilisation.
+    /// FLOPs that the tokens need: without rows added by padding, and work that every tensor-parallel GPU repeats counted
+    /// once. The numerator of model FLOP utilisation.
     pub useful_flops: f64,
     /// Bytes that cannot be avoided: weights touched, once per step, and the KV cache and states that are read and
-    /// written. The numerator of model bandwidth utilisation.
+    /// written; what several tensor-parallel GPUs hold counts once. The numerator of model bandwidth utilisation.
     pub necessary_bytes: f64,
     /// Energy above idle in joules, each step capped by the board power limit.
     pub dynamic_energy_j: f64,

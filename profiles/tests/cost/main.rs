@@ -7,6 +7,7 @@ mod oracles;
 mod physics;
 mod settings;
 mod simple;
+mod useful;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
