@@ -169,13 +169,16 @@ impl AttentionCost {
     }
 
     /// What prefill attention costs for these sums, without its time.
+    ///
+    /// Expanding cached latents again is work that cutting a prompt into pieces causes, not work that its tokens need.
     pub(super) fn prefill_load(&self, sums: PrefillSums) -> (Operator, Evidence, Load) {
         let cost = &self.prefill;
-        let flops = sums.pairs * cost.flops_per_pair + sums.cached * cost.flops_per_cached_token;
+        let useful_flops = sums.pairs * cost.flops_per_pair;
+        let flops = useful_flops + sums.cached * cost.flops_per_cached_token;
         let cache_bytes = sums.keys * cost.cache_bytes_per_key;
         let load = Load {
             flops,
-            useful_flops: flops,
+            useful_flops,
             at_peak_ns: flops * cost.peak_ns_per_flop,
             memory_bytes: cache_bytes + sums.tokens * cost.bytes_per_token,
             necessary_bytes: cache_bytes * cost.necessary_share,

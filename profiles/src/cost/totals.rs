@@ -160,8 +160,8 @@ pub struct CostTotals {
     pub(super) operators: [OperatorTotals; Operator::COUNT],
     /// Bytes of routed experts' weights read from device memory; part of the operators' memory bytes.
     pub expert_load_bytes: f64,
-    /// FLOPs that the tokens need: without rows added by padding, and work that every tensor-parallel GPU repeats counted
-    /// once. The numerator of model FLOP utilisation.
+    /// FLOPs that the tokens need: without rows added by padding and without cached latents expanded again (MLA), and work
+    /// that every tensor-parallel GPU repeats counted once. The numerator of model FLOP utilisation.
     pub useful_flops: f64,
     /// Bytes that cannot be avoided: weights touched, once per step, and the KV cache and states that are read and
     /// written; what several tensor-parallel GPUs hold counts once. The numerator of model bandwidth utilisation.

@@ -1,6 +1,6 @@
 //! Useful work is what the tokens need, however they are computed.
 
-use profiles::{CostModel, CostTotals, ModelSpec, Parallelism};
+use profiles::{CostModel, CostTotals, DecodeBatch, Mixer, ModelSpec, Parallelism, StepShape};
 
 use crate::{assert_same, bare, compile, decode, h100, pieces, shape, shipped};
 
@@ -39,4 +39,35 @@ fn work_that_gpus_repeat_is_done_all_the_same() {
     let (one, eight) = (explained(&model, 1), explained(&model, 8));
     assert!(eight.flops() > 1.1 * one.flops(), "{} FLOPs on 8 GPUs, {} on one", eight.flops(), one.flops());
     assert!(eight.sum().memory_bytes > one.sum().memory_bytes);
+}
+
+/// Pieces of a prompt see what came before; with latent attention each piece expands it again, which helps nobody.
+#[test]
+fn cutting_a_prompt_into_chunks_does_not_change_its_useful_flops() {
+    let device = h100();
+    for name in
+        ["deepseek-ai/DeepSeek-V3", "meta-llama/Llama-3.1-8B", "openai/gpt-oss-20b", "ai21labs/AI21-Jamba-1.5-Mini"]
+    {
+        let model = shipped(name);
+        let cost = compile(&bare(&model, &device));
+        let step = |tokens: u32, context: u32, sampled: u32| {
+            let prefill = pieces(&[(tokens, context)]);
+            cost.explain(&StepShape {
+                prefill: &prefill,
+                decode: DecodeBatch::default(),
+                sampled,
+                prefill_layers: None,
+            })
+        };
+        let whole = step(4096, 0, 1);
+        let mut chunked = CostTotals::default();
+        for (tokens, context) in [(1000, 0), (24, 1000), (2048, 1024)] {
+            chunked += &step(tokens, context, 0);
+        }
+        chunked += &step(1024, 3072, 1);
+        assert_same(chunked.useful_flops, whole.useful_flops, name);
+        let expanded_again = chunked.flops() - whole.flops();
+        let latent = matches!(model.layers[0].mixer, Mixer::Latent(_));
+        assert_eq!(expanded_again > 1e-6 * whole.flops(), latent, "{name}: {expanded_again} more FLOPs");
+    }
 }
