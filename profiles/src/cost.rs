@@ -42,6 +42,9 @@ pub trait CostModel: Send {
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost;
 
     /// Time to hand `rows` rows of activations from one pipeline stage to the next, in nanoseconds.
+    ///
+    /// Stages may work on other steps meanwhile, so it is part of neither stage's time nor of [`totals`](CostModel::totals),
+    /// which hold the bytes sent and their energy.
     fn handover_ns(&self, rows: u32) -> u64 {
         let _ = rows;
         0

@@ -154,6 +154,11 @@ impl Tables {
         if !self.scans.is_empty() {
             joules += self.price_scans(shape, rows, books, ns);
         }
+        if self.stages.len() > 1 {
+            let handed_over = self.handed_over(rows);
+            books.handed_over += handed_over;
+            joules += handed_over * self.handover_j_per_row;
+        }
         let head = self.head(shape.sampled);
         let requests = shape.prefill.len() as u64 + u64::from(rows.decode);
         ns[ns.len() - 1] += head.ns;
@@ -162,6 +167,19 @@ impl Tables {
         books.requests += requests;
         books.sampled.add(shape.sampled, 1);
         joules + head.joules
+    }
+
+    /// Rows that are handed from stage to stage, summed over the boundaries between stages.
+    ///
+    /// Prompts that pass through some layers cross a boundary when they have passed the layer before it, so that groups of
+    /// layers hand over as much as one pass.
+    fn handed_over(&self, rows: Rows) -> f64 {
+        let boundaries = &self.stages[1..];
+        let by_prompts = match rows.part {
+            None => boundaries.len(),
+            Some(part) => boundaries.iter().filter(|next| part.start < next.start && next.start <= part.end).count(),
+        };
+        by_prompts as f64 * f64::from(rows.prompt) + boundaries.len() as f64 * f64::from(rows.decode)
     }
 
     fn rows(&self, shape: &StepShape<'_>) -> Rows {

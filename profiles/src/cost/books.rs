@@ -109,6 +109,8 @@ pub(super) struct Books {
     pub(super) attention: Vec<AttentionBook>,
     pub(super) experts: Vec<ExpertsBook>,
     pub(super) scans: Vec<ScanBook>,
+    /// Rows handed from stage to stage, once for each boundary.
+    pub(super) handed_over: f64,
     pub(super) joules: f64,
 }
 
@@ -125,6 +127,7 @@ impl Books {
             attention: vec![AttentionBook::default(); tables.attention.len()],
             experts: vec![ExpertsBook::default(); tables.experts.len()],
             scans: vec![ScanBook::default(); tables.scans.len()],
+            handed_over: 0.0,
             joules: 0.0,
         }
     }
@@ -144,6 +147,7 @@ impl Books {
             let (operator, evidence, load) = scan.cost.load(book.tokens, book.sequences);
             sums.add(1.0, (operator, evidence, Load { time_ns: book.ns, ..load }));
         }
+        sums.add(self.handed_over, (Operator::Handover, Evidence::Fitted, tables.handover_load));
         let engine = &tables.engine;
         let host_ns = self.steps as f64 * engine.step_gap_ns + self.requests as f64 * engine.per_request_ns;
         sums.add(1.0, (Operator::Host, Evidence::Fitted, Load { time_ns: host_ns, ..Load::default() }));

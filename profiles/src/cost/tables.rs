@@ -87,6 +87,9 @@ pub(super) struct Tables {
     /// Time to hand a row to the next stage, and before the first one arrives.
     pub(super) handover_ns_per_row: f64,
     pub(super) handover_floor_ns: f64,
+    /// What each GPU of a stage sends per row to the next stage, and the joules of all.
+    pub(super) handover_load: Load,
+    pub(super) handover_j_per_row: f64,
 }
 
 impl Tables {
@@ -99,6 +102,8 @@ impl Tables {
         let link_efficiency = context.curves.all_to_all.efficiency;
         // vLLM hands on hidden states and residual, each tensor-parallel GPU its share.
         let handover_bytes = 2.0 * context.hidden() * ACTIVATION_BYTES / gpus;
+        let handover_load = Load { link_bytes: handover_bytes, ..Load::default() };
+        let energy = Energy::new(options.device, gpus);
         let mut tables = Self {
             kinds: place(layers, &stages, |layer, other| layer == other, |layer| Some(LayerKind::new(layer, context))),
             attention: place(
@@ -129,9 +134,11 @@ impl Tables {
             final_norm: Sequence::final_norm(context),
             head: Sequence::head(context),
             engine: options.engine.clone(),
-            energy: Energy::new(options.device, gpus),
+            energy,
             handover_ns_per_row: handover_bytes * NS_PER_S / (context.link.bandwidth * link_efficiency),
             handover_floor_ns: context.link.latency_ns,
+            handover_load,
+            handover_j_per_row: energy.of(&handover_load),
         };
         tables.fill(rows, options.max_num_seqs);
         tables

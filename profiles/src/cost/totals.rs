@@ -33,6 +33,9 @@ pub enum Operator {
     AllReduce,
     /// Dispatch to and combination from experts on other GPUs.
     AllToAll,
+    /// Handing hidden states and residual from one pipeline stage to the next: bytes and joules. Its time is none of a
+    /// stage's, so no total holds it; see [`CostModel::handover_ns`](super::CostModel::handover_ns).
+    Handover,
     /// Final norm and language-model head over the sampled positions.
     LmHead,
     /// Sampling.
@@ -43,7 +46,7 @@ pub enum Operator {
 
 impl Operator {
     /// How many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
 
     /// All of them, in the order of a forward pass.
     pub const ALL: [Self; Self::COUNT] = [
@@ -61,6 +64,7 @@ impl Operator {
         Self::Elementwise,
         Self::AllReduce,
         Self::AllToAll,
+        Self::Handover,
         Self::LmHead,
         Self::Sampling,
         Self::Host,
@@ -83,6 +87,7 @@ impl Operator {
             Self::Elementwise => "elementwise",
             Self::AllReduce => "all_reduce",
             Self::AllToAll => "all_to_all",
+            Self::Handover => "handover",
             Self::LmHead => "lm_head",
             Self::Sampling => "sampling",
             Self::Host => "host",

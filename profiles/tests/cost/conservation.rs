@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
+use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting, OperatorTotals};
 use profiles::{CostModel, CostTotals, DecodeBatch, LayerRange, Operator, Parallelism, PrefillPiece, StepShape};
 use proptest::prelude::*;
 
@@ -150,14 +150,20 @@ proptest! {
         options.parallelism.pipeline_parallel_size = stages;
         let staged = compile(&options);
         prop_assert_eq!(staged.stages(), stages as usize);
-        assert_same_totals(&staged.explain(&step.shape()), &one);
+        let mut staged = staged.explain(&step.shape());
+        prop_assert!(staged.dynamic_energy_j >= one.dynamic_energy_j * (1.0 - 1e-9), "handing over takes energy");
+        staged.dynamic_energy_j = one.dynamic_energy_j;
+        *staged.operator_mut(Operator::Handover) = OperatorTotals::default();
+        assert_same_totals(&staged, &one);
     }
 
     /// Prompts that cross the layers group by group cost the same FLOPs as in one pass.
     #[test]
     fn groups_of_layers_conserve_prompt_flops(cut in 1_u32..32, size in 1_u32..4000, context in 0_u32..4000) {
         let (model, device) = (shipped("meta-llama/Llama-3.1-8B"), h100());
-        let cost = compile(&bare(&model, &device));
+        let mut options = bare(&model, &device);
+        options.parallelism.pipeline_parallel_size = 4;
+        let cost = compile(&options);
         let prompt = pieces(&[(size, context)]);
         let whole = cost.explain(&shape(&prompt, DecodeBatch::default()));
         let mut parts = CostTotals::default();
@@ -171,6 +177,7 @@ proptest! {
         assert_same(parts.flops(), whole.flops(), "FLOPs");
         assert_same(parts.time_ns(), whole.time_ns(), "time without overheads per step");
         assert_same(parts.necessary_bytes, whole.necessary_bytes, "bytes");
+        assert_same(parts.sum().link_bytes, whole.sum().link_bytes, "handed from stage to stage");
     }
 }
 

@@ -73,6 +73,30 @@ fn tensor_parallelism_shares_flops_and_sends_two_messages_per_layer() {
     assert_same(one.operator(Operator::AllReduce).link_bytes, 0.0, "nothing to reduce on one GPU");
 }
 
+/// Between two stages, 16 bits of hidden state and of residual for each row; each GPU of a stage sends its share.
+#[test]
+fn each_boundary_between_stages_sends_hidden_states_and_residual_of_every_row() {
+    let (model, device) = (tiny(vec![dense_layer(); 4]), h100());
+    let (prompt, batch) = (pieces(&[(7, 5)]), decode(3, 20));
+    let staged = |stages: u32, tensor: u32| {
+        let mut options = bare(&model, &device);
+        options.parallelism = Parallelism { pipeline_parallel_size: stages, ..Parallelism::tensor(tensor) };
+        compile(&options).explain(&shape(&prompt, batch))
+    };
+    for tensor in [1, 2] {
+        let one = staged(1, tensor);
+        let joules = |stages: u32| staged(stages, tensor).dynamic_energy_j - one.dynamic_energy_j;
+        for stages in [1, 2, 4] {
+            let handover = *staged(stages, tensor).operator(Operator::Handover);
+            assert_same(handover.link_bytes, f64::from(stages - 1) * 10.0 * 2.0 * 256.0 * 2.0, "bytes");
+            assert_same(handover.time_ns(), 0.0, "its time lies between the stages");
+        }
+        assert!(joules(2) > 0.0, "bytes on links take energy");
+        let per_boundary = joules(4) / joules(2);
+        assert!((per_boundary - 3.0).abs() < 1e-3, "energy of three boundaries over that of one: {per_boundary}");
+    }
+}
+
 #[test]
 fn windows_limit_what_attention_reads_and_computes() {
     let mut layer = dense_layer();
