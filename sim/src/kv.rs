@@ -116,6 +116,11 @@ impl Kv {
         tokens.div_ceil(self.block_size)
     }
 
+    /// Most blocks that can leave the free queue when the tokens from `computed` to `then` become known.
+    pub(crate) fn most_pinned(&self, computed: u32, then: u32) -> u32 {
+        if self.cache.is_some() { then / self.block_size - computed / self.block_size } else { 0 }
+    }
+
     /// The longest known prefix of at most `limit` tokens.
     pub(crate) fn find(&self, chain: &Chain<'_>, limit: u32) -> Found {
         let Some(cache) = &self.cache else { return Found::default() };

@@ -108,15 +108,17 @@ impl Replica {
         self.slots[draft.slot].batch.decodes = self.slots[draft.slot].group.members() > 0;
     }
 
-    /// Whether budget and blocks are there for all running requests, so that their order does not matter.
+    /// Whether budget and blocks are there for all running requests, so that their order does not matter. A piece that
+    /// computes blocks which lie known in the free queue takes those out of it too, so as many must be to spare.
     fn everything_fits(&self, draft: &Draft, per_request: u32) -> bool {
         let group = &self.slots[draft.slot].group;
         let (mut tokens, mut blocks) = (u64::from(group.members()), group.blocks_needed());
         for &id in &self.prefilling {
             let live = self.lives.get(id);
-            let piece = live.missing().min(per_request);
-            tokens += u64::from(piece);
-            blocks += self.kv.blocks_for(live.computed + piece).saturating_sub(live.hold.table());
+            let computed = live.computed + live.missing().min(per_request);
+            tokens += u64::from(computed - live.computed);
+            blocks += self.kv.blocks_for(computed).saturating_sub(live.hold.table());
+            blocks += self.kv.most_pinned(live.computed, computed);
         }
         tokens <= u64::from(draft.budget) && blocks <= self.kv.free()
     }

@@ -97,7 +97,9 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         }
         while source.next_arrival().expect("test sources do not fail") == Some(now) {
             let request = source.take();
-            log.first_arrival.get_or_insert(now);
+            if log.first_arrival.is_none() {
+                (log.first_arrival, log.end) = (Some(now), now);
+            }
             log.counts.issued += 1;
             let number = router.pick(&request, &replicas);
             replicas[number].books.requests += 1;

@@ -169,6 +169,8 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32) -> Sc
     let spare = match rng.random_range(0..4) {
         0 if splits => 0,
         1 if splits => rng.random_range(0..=16),
+        // Orca computes prompts without their answers again, so a budget must be tighter to be too small for one.
+        2 if kind == PolicyKind::Orca => longest * 2 / 5,
         2 => longest * 4 / 5,
         _ => rng.random_range(longest..=longest * 3),
     };
