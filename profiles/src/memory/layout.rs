@@ -23,7 +23,12 @@ pub(super) fn plan(
     let stages = stages(model, device, parallelism, precision, options);
     if let Some((index, stage)) = stages.iter().enumerate().find(|(_, stage)| missing(stage, options) > 0) {
         let smallest = smallest_fitting_tp(model, device, parallelism, precision, options);
-        return Err(does_not_fit(model, device, options, (index, stage), smallest));
+        let sequences = if stages.iter().any(|stage| stage.state_bytes > 0) {
+            largest_fitting_sequences(model, device, parallelism, precision, options)
+        } else {
+            None
+        };
+        return Err(does_not_fit(model, device, options, (index, stage), (smallest, sequences)));
     }
     let fewest = stages.iter().filter_map(|stage| stage.kv_blocks).min();
     let sequences = u64::from(options.max_num_seqs);
@@ -33,7 +38,7 @@ pub(super) fn plan(
         stages,
         block_size: options.block_size,
         kv_blocks,
-        kv_tokens: kv_blocks * u64::from(options.block_size),
+        kv_tokens: kv_blocks.saturating_mul(u64::from(options.block_size)),
         kv_bytes_per_token: model.kv_bytes_per_token(precision.kv_cache),
     })
 }
@@ -156,7 +161,19 @@ fn missing(stage: &StageMemory, options: MemoryOptions) -> u64 {
 
 fn needed(stage: &StageMemory, options: MemoryOptions) -> u64 {
     let blocks = options.num_gpu_blocks_override.unwrap_or(1);
-    stage.fixed_bytes() + stage.kv_bytes_per_token * u64::from(options.block_size) * blocks
+    let block_bytes = stage.kv_bytes_per_token.saturating_mul(u64::from(options.block_size));
+    // Block counts that somebody gives know no bound; what overflows does not fit either.
+    stage.fixed_bytes().saturating_add(block_bytes.saturating_mul(blocks))
+}
+
+fn fits(
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    parallelism: Parallelism,
+    precision: Precision,
+    options: MemoryOptions,
+) -> bool {
+    stages(model, device, parallelism, precision, options).iter().all(|stage| missing(stage, options) == 0)
 }
 
 fn smallest_fitting_tp(
@@ -168,9 +185,30 @@ fn smallest_fitting_tp(
 ) -> Option<u32> {
     parallelism.tensor_sizes(model).into_iter().find(|&tensor_parallel_size| {
         let wider = Parallelism { tensor_parallel_size, ..parallelism };
-        wider.validate(model).is_ok()
-            && stages(model, device, wider, precision, options).iter().all(|stage| missing(stage, options) == 0)
+        wider.validate(model).is_ok() && fits(model, device, wider, precision, options)
     })
+}
+
+/// Largest `max_num_seqs` below that of `options`, which does not fit, at which all stages fit, all else equal.
+fn largest_fitting_sequences(
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    parallelism: Parallelism,
+    precision: Precision,
+    options: MemoryOptions,
+) -> Option<u32> {
+    let fits = |max_num_seqs| fits(model, device, parallelism, precision, MemoryOptions { max_num_seqs, ..options });
+    // States grow with the sequences, so that fewer fit where more do: `fitting` fits or is 0, `exceeding` does not.
+    let (mut fitting, mut exceeding) = (0, options.max_num_seqs);
+    while exceeding - fitting > 1 {
+        let middle = fitting + (exceeding - fitting) / 2;
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            exceeding = middle;
+        }
+    }
+    (fitting > 0).then_some(fitting)
 }
 
 fn does_not_fit(
@@ -178,13 +216,21 @@ fn does_not_fit(
     device: &DeviceSpec,
     options: MemoryOptions,
     (index, stage): (usize, &StageMemory),
-    smallest_fitting_tp: Option<u32>,
+    (smallest_fitting_tp, largest_fitting_sequences): (Option<u32>, Option<u32>),
 ) -> ProfileError {
-    let advice = match smallest_fitting_tp {
+    let by_width = match smallest_fitting_tp {
         Some(size) => format!("the smallest tensor_parallel_size that fits is {size}"),
         None => {
             "no tensor_parallel_size up to 64 fits; use more pipeline stages, narrower weights, or a larger GPU".into()
         }
+    };
+    let advice = match largest_fitting_sequences {
+        Some(sequences) => format!(
+            "sequence states are held for max_num_seqs = {} sequences: lower it, {sequences} is the most that fits; at \
+             {} sequences, {by_width}",
+            options.max_num_seqs, options.max_num_seqs
+        ),
+        None => by_width,
     };
     ProfileError::DoesNotFit(Box::new(DoesNotFit {
         model: model.name.clone(),

@@ -122,6 +122,24 @@ fn a_model_that_does_not_fit_says_by_how_many_bytes_and_what_would() {
     assert!(hopeless.to_string().contains("no tensor_parallel_size up to 64 fits"), "{hopeless}");
 }
 
+/// A hybrid's states are held for every sequence: with too many of them, fewer sequences are what helps.
+#[test]
+fn a_hybrid_that_does_not_fit_for_its_states_says_how_many_sequences_do() {
+    let with = |max_num_seqs| {
+        let options = MemoryOptions { max_num_seqs, ..MemoryOptions::default() };
+        plan("marconi-hybrid-7b", "H100", Parallelism::tensor(1), options)
+    };
+    let message = with(100_000).unwrap_err().to_string();
+    let (before, after) = message.split_once(" is the most that fits").unwrap_or_else(|| panic!("{message}"));
+    let most: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(before.contains("max_num_seqs = 100000"), "{message}");
+    assert!(after.contains("tensor_parallel_size"), "{message}");
+    assert!(with(most).is_ok() && with(most + 1).is_err(), "{most} is the most that fits");
+    // Where weights alone are too large, and where no states are held, fewer sequences are no help.
+    let too_large = plan("jamba-1.5-mini", "L4", Parallelism::tensor(1), MemoryOptions::default()).unwrap_err();
+    assert!(!too_large.to_string().contains("max_num_seqs"), "{too_large}");
+}
+
 #[test]
 fn the_smallest_fitting_size_fits_and_the_next_smaller_does_not() {
     for (model, device) in
@@ -146,6 +164,17 @@ fn a_block_count_that_is_given_is_taken_if_it_fits() {
     };
     assert_eq!(with(1000).unwrap().kv_tokens, 16_000);
     assert!(matches!(with(1_000_000), Err(ProfileError::DoesNotFit(_))));
+}
+
+/// 2³¹ blocks of 2¹⁶ tokens of 2¹⁷ bytes are 2⁶⁴ bytes: one more than 64 bits count.
+#[test]
+fn block_counts_beyond_all_memory_do_not_fit_instead_of_overflowing() {
+    for blocks in [1 << 31, u64::MAX] {
+        let options =
+            MemoryOptions { num_gpu_blocks_override: Some(blocks), block_size: 65_536, ..MemoryOptions::default() };
+        let error = plan("llama-3.1-8b", "H100", Parallelism::tensor(1), options).unwrap_err();
+        assert!(matches!(error, ProfileError::DoesNotFit(_)), "{error}");
+    }
 }
 
 #[test]
