@@ -21,7 +21,7 @@ pub struct ModelSpec {
     pub tie_word_embeddings: bool,
     /// Rows of a learned position table (OPT); 0 for rotary models.
     pub position_embeddings: u32,
-    /// Longest context the model was made for, in tokens.
+    /// Longest context the model was made for, in tokens; 1,048,576 and a note if its configuration names none.
     pub max_position_embeddings: u32,
     /// Its layers, first one first.
     pub layers: Vec<LayerSpec>,

@@ -15,6 +15,10 @@ use crate::error::ProfileError;
 /// Layers beyond which a configuration is taken for a mistake.
 const MOST_LAYERS: u32 = 4096;
 
+/// Longest context taken for a model whose configuration names none: the longest that such a model was shown to work at
+/// (*Mamba*, induction heads), and small enough that every size derived from it can be counted.
+const UNNAMED_CONTEXT: u32 = 1 << 20;
+
 /// Architectures whose configuration is understood.
 const MODEL_TYPES: &str = "llama, mistral, qwen2, qwen3, mixtral, qwen2_moe, qwen3_moe, gpt_oss, deepseek_v2, \
                            deepseek_v3, kimi_k2, jamba, bamba, nemotron_h, mamba, mamba2, opt, gpt2";
@@ -67,18 +71,23 @@ impl ModelSpec {
 
 /// A specification without layers, from the keys that all architectures share.
 fn common(config: &Config<'_>, default_tied: bool) -> Result<ModelSpec, ProfileError> {
+    let longest = config.optional_size("max_position_embeddings")?;
+    let mut notes = Vec::new();
+    if longest.is_none() {
+        notes.push("names no longest context; 1,048,576 tokens assumed: set max_model_len".into());
+    }
     Ok(ModelSpec {
         name: String::new(),
         hidden_size: config.size("hidden_size")?,
         vocab_size: config.size("vocab_size")?,
         tie_word_embeddings: config.flag("tie_word_embeddings", default_tied)?,
         position_embeddings: 0,
-        max_position_embeddings: config.optional_size("max_position_embeddings")?.unwrap_or(u32::MAX),
+        max_position_embeddings: longest.unwrap_or(UNNAMED_CONTEXT),
         layers: Vec::new(),
         norm_bias: false,
         weights_dtype_hint: None,
         source: String::new(),
-        notes: Vec::new(),
+        notes,
     })
 }
 

@@ -36,6 +36,16 @@ fn attention(model: &ModelSpec, layer: usize) -> Attention {
     }
 }
 
+/// Mamba models name no longest context.
+#[test]
+fn a_context_that_is_not_named_is_assumed_and_noted() {
+    let named = read(&llama(&json!({}))).unwrap();
+    assert_eq!((named.max_position_embeddings, named.notes.len()), (2048, 0));
+    let unnamed = read(&llama(&json!({ "max_position_embeddings": null }))).unwrap();
+    assert_eq!(unnamed.max_position_embeddings, 1 << 20);
+    assert_eq!(unnamed.notes, ["names no longest context; 1,048,576 tokens assumed: set max_model_len"]);
+}
+
 #[test]
 fn head_size_is_derived_unless_given() {
     assert_eq!(attention(&read(&llama(&json!({}))).unwrap(), 0).head_dim, 32);
