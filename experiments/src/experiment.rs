@@ -3,6 +3,7 @@
 mod distributions;
 mod engine;
 mod lengths;
+mod memory;
 mod profile;
 mod system;
 mod workload;

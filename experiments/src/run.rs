@@ -118,7 +118,7 @@ fn default_directory(file: &Path) -> PathBuf {
     Path::new("results").join(stem.strip_suffix(".lock").unwrap_or(&stem))
 }
 
-/// Refuses inputs that are not those a lock file was made with.
+/// Refuses inputs that are not those a lock file was made with, and says which of those are not used any more.
 fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
     let Some(lock) = &experiment.lock else { return Ok(()) };
     let version = env!("CARGO_PKG_VERSION");
@@ -129,7 +129,10 @@ fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -
         ));
     }
     for (wanted, span) in &lock.digests {
-        let Some(found) = digests.iter().find(|digest| digest.of == wanted.of) else { continue };
+        let Some(found) = digests.iter().find(|digest| digest.of == wanted.of) else {
+            terminal.note(&format!("warning: the digest of {} was not checked: this run does not use it", wanted.of));
+            continue;
+        };
         if found.sha256 != wanted.sha256 {
             return Err(Problem::at(*span, format!("{} is not the one this lock file was made with", wanted.of))
                 .label(format!("it has {}", found.sha256))
@@ -149,11 +152,13 @@ fn labels(experiment: &Experiment) -> Vec<RunLabel> {
 }
 
 fn describe(experiment: &Experiment, terminal: Terminal) {
-    if !terminal.is_verbose() {
-        return;
-    }
     for system in &experiment.systems {
-        terminal.detail(&system.describe());
+        if terminal.is_verbose() {
+            terminal.detail(&system.describe());
+        }
+        if let Some(note) = system.note() {
+            terminal.note(&note);
+        }
     }
 }
 

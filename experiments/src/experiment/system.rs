@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
 use profiles::{
-    CostModel as _, DType, DecodeBatch, DeviceSpec, FeedForward, MemoryOptions, MemoryPlan, Mixer, ModelSpec,
-    Parallelism, Precision, PrefillPiece, ProfileError, StepShape,
+    CostModel as _, DType, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece,
+    StepShape,
 };
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
-use super::{Digest, engine, profile};
+use super::{Digest, engine, memory, profile};
 use crate::diagnostic::{Problem, Sources};
-use crate::file::key::Key;
+use crate::file::key::{Key, MAX_COUNT};
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
@@ -37,6 +37,8 @@ pub(crate) struct System {
     pub(crate) kv: KvSpec,
     /// Longest request.
     pub(crate) max_model_len: u32,
+    /// Sliding window of its windowed layers in tokens, if it has any.
+    sliding_window: Option<u32>,
     cost: AnalyticCost,
 }
 
@@ -60,7 +62,8 @@ pub(super) fn read(
     let max_model_len = max_model_len(reader, &model)?;
     let scheduler =
         reader.table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?.expect("it has a default");
-    let kv = kv(reader, &model, &device, parallelism, precision, scheduler)?;
+    let sliding_window = memory::sliding_window(reader, &model)?;
+    let kv = memory::kv(reader, &model, &device, parallelism, precision, scheduler)?;
     let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
     let has_experts = model.layers.iter().any(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)));
     if routing != ExpertRouting::Uniform && !has_experts {
@@ -85,7 +88,20 @@ pub(super) fn read(
     let cost = AnalyticCost::new(&options)
         .map_err(|error| reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string()))?;
     let engines = replicas * parallelism.data_parallel_size;
-    Ok(System { name, model, device, engines, parallelism, precision, router, scheduler, kv, max_model_len, cost })
+    Ok(System {
+        name,
+        model,
+        device,
+        engines,
+        parallelism,
+        precision,
+        router,
+        scheduler,
+        kv,
+        max_model_len,
+        sliding_window,
+        cost,
+    })
 }
 
 fn model(reader: &mut Reader<'_>, shared: Option<&ModelSpec>, sources: &Sources) -> Result<ModelSpec, Problem> {
@@ -182,7 +198,7 @@ fn own_quantization(model: &ModelSpec, device: &DeviceSpec) -> &'static str {
 
 fn max_model_len(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<u32, Problem> {
     let longest = model.max_position_embeddings;
-    let asked = reader.or(&s::MAX_MODEL_LEN, || longest);
+    let asked = reader.or(&s::MAX_MODEL_LEN, || longest.min(MAX_COUNT as u32));
     if asked > longest {
         return Err(reader
             .problem(&s::MAX_MODEL_LEN, format!("{} was not made for so long requests", model.name))
@@ -193,15 +209,6 @@ fn max_model_len(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<u32, Prob
 
 fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -> Result<SchedulerSpec, Problem> {
     let name: String = reader.get(&s::POLICY);
-    let whole_prompts = matches!(name.as_str(), "prefill-first" | "orca");
-    let (tokens, seqs) = defaults(device, whole_prompts, max_model_len);
-    let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
-    let max_num_seqs: u32 = reader.or(&s::MAX_NUM_SEQS, || seqs.min(max_num_batched_tokens));
-    if max_num_seqs > max_num_batched_tokens {
-        let label =
-            format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
-        return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
-    }
     let policy = match name.as_str() {
         "chunked-prefill" => Policy::ChunkedPrefill {
             long_prefill_token_threshold: reader.get(&s::LONG_PREFILL_TOKEN_THRESHOLD),
@@ -221,6 +228,14 @@ fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -
         "orca" => Policy::Orca,
         other => unreachable!("`{other}` is no choice"),
     };
+    let (tokens, seqs) = defaults(device, policy.whole_prompts(), max_model_len);
+    let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
+    let max_num_seqs: u32 = reader.or(&s::MAX_NUM_SEQS, || seqs.min(max_num_batched_tokens));
+    if max_num_seqs > max_num_batched_tokens {
+        let label =
+            format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
+        return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
+    }
     Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs })
 }
 
@@ -238,49 +253,6 @@ fn defaults(device: &DeviceSpec, whole_prompts: bool, max_model_len: u32) -> (u3
     }
 }
 
-fn kv(
-    reader: &mut Reader<'_>,
-    model: &ModelSpec,
-    device: &DeviceSpec,
-    parallelism: Parallelism,
-    precision: Precision,
-    scheduler: SchedulerSpec,
-) -> Result<KvSpec, Problem> {
-    let options = MemoryOptions {
-        gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
-        max_num_batched_tokens: scheduler.max_num_batched_tokens,
-        max_num_seqs: scheduler.max_num_seqs,
-        block_size: reader.get(&s::BLOCK_SIZE),
-        num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),
-    };
-    let plan = MemoryPlan::new(model, device, parallelism, precision, options)
-        .map_err(|error| does_not_fit(reader, &error))?;
-    let blocks = u32::try_from(plan.kv_blocks).unwrap_or(u32::MAX).max(1);
-    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: reader.get(&s::ENABLE_PREFIX_CACHING) })
-}
-
-fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
-    match error {
-        ProfileError::DoesNotFit(why) => {
-            let title = format!("{} does not fit {}: {} bytes too many", why.model, why.device, why.missing_bytes);
-            let label = format!(
-                "each GPU of stage {} needs {} bytes and may use {}",
-                why.stage, why.needed_bytes, why.budget_bytes
-            );
-            let parts = format!(
-                "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {} bytes",
-                why.weights_bytes, why.workspace_bytes, why.state_bytes, why.gpu_memory_utilization, why.memory_bytes
-            );
-            reader.problem(&s::GPU, title).label(label).help(parts).help(why.advice.clone())
-        }
-        ProfileError::MemorySetting { setting, .. } => {
-            let key = s::TABLE.key(setting).unwrap_or(&s::GPU_MEMORY_UTILIZATION);
-            reader.problem(key, "this cannot be").label(error.to_string())
-        }
-        _ => reader.problem(&s::GPU, "the model cannot be laid out in memory").label(error.to_string()),
-    }
-}
-
 impl System {
     /// The deployment, new for one run.
     pub(crate) fn deployment(&self, seed: u64) -> DeploymentSpec {
@@ -290,18 +262,21 @@ impl System {
             kv: self.kv,
             max_model_len: self.max_model_len,
             cost: Box::new(self.cost.clone()),
-            sliding_window: self.sliding_window(),
+            sliding_window: self.sliding_window,
             devices,
             idle_power_w: self.device.idle_power_w * f64::from(devices),
         };
         DeploymentSpec { replicas: (0..self.engines).map(|_| replica()).collect(), router: self.router, seed }
     }
 
-    fn sliding_window(&self) -> Option<u32> {
-        self.model.layers.iter().find_map(|layer| match layer.mixer {
-            Mixer::Attention(attention) => attention.window,
-            _ => None,
-        })
+    /// What its reader has to know to judge its figures.
+    pub(crate) fn note(&self) -> Option<String> {
+        let window = self.sliding_window.filter(|window| *window < self.max_model_len)?;
+        Some(format!(
+            "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; vLLM \
+             frees the blocks outside the window, so the capacity is understated",
+            self.name, self.model.name
+        ))
     }
 
     /// Power of all its devices together when idle, in watts.

@@ -9,7 +9,8 @@ pub(crate) static STEPS: Key =
 pub(crate) static POWER: Key = Key::new(
     "power",
     Kind::Flag,
-    "Write `power.csv`: power over time, one row per second (longer for runs over 4,096 s).",
+    "Write `power.csv`: power over time, one row per second (longer for runs over 4,096 s); the first and the last row are cut \
+     to the run.",
 )
 .value("false");
 /// Whether `trace.json.gz` is written.

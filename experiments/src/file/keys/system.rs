@@ -54,8 +54,9 @@ pub(crate) static PIPELINE_PARALLEL_SIZE: Key =
 pub(crate) static DATA_PARALLEL_SIZE: Key = Key::new(
     "data_parallel_size",
     Kind::Integer(1, 1024),
-    "Data-parallel ranks of a replica, each with a scheduler and a KV cache of its own; the router sees each rank. They share \
-     the experts when `enable_expert_parallel` is on.",
+    "Data-parallel ranks of a replica that share the experts: needs `enable_expert_parallel`, for ranks that share nothing are \
+     `replicas`. Each rank is a scheduler with a KV cache of its own behind the router. Every step is priced as if all ranks \
+     ran the same shape at the same moment: there is no lock-step, and idle ranks run no dummy batches.",
 )
 .value("1");
 /// Expert parallelism.
@@ -110,9 +111,10 @@ pub(crate) static BLOCK_SIZE: Key =
 pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
     "enable_prefix_caching",
     Kind::Flag,
-    "Keep full blocks for later requests with the same prefix, least recently used ones dropped first.",
+    "Keep full blocks for later requests with the same prefix, least recently used ones dropped first. Only blocks of attention \
+     layers are kept: models with state-space layers, whose states are not cached yet, cannot have it.",
 )
-.value("true")
+.computed("on; off for models with state-space layers")
 .vllm("on by default in v1, off in v0");
 /// Longest request.
 pub(crate) static MAX_MODEL_LEN: Key = Key::new(
@@ -122,9 +124,14 @@ pub(crate) static MAX_MODEL_LEN: Key = Key::new(
 )
 .computed("what the model was made for (`max_position_embeddings`)");
 /// Blocks.
-pub(crate) static NUM_GPU_BLOCKS_OVERRIDE: Key =
-    Key::new("num_gpu_blocks_override", COUNT, "Blocks of the KV cache of a replica, whatever fits its memory.")
-        .nothing("as many as fit");
+pub(crate) static NUM_GPU_BLOCKS_OVERRIDE: Key = Key::new(
+    "num_gpu_blocks_override",
+    COUNT,
+    "Blocks of the KV cache of an engine, whatever fits its memory. Layers with a sliding window are charged for the whole \
+     context, where vLLM frees the blocks outside the window: the capacity of such models (gpt-oss, Mistral-7B-v0.1) is \
+     understated.",
+)
+.nothing("as many as fit");
 /// Scheduler.
 pub(crate) static SCHEDULER: Key =
     Key::new("scheduler", Kind::Table(&SCHEDULER_TABLE), "How steps are composed.").value("\"chunked-prefill\"");
@@ -354,7 +361,11 @@ static ROUTING_TABLE: TableDef = TableDef {
 pub(crate) static ENGINE_PROFILE: Key = Key::new(
     "profile",
     Kind::Choice(&[
-        ("vllm-v1", "asynchronous scheduling and CUDA graphs, as fitted to vLLM 0.15 to 0.23"),
+        (
+            "vllm-v1",
+            "CUDA graphs, and the gap as fitted to asynchronous engines (vLLM 0.15 to 0.23); the simulated scheduler itself \
+             decides a step when the one before ends",
+        ),
         ("none", "kernels only"),
     ]),
     "Where the values below come from that are not given.",

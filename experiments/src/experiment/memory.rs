@@ -1,0 +1,114 @@
+//! What a model's layers keep on the GPUs: the KV cache and what limits its use.
+
+use std::collections::BTreeSet;
+
+use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError};
+use sim::{KvSpec, SchedulerSpec};
+
+use crate::diagnostic::Problem;
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+
+/// The KV cache of each engine: as many blocks as fit beside weights and workspace.
+pub(super) fn kv(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    parallelism: Parallelism,
+    precision: Precision,
+    scheduler: SchedulerSpec,
+) -> Result<KvSpec, Problem> {
+    let options = MemoryOptions {
+        gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
+        max_num_batched_tokens: scheduler.max_num_batched_tokens,
+        max_num_seqs: scheduler.max_num_seqs,
+        block_size: reader.get(&s::BLOCK_SIZE),
+        num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),
+    };
+    let plan = MemoryPlan::new(model, device, parallelism, precision, options)
+        .map_err(|error| does_not_fit(reader, &error))?;
+    let blocks = u32::try_from(plan.kv_blocks).map_err(|_| {
+        let label = format!("{} blocks fit; at most {} are counted", plan.kv_blocks, u32::MAX);
+        reader.problem(&s::BLOCK_SIZE, "the KV cache has too many blocks").label(label).help("make `block_size` larger")
+    })?;
+    // A device with no room for a block is refused above, except where a stage without attention is all there is.
+    let blocks = blocks.max(1);
+    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: prefix_caching(reader, model)? })
+}
+
+/// vLLM's default, except where a hit would have to bring back more than blocks of keys and values: a state-space layer
+/// goes on from its state at the end of the prefix, which is not kept.
+fn prefix_caching(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<bool, Problem> {
+    let has_states = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::StateSpace(_)));
+    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states);
+    if asked && has_states {
+        return Err(reader
+            .problem(&s::ENABLE_PREFIX_CACHING, format!("prefixes of {} cannot be cached", model.name))
+            .label("its state-space layers need their states at the end of the prefix, and these are not cached yet")
+            .help("leave it out: it is off for models with state-space layers"));
+    }
+    Ok(asked)
+}
+
+/// The window of the model's windowed layers in tokens; the simulator keeps one sum of windowed contexts per step, so there
+/// may be only one.
+pub(super) fn sliding_window(reader: &Reader<'_>, model: &ModelSpec) -> Result<Option<u32>, Problem> {
+    let windows: BTreeSet<u32> = model
+        .layers
+        .iter()
+        .filter_map(|layer| if let Mixer::Attention(attention) = layer.mixer { attention.window } else { None })
+        .collect();
+    if windows.len() > 1 {
+        let listed = windows.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        return Err(reader
+            .problem(&s::MODEL, format!("{} has layers with different sliding windows", model.name))
+            .label(format!("windows of {listed} tokens; one window beside full attention can be simulated")));
+    }
+    Ok(windows.first().copied())
+}
+
+fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
+    match error {
+        ProfileError::DoesNotFit(why) => {
+            let title = format!("{} does not fit {}: {} bytes too many", why.model, why.device, why.missing_bytes);
+            let label = format!(
+                "each GPU of stage {} needs {} bytes and may use {}",
+                why.stage, why.needed_bytes, why.budget_bytes
+            );
+            let parts = format!(
+                "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {} bytes",
+                why.weights_bytes, why.workspace_bytes, why.state_bytes, why.gpu_memory_utilization, why.memory_bytes
+            );
+            reader.problem(&s::GPU, title).label(label).help(parts).help(why.advice.clone())
+        }
+        ProfileError::MemorySetting { setting, .. } => {
+            let key = s::TABLE.key(setting).unwrap_or(&s::GPU_MEMORY_UTILIZATION);
+            reader.problem(key, "this cannot be").label(error.to_string())
+        }
+        _ => reader.problem(&s::GPU, "the model cannot be laid out in memory").label(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Sources, Span};
+    use crate::file::document::Table;
+
+    #[test]
+    fn one_window_is_read_and_two_are_refused() {
+        let mut sources = Sources::default();
+        let source = sources.add("x.toml", "", std::path::Path::new(""));
+        let table = Table::default();
+        let reader = Reader::new(&table, Span { source, start: 0, end: 0 }, &s::TABLE);
+        let window_of = |model: &ModelSpec| sliding_window(&reader, model);
+        let shipped = |name| ModelSpec::shipped(name).expect("it is shipped");
+        assert_eq!(window_of(&shipped("meta-llama/Llama-3.1-8B")).ok(), Some(None));
+        let mut model = shipped("openai/gpt-oss-20b");
+        assert_eq!(window_of(&model).ok(), Some(Some(128)), "every other layer attends to everything");
+        if let Mixer::Attention(attention) = &mut model.layers[0].mixer {
+            attention.window = Some(4096);
+        }
+        assert!(window_of(&model).is_err());
+    }
+}

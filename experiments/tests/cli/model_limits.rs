@@ -1,0 +1,77 @@
+//! What the kinds of layers a model has make impossible, and what is said about what they make inexact.
+
+use super::support::Place;
+
+const JAMBA: (&str, &str) = ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"ai21labs/AI21-Jamba-1.5-Mini\"");
+const FOUR_GPUS: (&str, &str) = ("replicas = 2", "tensor_parallel_size = 4");
+
+/// The share of prompt tokens that each run of the small experiment found cached.
+fn hit_rates(place: &Place) -> Vec<f64> {
+    let said = place.succeed(&["run", "x.toml", "--json", "--no-figures", "--force"]);
+    let json: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let runs = json["runs"].as_array().expect("runs");
+    runs.iter().map(|run| run["measures"]["token_hit_rate"].as_f64().expect("a number")).collect()
+}
+
+#[test]
+fn state_space_models_do_not_skip_prompts_whose_states_nobody_kept() {
+    let prefixes = |changes: &[(&str, &str)]| hit_rates(&Place::with_small(changes));
+    assert!(prefixes(&[]).iter().all(|rate| *rate > 0.1), "attention blocks are shared");
+    let place = Place::with_small(&[JAMBA, FOUR_GPUS]);
+    assert!(hit_rates(&place).iter().all(|rate| *rate == 0.0), "states are not");
+    assert!(place.text("results/x/experiment.lock.toml").contains("enable_prefix_caching = false"));
+}
+
+#[test]
+fn prefix_caching_asked_for_on_a_state_space_model_is_refused() {
+    let on = ("tensor_parallel_size = 4", "tensor_parallel_size = 4\nenable_prefix_caching = true");
+    let message = Place::with_small(&[JAMBA, FOUR_GPUS, on]).fail(2, &["run", "x.toml"]);
+    let expected = "error: prefixes of ai21labs/AI21-Jamba-1.5-Mini cannot be cached\n  --> x.toml:17:25\n";
+    assert!(message.starts_with(expected), "{message}");
+    assert!(message.contains("these are not cached yet"), "{message}");
+}
+
+#[test]
+fn the_cache_that_a_sliding_window_would_free_is_spoken_of() {
+    let windowed = ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"mistralai/Mistral-7B-v0.1\"");
+    let note = "note: `chunked`: layers of mistralai/Mistral-7B-v0.1 with a sliding window of 4096 tokens are charged KV cache for \
+                the whole context";
+    let said = Place::with_small(&[windowed]).succeed(&["run", "x.toml", "--no-figures"]);
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    // Within the window there is nothing to free.
+    let inside = [windowed, ("max_model_len = 8192", "max_model_len = 4096")];
+    let said = Place::with_small(&inside).succeed(&["run", "x.toml", "--no-figures"]);
+    assert!(!said.stderr.contains("sliding window"), "{}", said.stderr);
+}
+
+/// The shipped Llama-3.1-8B as a configuration file that does not say for which contexts it was made.
+fn made_for_any_context(place: &Place) {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/data/models/llama-3.1-8b.json");
+    let text = std::fs::read_to_string(shipped).expect("the shipped model");
+    let mut model: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    model["config"].as_object_mut().expect("a table").remove("max_position_embeddings").expect("it is there");
+    place.write("config.json", &model["config"].to_string());
+}
+
+#[test]
+fn a_model_that_does_not_say_how_long_its_contexts_are_leaves_a_lock_file_that_runs() {
+    let place = Place::with_small(&[
+        ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"config.json\""),
+        ("max_model_len = 8192\n", ""),
+        ("max_num_batched_tokens = 8192", "max_num_batched_tokens = 16384"),
+    ]);
+    made_for_any_context(&place);
+    place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]);
+    place.succeed(&["run", "out/experiment.lock.toml", "-o", "again", "--no-figures"]);
+}
+
+#[test]
+fn what_a_lock_file_remembers_of_a_model_that_is_not_used_is_not_checked_and_said_so() {
+    let place = Place::with_small(&[]);
+    place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]);
+    let other = ["run", "out/experiment.lock.toml", "-o", "again", "--no-figures", "--set"];
+    let message = place.fail(2, &[&other[..], &["model=Qwen/Qwen3-8B"]].concat());
+    let expected = "warning: the digest of model meta-llama/Llama-3.1-8B was not checked: this run does not use it\n";
+    assert!(message.contains(expected), "{message}");
+    assert!(message.contains("step costs of chunked is not the one this lock file was made with"), "{message}");
+}
