@@ -66,7 +66,7 @@ fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut Run
     let plan = OutputPlan::new(directory, options, vec![RunLabel::new("chunked", 1)], &[]).expect("writable");
     let mut outputs = plan.start(0, 100.0).expect("writable");
     observe(&mut outputs);
-    outputs.finish().expect("writable");
+    outputs.finish(SimTime::ZERO..step(ROWS).end).expect("writable");
 }
 
 fn rows(criterion: &mut Criterion) {

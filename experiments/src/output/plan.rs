@@ -1,9 +1,11 @@
 //! Which files a command writes, and who writes them.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use sim::{Observer, RequestRecord, StepRecord, Summary};
+use workloads::SimTime;
 
 use super::comparison::{self, compare};
 use super::error::OutputError;
@@ -162,12 +164,12 @@ pub(crate) struct RunOutputs<'a> {
 }
 
 impl RunOutputs<'_> {
-    /// Ends the run's stretch of each file. Errors of writing come out here: observers cannot fail.
-    pub(crate) fn finish(self) -> Result<(), OutputError> {
+    /// Ends the stretch in each file of a run that took this time. Errors of writing come out here: observers cannot fail.
+    pub(crate) fn finish(self, time: Range<SimTime>) -> Result<(), OutputError> {
         let parts = [
             (&self.plan.requests, self.requests.map(RequestsCsv::into_part)),
             (&self.plan.steps, self.steps.map(StepsCsv::into_part)),
-            (&self.plan.power, self.power.map(PowerCsv::into_part)),
+            (&self.plan.power, self.power.map(|power| power.into_part(&time))),
             (&self.plan.perfetto, self.perfetto.map(PerfettoTrace::into_part)),
         ];
         for (series, part) in parts {

@@ -1,6 +1,9 @@
 //! `power.csv`: power over time, all replicas of a run together.
 
+use std::ops::Range;
+
 use sim::{Observer, PowerMeter, StepRecord};
+use workloads::SimTime;
 
 use super::decimal::push_nanos;
 use super::label::RunLabel;
@@ -25,14 +28,25 @@ impl PowerCsv {
         PowerCsv { part, label: label.fields(), idle_power_w, meter: PowerMeter::new(BIN_NS) }
     }
 
-    pub(super) fn into_part(mut self) -> Part {
+    /// The first and the last row are cut to the time of the run, from its first arrival to its end, so that power times
+    /// width, summed over all rows, is the energy of the run.
+    pub(super) fn into_part(mut self, time: &Range<SimTime>) -> Part {
+        // After its last step a run may still wait for a request that is rejected: there the devices are idle.
+        let last_moment = SimTime::from_nanos(time.end.as_nanos().saturating_sub(1));
+        self.meter.add(last_moment, time.end, 0.0);
         for sample in self.meter.samples() {
+            let (start, end) = (sample.start.max(time.start), sample.end.min(time.end));
+            if start >= end {
+                continue;
+            }
+            let cut = (sample.end - sample.start).as_secs_f64() / (end - start).as_secs_f64();
+            let dynamic_power_w = sample.dynamic_power_w * cut;
             let row = self.part.row();
             row.extend_from_slice(&self.label);
-            push_nanos(row, sample.start.as_nanos());
+            push_nanos(row, start.as_nanos());
             row.push(b',');
-            push_nanos(row, sample.end.as_nanos());
-            for watts in [sample.dynamic_power_w, self.idle_power_w + sample.dynamic_power_w] {
+            push_nanos(row, end.as_nanos());
+            for watts in [dynamic_power_w, self.idle_power_w + dynamic_power_w] {
                 row.push(b',');
                 push_nanos(row, (watts * 1e9).round() as u64);
             }

@@ -61,6 +61,11 @@ pub(in super::super) fn step(replica: u32, start: u64, end: u64) -> StepRecord {
     }
 }
 
+/// From one nanosecond to another.
+fn between(start: u64, end: u64) -> Range<SimTime> {
+    SimTime::from_nanos(start)..SimTime::from_nanos(end)
+}
+
 /// The summary of a run of two seconds with one request that takes `e2e` nanoseconds.
 pub(in super::super) fn summary(e2e: u64) -> Summary {
     let mut measures = Measures::new(Slos::default(), None);
@@ -105,7 +110,7 @@ pub(in super::super) fn written(
     for run in 0..runs {
         let mut outputs = plan.start(run, 100.0).expect("writable");
         observe(run, &mut outputs);
-        outputs.finish().expect("writable");
+        outputs.finish(between(0, 2_000_000_000)).expect("writable");
     }
     let summaries: Vec<_> = (0..runs as u64).map(|run| summary(1_000_000_000 + run * 100_000_000)).collect();
     plan.finish(&summaries).expect("writable");
@@ -181,6 +186,25 @@ fn power_csv_says_what_the_devices_draw_each_second() {
 }
 
 #[test]
+fn power_csv_is_cut_to_the_run() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let options = OutputOptions { requests: false, steps: false, perfetto: false, ..ALL };
+    let plan = OutputPlan::new(directory.path(), options, vec![RunLabel::new("a", 1)], &[]).expect("writable");
+    let mut outputs = plan.start(0, 100.0).expect("writable");
+    outputs.step(&step(0, 1_500_000_000, 2_000_000_000));
+    outputs.step(&step(0, 2_000_000_000, 2_100_000_000));
+    outputs.finish(between(1_500_000_000, 3_250_000_000)).expect("writable");
+    plan.finish(&[summary(1)]).expect("writable");
+    // 2.5 J in the half second that the run is in, 2.5 J in the next one, and none in the quarter before the end.
+    insta::assert_snapshot!(text(&files(directory.path()), "power.csv"), @"
+    system,seed,start_s,end_s,dynamic_power_w,power_w
+    a,1,1.500000000,2.000000000,5.000000000,105.000000000
+    a,1,2.000000000,3.000000000,2.500000000,102.500000000
+    a,1,3.000000000,3.250000000,0.000000000,100.000000000
+    ");
+}
+
+#[test]
 fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
     let observe = |run: usize, outputs: &mut RunOutputs<'_>| {
         for id in 0..2_000 + 500 * (3 - run as u64) {
@@ -198,7 +222,7 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
             scope.spawn(move || {
                 let mut outputs = plan.start(run, 100.0).expect("writable");
                 observe(run, &mut outputs);
-                outputs.finish().expect("writable");
+                outputs.finish(between(0, 2_000_000_000)).expect("writable");
             });
         }
     });
@@ -264,6 +288,6 @@ fn a_full_disk_is_reported_when_the_run_ends() {
     for id in 0..10_000 {
         outputs.request(&completed(id, 0, 1_000));
     }
-    let error = outputs.finish().expect_err("nothing fits").to_string();
+    let error = outputs.finish(between(0, 2_000_000_000)).expect_err("nothing fits").to_string();
     assert!(error.contains("requests.csv.part.1") && error.contains("No space left"), "{error}");
 }
