@@ -3,6 +3,7 @@
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
 use super::options::{ExpertRouting, PrefillCoverage};
+use super::tables::MOST_TABULATED;
 use super::{Evidence, Operator};
 use crate::model::ExpertFfn;
 use crate::parallel::DType;
@@ -25,11 +26,12 @@ enum Law {
 }
 
 impl Untouched {
-    /// A table for up to `rows` rows.
+    /// A table for up to `rows` rows. The one of a popularity goes beyond what is tabulated otherwise: raising the share of
+    /// every expert to a power is slow, and rounds in another way than the table's products.
     fn new(law: Law, rows: u32) -> Self {
         let table = match &law {
             Law::Popularity(popularity) => table_of_powers(popularity, rows),
-            Law::Uniform(_) | Law::Curve(_) => (0..=rows).map(|n| law.untouched(n)).collect(),
+            Law::Uniform(_) | Law::Curve(_) => (0..=rows.min(MOST_TABULATED)).map(|n| law.untouched(n)).collect(),
         };
         Self { law, table }
     }

@@ -28,7 +28,8 @@ pub struct CostOptions<'a> {
     /// Whether collectives run beside compute that does not wait for them (dispatch to experts beside shared experts).
     /// vLLM runs them one after the other by default.
     pub overlap_collectives: bool,
-    /// Rows of the largest step; tables are built up to here, and larger steps are computed directly.
+    /// Rows of the largest step; tables are built up to here and at most to 16,384 rows, and larger steps are computed
+    /// directly.
     pub max_num_batched_tokens: u32,
     /// Requests of the largest step; likewise.
     pub max_num_seqs: u32,
@@ -126,7 +127,10 @@ pub struct EngineOverheads {
 }
 
 impl EngineOverheads {
-    /// vLLM v1 with asynchronous scheduling and CUDA graphs.
+    /// vLLM v1 with CUDA graphs.
+    ///
+    /// The gap was fitted to engines that schedule asynchronously, deciding on a step while the one before runs. It is the
+    /// time that this leaves; the simulator itself decides on a step when the one before ends.
     ///
     /// - Gap of 0.3 ms per step: fitted to whole steps of vLLM 0.23 on an H100 (Qwen3-14B), sampling and unhidden host work
     ///   together; fits to 0.15.1 range from 0 to 0.3 ms. A term per request could not be told from zero.

@@ -61,6 +61,10 @@ pub(super) struct Price {
     pub(super) joules: f64,
 }
 
+/// Rows up to which costs are tabulated. Larger steps keep a GPU busy for tenths of a second and are computed one by one,
+/// to the same result; tables up to the longest contexts would take 0.2 s to build.
+pub(super) const MOST_TABULATED: u32 = 1 << 14;
+
 /// Everything about a replica's steps that does not change from step to step.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -97,7 +101,7 @@ impl Tables {
         let options = context.options;
         let layers = &options.model.layers;
         let stages = options.parallelism.stages(layers.len() as u32);
-        let rows = options.max_num_batched_tokens + options.max_num_seqs;
+        let rows = options.max_num_batched_tokens.saturating_add(options.max_num_seqs);
         let gpus = context.tensor_ranks();
         let link_efficiency = context.curves.all_to_all.efficiency;
         // vLLM hands on hidden states and residual, each tensor-parallel GPU its share.
@@ -140,7 +144,7 @@ impl Tables {
             handover_load,
             handover_j_per_row: energy.of(&handover_load),
         };
-        tables.fill(rows, options.max_num_seqs);
+        tables.fill(rows.min(MOST_TABULATED), options.max_num_seqs.min(MOST_TABULATED));
         tables
     }
 

@@ -181,6 +181,33 @@ proptest! {
     }
 }
 
+/// Tables end at 16,384 rows. A step must not cost another nanosecond or joule for lying beyond them.
+#[test]
+fn steps_around_the_end_of_the_tables_cost_the_same_to_the_last_bit() {
+    let device = h100();
+    for (name, stages) in [("meta-llama/Llama-3.1-8B", 2), ("deepseek-ai/DeepSeek-V3", 1)] {
+        let model = shipped(name);
+        let mut options = CostOptions::new(&model, &device);
+        options.parallelism.pipeline_parallel_size = stages;
+        let limited = |max_num_batched_tokens, max_num_seqs| {
+            compile(&CostOptions { max_num_batched_tokens, max_num_seqs, ..options.clone() })
+        };
+        // What the first tabulates up to the end, the second computes.
+        let (mut tabulated, mut computed) = (limited(131_072, 131_072), limited(1, 1));
+        for rows in [1, 500, 16_383, 16_384, 16_385, 131_072] {
+            let prompt = pieces(&[(rows, 100)]);
+            for (prompt, batch) in [(prompt.as_slice(), decode(0, 0)), (&[], decode(rows, 1000))] {
+                let step = shape(prompt, batch);
+                let mut times = [[0; 2], [0; 2]];
+                let from_table = tabulated.step(&step, &mut times[0][..stages as usize]);
+                let direct = computed.step(&step, &mut times[1][..stages as usize]);
+                assert_eq!(times[0], times[1], "{name}, {rows} rows");
+                assert_eq!(from_table.dynamic_energy_j.to_bits(), direct.dynamic_energy_j.to_bits(), "{name}, {rows}");
+            }
+        }
+    }
+}
+
 #[test]
 fn all_layers_named_are_all_layers() {
     let (model, device) = (shipped("Qwen/Qwen3-30B-A3B"), h100());
