@@ -89,11 +89,15 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
         steps: experiment.output.steps,
         power: experiment.output.power,
         perfetto: experiment.output.perfetto,
+        parquet: experiment.output.parquet,
         force: request.force,
     };
     let plan = OutputPlan::new(&directory, options, runs.clone(), &[LOCK_FILE])
         .map_err(|error| Failure::before_run(&error))?;
     describe(&experiment, terminal);
+    for note in experiment.workload.notes() {
+        terminal.note(&note);
+    }
     let finished = run_all(&experiment, &plan, request.jobs, terminal)?;
     for remark in finished.iter().flat_map(|run| &run.remarks).collect::<std::collections::BTreeSet<_>>() {
         terminal.note(remark);

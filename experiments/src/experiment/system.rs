@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
+use profiles::topology::ServerSpec;
 use profiles::{
     CostModel as _, DType, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece,
     StepShape,
@@ -71,6 +72,7 @@ pub(super) fn read(
         return Err(problem.label(format!("{} has none", model.name)));
     }
     let overheads = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
+    within_a_server(reader, &device, parallelism)?;
     let link = reader.table(&s::LINK, |table| Ok(engine::link(table, &device)))?.expect("it has a default");
     let options = CostOptions {
         model: &model,
@@ -156,6 +158,21 @@ fn parallelism(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<Parallelism
         reader.problem(key, format!("{} cannot be spread over GPUs this way", model.name)).label(message)
     })?;
     Ok(parallelism)
+}
+
+/// Refuses collectives that would leave a server, whose link nobody has named: the device's own does not reach there.
+fn within_a_server(reader: &Reader<'_>, device: &DeviceSpec, parallelism: Parallelism) -> Result<(), Problem> {
+    let gpus = ServerSpec::for_device(device).gpus;
+    let spread = if parallelism.enable_expert_parallel { parallelism.data_parallel_size } else { 1 };
+    let ranks = parallelism.tensor_parallel_size * spread;
+    if ranks <= gpus || reader.has(&s::LINK) {
+        return Ok(());
+    }
+    let message = format!("{ranks} GPUs exchange data in every layer, and a server of {} has {gpus}", device.name);
+    Err(reader
+        .problem(&s::TENSOR_PARALLEL_SIZE, message)
+        .label(format!("{} does not reach other servers", device.peer_link))
+        .help("name the link that does, such as link = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }"))
 }
 
 fn precision(reader: &mut Reader<'_>, model: &ModelSpec, device: &DeviceSpec) -> Result<Precision, Problem> {

@@ -117,6 +117,13 @@ impl Drop for Watched {
 }
 
 impl Workload {
+    /// What reading its trace leaves out or takes for granted, such as columns that are not read.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let Origin::Trace { path, options, .. } = &self.origin else { return Vec::new() };
+        let notes = TraceReader::open(path, options).map(|opened| opened.info().notes.clone()).unwrap_or_default();
+        notes.into_iter().map(|note| format!("note: {}: {note}", path.display())).collect()
+    }
+
     /// The requests under a seed.
     pub(crate) fn requests(&self, seed: u64) -> Result<Requests, WorkloadError> {
         let left_out = Arc::new(Mutex::new(Skipped::default()));

@@ -75,3 +75,29 @@ fn what_a_lock_file_remembers_of_a_model_that_is_not_used_is_not_checked_and_sai
     assert!(message.contains(expected), "{message}");
     assert!(message.contains("step costs of chunked is not the one this lock file was made with"), "{message}");
 }
+
+#[test]
+fn collectives_do_not_leave_a_server_over_a_link_nobody_named() {
+    let model = ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"meta-llama/Llama-3.1-70B\"");
+    let sixteen = ("replicas = 2", "tensor_parallel_size = 16");
+    let message = Place::with_small(&[model, sixteen]).fail(2, &["run", "x.toml"]);
+    let expected = "error: 16 GPUs exchange data in every layer, and a server of H100-SXM-80GB has 8\n";
+    assert!(message.starts_with(expected), "{message}");
+    assert!(message.contains("NVLink 4 does not reach other servers"), "{message}");
+
+    let named =
+        ("replicas = 2", "tensor_parallel_size = 16\nlink = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }");
+    Place::with_small(&[model, named]).succeed(&["run", "x.toml", "--no-figures"]);
+}
+
+#[test]
+fn a_run_says_which_columns_of_a_trace_it_does_not_read() {
+    let place = Place::new();
+    place.write("trace.csv", "arrival_s,input_tokens,output_tokens,span\n0,30,2,7:30\n1,30,2,7:30\n");
+    place.write(
+        "x.toml",
+        "model = \"meta-llama/Llama-3.1-8B\"\nworkload = { trace = \"trace.csv\" }\n[[system]]\nname = \"a\"\ngpu = \"H100\"\n",
+    );
+    let said = place.succeed(&["run", "x.toml", "--no-figures"]);
+    assert!(said.stderr.contains("trace.csv: ") && said.stderr.contains("span"), "{}", said.stderr);
+}

@@ -28,8 +28,15 @@ pub(crate) static FIGURES: Key = Key::new(
 )
 .value("true");
 /// In which format tables are written.
-pub(crate) static FORMAT: Key =
-    Key::new("format", Kind::Choice(&[("csv", "comma-separated values")]), "Format of the tables.").value("\"csv\"");
+pub(crate) static FORMAT: Key = Key::new(
+    "format",
+    Kind::Choice(&[
+        ("csv", "comma-separated values"),
+        ("parquet", "Parquet, as `NAME.parquet` instead of `NAME.csv`; what is empty in CSV is null"),
+    ]),
+    "Format of the tables.",
+)
+.value("\"csv\"");
 
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {

@@ -147,8 +147,13 @@ pub(crate) static ENGINE: Key =
     Key::new("engine", Kind::Table(&ENGINE_TABLE), "What the engine adds to the kernels of a step.")
         .value("\"vllm-v1\"");
 /// Link.
-pub(crate) static LINK: Key =
-    Key::new("link", Kind::Table(&LINK_TABLE), "The link between the GPUs of a replica.").value("{}");
+pub(crate) static LINK: Key = Key::new(
+    "link",
+    Kind::Table(&LINK_TABLE),
+    "The link between the GPUs of a replica. It must be named where more of them exchange data in every layer than a \
+     server has.",
+)
+.value("{}");
 /// Overlap.
 pub(crate) static OVERLAP_COLLECTIVES: Key =
     Key::new("overlap_collectives", Kind::Flag, "Run collectives beside compute that does not wait for them.")

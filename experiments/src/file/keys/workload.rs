@@ -62,9 +62,9 @@ pub(crate) static GENERATOR: Key = Key::new(
     Kind::Choice(&[
         ("azure-conv-2023", "conversations as in the Azure LLM inference trace of 2023"),
         ("azure-code-2023", "code completion as in the Azure LLM inference trace of 2023"),
-        ("mooncake-conversation", "long conversations with shared prefixes as in Mooncake's trace"),
+        ("mooncake-conversation", "long conversations with shared prefixes as in Mooncake's trace; `rate` is that of the steady state, which a run of the default length hardly reaches: turns come minutes apart, so its first half hour is thinner and its last turns trail for up to an hour"),
         ("sharegpt-8k", "ShareGPT conversations of at most 8192 tokens"),
-        ("arxiv-summarization", "summaries of papers of at most 16384 tokens"),
+        ("arxiv-summarization", "summaries of papers, prompts of at most 32768 tokens"),
     ]),
     "Make requests like those of a published workload, from its published statistics (`servesim trace stats NAME`).",
 )
