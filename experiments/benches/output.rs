@@ -71,7 +71,8 @@ fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut Run
 
 fn rows(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a folder");
-    let none = OutputOptions { requests: false, steps: false, power: false, perfetto: false, force: true };
+    let none =
+        OutputOptions { requests: false, steps: false, power: false, perfetto: false, parquet: false, force: true };
     let requests: Vec<_> = (0..ROWS).map(request).collect();
     let steps: Vec<_> = (0..ROWS).map(step).collect();
     let mut group = criterion.benchmark_group("rows");

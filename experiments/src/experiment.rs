@@ -55,6 +55,8 @@ pub(crate) struct Output {
     pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
+    /// Tables as Parquet files.
+    pub(crate) parquet: bool,
     /// Figures.
     pub(crate) figures: bool,
 }
@@ -131,11 +133,12 @@ fn slo(reader: &mut Reader<'_>) -> (Slos, f64) {
 }
 
 fn output(reader: &mut Reader<'_>) -> Output {
-    let _csv: String = reader.get(&output::FORMAT);
+    let format: String = reader.get(&output::FORMAT);
     Output {
         steps: reader.get(&output::STEPS),
         power: reader.get(&output::POWER),
         perfetto: reader.get(&output::PERFETTO),
+        parquet: format == "parquet",
         figures: reader.get(&output::FIGURES),
     }
 }

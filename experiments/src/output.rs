@@ -1,4 +1,4 @@
-//! What a run leaves behind: CSV files, a trace for Perfetto, tables and JSON.
+//! What a run leaves behind: CSV or Parquet files, a trace for Perfetto, tables and JSON.
 //!
 //! An [`OutputPlan`] claims every file before anything is simulated, so that a folder that cannot be written or a file
 //! that exists already is found first. Each run (system × seed) then gets a [`RunOutputs`], an observer that streams
@@ -11,6 +11,7 @@ mod error;
 mod gzip;
 mod json;
 mod label;
+mod parquet;
 mod part;
 mod perfetto;
 mod plan;

@@ -7,6 +7,7 @@ mod cli {
     pub(crate) mod determinism;
     pub(crate) mod model_limits;
     pub(crate) mod output_folder;
+    pub(crate) mod parquet;
     pub(crate) mod power;
     pub(crate) mod shipped;
     pub(crate) mod support;

@@ -31,9 +31,9 @@ pub(super) struct RunArgs {
     /// Runs at a time [default: one per processor]; results do not depend on it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Format of the tables
-    #[arg(long, value_parser = ["csv"], default_value = "csv", hide_default_value = true)]
-    format: String,
+    /// Format of the tables, whatever the file says
+    #[arg(long, value_parser = ["csv", "parquet"])]
+    format: Option<String>,
     /// Draw no figures, whatever the file says
     #[arg(long)]
     no_figures: bool,
@@ -44,7 +44,8 @@ pub(super) struct RunArgs {
 
 /// Runs it.
 pub(super) fn run(args: RunArgs, terminal: Terminal) -> Result<(), Failure> {
-    let RunArgs { experiment, output, settings, force, jobs, format: _csv, no_figures, json } = args;
+    let RunArgs { experiment, output, mut settings, force, jobs, format, no_figures, json } = args;
+    settings.extend(format.map(|format| format!("output.format={format}")));
     let request = RunRequest {
         file: experiment,
         settings,

@@ -10,6 +10,7 @@ use workloads::SimTime;
 use super::comparison::{self, compare};
 use super::error::OutputError;
 use super::label::RunLabel;
+use super::parquet::{self, parquet_path};
 use super::perfetto::{self, PerfettoTrace};
 use super::power::{self, PowerCsv};
 use super::requests::{self, RequestsCsv};
@@ -36,6 +37,8 @@ pub(crate) struct OutputOptions {
     pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
+    /// Whether the tables become Parquet files instead of CSV files.
+    pub(crate) parquet: bool,
     /// Whether results that are there already are replaced.
     pub(crate) force: bool,
 }
@@ -50,6 +53,7 @@ pub(crate) struct OutputPlan {
     steps: Option<Series>,
     power: Option<Series>,
     perfetto: Option<Series>,
+    parquet: bool,
 }
 
 impl OutputPlan {
@@ -79,7 +83,7 @@ impl OutputPlan {
         ];
         let names = asked.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).chain(also.iter().copied());
         if !options.force {
-            refuse_existing(directory, names)?;
+            refuse_existing(directory, options.parquet, names)?;
         }
         // Found out now rather than after hours: whether files can be written here at all.
         let probe = part_path(&directory.join(SUMMARY));
@@ -96,6 +100,7 @@ impl OutputPlan {
             steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
             power: options.power.then(|| csv(POWER, power::COLUMNS)).transpose()?,
             perfetto: options.perfetto.then(trace).transpose()?,
+            parquet: options.parquet,
             directory: directory.to_owned(),
             runs,
         })
@@ -141,6 +146,11 @@ impl OutputPlan {
         ] {
             paths.extend(series.map(|series| series.complete(runs, footer)).transpose()?);
         }
+        if self.parquet {
+            for path in paths.iter_mut().filter(|path| is_table(path)) {
+                *path = parquet::convert(path)?;
+            }
+        }
         Ok(paths)
     }
 }
@@ -149,8 +159,22 @@ fn several_systems(runs: &[RunLabel]) -> bool {
     runs.iter().any(|run| run.system != runs[0].system)
 }
 
-fn refuse_existing<'a>(directory: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), OutputError> {
-    let names: Vec<String> = names.filter(|name| directory.join(name).exists()).map(str::to_owned).collect();
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "csv")
+}
+
+/// Parquet tables are CSV tables first, so both are in the way of them.
+fn refuse_existing<'a>(
+    directory: &Path,
+    parquet: bool,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), OutputError> {
+    let paths = names.map(Path::new).flat_map(|name| {
+        let converted = (parquet && is_table(name)).then(|| parquet_path(name));
+        [Some(name.to_owned()), converted].into_iter().flatten()
+    });
+    let there = paths.filter(|name| directory.join(name).exists());
+    let names: Vec<String> = there.map(|name| name.display().to_string()).collect();
     if names.is_empty() { Ok(()) } else { Err(OutputError::Exists { directory: directory.to_owned(), names }) }
 }
 

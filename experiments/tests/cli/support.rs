@@ -69,7 +69,9 @@ impl Place {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("the file can be written");
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder can be made");
+        fs::write(path, text).expect("the file can be written");
     }
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {

@@ -127,7 +127,8 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-const ALL: OutputOptions = OutputOptions { requests: true, steps: true, power: true, perfetto: true, force: false };
+const ALL: OutputOptions =
+    OutputOptions { requests: true, steps: true, power: true, perfetto: true, parquet: false, force: false };
 
 fn two_systems() -> Vec<RunLabel> {
     ["chunked", "prefill-first"].into_iter().flat_map(|system| [1, 2].map(|seed| RunLabel::new(system, seed))).collect()
@@ -263,7 +264,8 @@ fn a_folder_that_cannot_be_written_is_found_before_anything_runs() {
 #[test]
 fn summary_csv_has_a_row_per_run_and_every_figure() {
     let label = RunLabel { point: vec![("workload.rate".to_owned(), "4".to_owned())], ..RunLabel::new("a", 1) };
-    let options = OutputOptions { requests: false, steps: false, power: false, perfetto: false, force: false };
+    let options =
+        OutputOptions { requests: false, steps: false, power: false, perfetto: false, parquet: false, force: false };
     let files = written(options, vec![label.clone(), RunLabel { seed: 2, ..label }], |_, _| {});
     let mut reader = csv::Reader::from_reader(files["summary.csv"].as_slice());
     let header = reader.headers().expect("a header").clone();
