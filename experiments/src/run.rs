@@ -104,6 +104,9 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     }
     let (summaries, drawn) = (finished.iter().map(|run| run.summary.clone()).collect::<Vec<_>>(), finished);
     let mut paths = Vec::new();
+    if request.force {
+        figures::remove(&directory.join("figures")).map_err(|error| Failure::while_writing(&error))?;
+    }
     if experiment.output.figures {
         paths = figures::draw(&experiment, drawn, &directory.join("figures"))
             .map_err(|error| Failure::while_writing(&error))?;

@@ -34,7 +34,7 @@ pub(crate) enum OutputError {
 
 impl OutputError {
     /// For `map_err`: the file that could not be written.
-    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
     }

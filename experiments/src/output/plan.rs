@@ -49,6 +49,7 @@ pub(crate) struct OutputOptions {
 pub(crate) struct OutputPlan {
     directory: PathBuf,
     runs: Vec<RunLabel>,
+    force: bool,
     requests: Option<Series>,
     steps: Option<Series>,
     power: Option<Series>,
@@ -103,6 +104,7 @@ impl OutputPlan {
             parquet: options.parquet,
             directory: directory.to_owned(),
             runs,
+            force: options.force,
         })
     }
 
@@ -151,7 +153,24 @@ impl OutputPlan {
                 *path = parquet::convert(path)?;
             }
         }
+        if self.force {
+            self.remove_all_but(&paths)?;
+        }
         Ok(paths)
+    }
+
+    /// Removes tables of earlier results that were not written again, so that all that is left belongs together.
+    fn remove_all_but(&self, paths: &[PathBuf]) -> Result<(), OutputError> {
+        for name in [REQUESTS, STEPS, POWER, PERFETTO, SUMMARY, COMPARISON] {
+            let path = self.directory.join(name);
+            let converted = is_table(&path).then(|| parquet_path(&path));
+            for stale in std::iter::once(path).chain(converted) {
+                if !paths.contains(&stale) && stale.exists() {
+                    fs::remove_file(&stale).map_err(OutputError::write(&stale))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,20 @@ use crate::experiment::Experiment;
 use crate::figures::{CdfFigure, CdfSeries, FigureSet, Format, TimelineCollector, Width};
 use crate::output::OutputError;
 
+/// Removes the figures of earlier results from a folder, and nothing else.
+pub(super) fn remove(directory: &Path) -> Result<(), OutputError> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let ours =
+            ["ttft_cdf", "tbt_cdf"].contains(&stem.as_str()) || stem.starts_with("steps_") || stem.starts_with("run_");
+        if ours && path.extension().is_some_and(|extension| extension == "svg" || extension == "png") {
+            std::fs::remove_file(&path).map_err(OutputError::write(&path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Draws and writes them. Distributions are over the requests of all seeds together.
 pub(super) fn draw(
     experiment: &Experiment,

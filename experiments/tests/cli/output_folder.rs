@@ -74,3 +74,26 @@ fn a_run_that_fails_leaves_nothing_that_looks_finished() {
     assert!(message.contains("t.csv, line 3"), "{message}");
     assert_eq!(place.files("out"), Vec::<String>::new());
 }
+
+#[test]
+fn force_leaves_nothing_of_earlier_results_beside_new_ones() {
+    let place = Place::with_small(&[]);
+    place.succeed(&["run", "x.toml", "-o", "out"]);
+    place.write("out/notes.txt", "mine");
+    place.write("out/figures/mine.svg", "<svg/>");
+    let fewer = ["--set", "output.steps=false", "--set", "output.perfetto=false"];
+    let mut arguments = vec!["run", "x.toml", "-o", "out", "--no-figures", "--force", "--format", "parquet"];
+    arguments.extend(fewer);
+    place.succeed(&arguments);
+    assert_eq!(
+        place.files("out"),
+        [
+            "comparison.parquet",
+            "experiment.lock.toml",
+            "figures/mine.svg",
+            "notes.txt",
+            "requests.parquet",
+            "summary.parquet"
+        ]
+    );
+}
