@@ -101,3 +101,15 @@ fn a_run_says_which_columns_of_a_trace_it_does_not_read() {
     let said = place.succeed(&["run", "x.toml", "--no-figures"]);
     assert!(said.stderr.contains("trace.csv: ") && said.stderr.contains("span"), "{}", said.stderr);
 }
+
+#[test]
+fn the_gpu_file_of_the_documentation_works() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gpu-file.md")).expect("the page");
+    let file = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let place = Place::with_small(&[]);
+    place.write("my_gpu.toml", file);
+    let settings = ["--set", "system.gpu=my_gpu.toml", "--set", "system.architecture=hopper"];
+    let mut arguments = vec!["run", "x.toml", "--no-figures"];
+    arguments.extend(settings);
+    place.succeed(&arguments);
+}
