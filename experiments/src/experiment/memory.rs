@@ -79,6 +79,11 @@ fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
                 "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {} bytes",
                 why.weights_bytes, why.workspace_bytes, why.state_bytes, why.gpu_memory_utilization, why.memory_bytes
             );
+            if reader.has(&s::NUM_GPU_BLOCKS_OVERRIDE) {
+                let label = format!("with so many blocks {label}");
+                let advice = "leave it out to take as many blocks as fit";
+                return reader.problem(&s::NUM_GPU_BLOCKS_OVERRIDE, title).label(label).help(parts).help(advice);
+            }
             reader.problem(&s::GPU, title).label(label).help(parts).help(why.advice.clone())
         }
         ProfileError::MemorySetting { setting, .. } => {

@@ -94,3 +94,12 @@ fn a_published_trace_that_is_not_there_says_where_to_get_it() {
 "#
     );
 }
+
+#[test]
+fn a_conversion_that_fails_leaves_no_half_a_trace() {
+    let place = Place::new();
+    place.write("in.csv", "arrival_s,input_tokens,output_tokens\n0,30,2\n1,many,2\n");
+    let message = place.fail(2, &["trace", "convert", "in.csv", "out.jsonl"]);
+    assert!(message.starts_with("error: in.csv, line 3, column 2 (`input_tokens`): found `many`"), "{message}");
+    assert!(!place.path("out.jsonl").exists(), "the first row alone is no trace");
+}

@@ -113,3 +113,12 @@ fn the_gpu_file_of_the_documentation_works() {
     arguments.extend(settings);
     place.succeed(&arguments);
 }
+
+#[test]
+fn more_kv_blocks_than_fit_are_refused_where_they_are_asked_for() {
+    let blocks = ("replicas = 2", "replicas = 2\nnum_gpu_blocks_override = 1000000");
+    let message = Place::with_small(&[blocks]).fail(2, &["run", "x.toml"]);
+    assert!(message.contains("num_gpu_blocks_override = 1000000"), "{message}");
+    assert!(message.contains("with so many blocks each GPU of stage 0 needs"), "{message}");
+    assert!(message.contains("leave it out to take as many blocks as fit"), "{message}");
+}

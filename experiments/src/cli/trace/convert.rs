@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use workloads::{TraceFormat, TraceReader, TraceWriter};
+use workloads::{TraceFormat, TraceReader, TraceWriter, WorkloadError};
 
 use super::target::{ReadArgs, format, wrong};
 use crate::experiment::left_out;
@@ -43,12 +43,20 @@ pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Result<(), Failure>
     }
     let mut writer = TraceWriter::create(&args.output, wanted, args.force).map_err(|error| wrong(&error))?;
     for row in rows.by_ref() {
-        writer.write(&row.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+        row.and_then(|row| writer.write(&row)).map_err(|error| abandoned(&args.output, &error))?;
     }
     if let Some(remark) = left_out(rows.skipped()) {
         terminal.note(&remark);
     }
     finish(writer, wanted, &args.output, terminal)
+}
+
+/// Removes what was written before a row was found wrong, so that nobody takes it for a whole trace.
+pub(super) fn abandoned(path: &Path, error: &WorkloadError) -> Failure {
+    if path.is_file() && std::fs::remove_file(path).is_err() {
+        return Failure::Request(format!("{error}\n{} holds only the rows before it", short(path)));
+    }
+    wrong(error)
 }
 
 /// Completes the file and says what it could not hold.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use workloads::{ContentId, Request, TraceRow, TraceWriter, Unserved};
 
-use super::convert::{finish, written_format};
+use super::convert::{abandoned, finish, written_format};
 use super::target::{MakeArgs, Target, target, wrong};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -50,8 +50,8 @@ pub(super) fn run(args: &GenerateArgs, terminal: Terminal) -> Result<(), Failure
     }
     let mut writer = TraceWriter::create(&args.output, wanted, args.force).map_err(|error| wrong(&error))?;
     for (number, request) in Unserved::new(requests).enumerate() {
-        let row = row(&request.map_err(|error| wrong(&error))?, number as u64 + 1);
-        writer.write(&row).map_err(|error| wrong(&error))?;
+        let written = request.and_then(|request| writer.write(&row(&request, number as u64 + 1)));
+        written.map_err(|error| abandoned(&args.output, &error))?;
     }
     finish(writer, wanted, &args.output, terminal)
 }
