@@ -1,5 +1,9 @@
 //! Cost models simple enough to reason about by hand: oracles for tests, and other simulators' forms for reproduction.
 
+mod file;
+
+pub use file::{DecodeLargeTable, DecodeTable, OverheadsTable, PrefillTable, StepCostFile};
+
 use super::{CostModel, CostTotals, Evidence, Operator};
 use crate::step::{StepCost, StepShape};
 
@@ -80,9 +84,13 @@ pub struct PolynomialOptions {
 }
 
 /// Prices steps by [`PolynomialOptions`].
+///
+/// Times count as fitted, except those of steps that no such fit has seen, which count as extrapolated: pieces of prompts
+/// after cached tokens, prompts longer than [`fitted_up_to`](Self::fitted_up_to), and steps with both prompts and decodes.
 #[derive(Clone, Debug)]
 pub struct PolynomialCost {
     options: PolynomialOptions,
+    longest_prompt_tokens: u32,
     totals: CostTotals,
 }
 
@@ -94,7 +102,21 @@ impl PolynomialCost {
     /// If there is no stage.
     pub fn new(options: PolynomialOptions) -> Self {
         assert!(options.stages >= 1, "a replica has at least one pipeline stage");
-        Self { options, totals: CostTotals::default() }
+        Self { options, longest_prompt_tokens: u32::MAX, totals: CostTotals::default() }
+    }
+
+    /// The same, for a fit to prompts of at most this many tokens.
+    #[must_use]
+    pub fn fitted_up_to(self, longest_prompt_tokens: u32) -> Self {
+        Self { longest_prompt_tokens, ..self }
+    }
+
+    /// Whether the fit has seen such steps.
+    fn evidence(&self, shape: &StepShape<'_>) -> Evidence {
+        let mixed = !shape.prefill.is_empty() && shape.decode.requests > 0;
+        let strange =
+            shape.prefill.iter().any(|piece| piece.context_tokens > 0 || piece.new_tokens > self.longest_prompt_tokens);
+        if mixed || strange { Evidence::Extrapolated } else { Evidence::Fitted }
     }
 
     /// Nanoseconds of the polynomial itself (prefill part, decode part), and the tokens processed.
@@ -151,8 +173,9 @@ impl CostModel for PolynomialCost {
         let (prefill, decode, tokens) = self.parts(shape);
         let (every, first) = self.overheads(shape, tokens);
         let mut totals = timed(Operator::Host, every * f64::from(self.options.stages) + first);
-        totals.operator_mut(Operator::PrefillAttention).time_ns_by_evidence[Evidence::Fitted as usize] = prefill;
-        totals.operator_mut(Operator::DecodeAttention).time_ns_by_evidence[Evidence::Fitted as usize] = decode;
+        let evidence = self.evidence(shape) as usize;
+        totals.operator_mut(Operator::PrefillAttention).time_ns_by_evidence[evidence] = prefill;
+        totals.operator_mut(Operator::DecodeAttention).time_ns_by_evidence[evidence] = decode;
         totals
     }
 }

@@ -1,7 +1,7 @@
 //! The simple models do what their formulas say.
 
-use profiles::CostModel;
 use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
+use profiles::{CostModel, Evidence};
 
 use crate::{decode, pieces, shape};
 
@@ -70,4 +70,18 @@ fn stages_share_the_polynomial_and_add_their_overheads() {
     let one = duration_ms(opt_13b(), &[(512, 0)], 0, 0);
     let two = duration_ms(options, &[(512, 0)], 0, 0);
     assert!((two - (one + 2.0 * 1.0 + 2.0 + 512.0 * 1e-4)).abs() < 1e-5, "{two} ms");
+}
+
+#[test]
+fn what_no_fit_has_seen_counts_as_extrapolated() {
+    let cost = PolynomialCost::new(opt_13b()).fitted_up_to(2048);
+    let extrapolated = |prompt: &[(u32, u32)], requests: u32| {
+        let totals = cost.explain(&shape(&pieces(prompt), decode(requests, 512))).sum();
+        totals.time_ns_by_evidence[Evidence::Extrapolated as usize] > 0.0
+    };
+    assert!(!extrapolated(&[(2048, 0), (1000, 0)], 0), "whole prompts");
+    assert!(!extrapolated(&[], 300), "decodes");
+    assert!(extrapolated(&[(2049, 0)], 0), "a prompt beyond the fit");
+    assert!(extrapolated(&[(512, 512)], 0), "the second half of a prompt");
+    assert!(extrapolated(&[(512, 0)], 8), "prompts beside decodes");
 }
