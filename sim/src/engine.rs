@@ -55,7 +55,11 @@ pub fn simulate(
         replicas,
         router: Router::new(spec.router, spec.seed),
         source,
-        wants: Wants { steps: observer.wants_steps(), work: observer.wants_step_work() },
+        wants: Wants {
+            steps: observer.wants_steps(),
+            work: observer.wants_step_work(),
+            details: observer.wants_step_details(),
+        },
         observer,
         ends: BinaryHeap::new(),
         dispatched: 0,

@@ -22,6 +22,8 @@ pub use measures::{
 };
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts};
 pub use power::{PowerMeter, PowerSample};
-pub use record::{Ending, Observer, Rejection, RequestRecord, StepRecord, StepWork};
+pub use record::{
+    DecodeMember, Ending, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord, StepWork,
+};
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};

@@ -1,5 +1,6 @@
 //! What happened: one record per request, one per step, and the observers that receive them.
 
+use profiles::{CostTotals, PrefillPiece};
 use workloads::{RequestId, SessionId, SimDuration, SimTime};
 
 /// How a request left the deployment.
@@ -125,6 +126,43 @@ pub struct StepWork {
     pub expert_load_bytes: f64,
 }
 
+/// Who takes part in a step, one by one, and what the step was said to cost by operator: enough to execute it elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct StepDetails<'a> {
+    /// The step.
+    pub record: &'a StepRecord,
+    /// Pieces of prompts, in the order in which they were scheduled.
+    pub prefill: &'a [PrefillMember],
+    /// Requests that generate a token by decoding, in the order in which they were let in.
+    pub decode: &'a [DecodeMember],
+    /// Positions whose logits are computed and sampled: every decode row, and one for each prompt that completes.
+    pub sampled: u32,
+    /// Time of each pipeline stage in nanoseconds, hand-over and waiting for the stage left out.
+    pub stage_ns: &'a [u64],
+    /// What the step costs by operator.
+    pub cost: &'a CostTotals,
+}
+
+/// A piece of a prompt in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefillMember {
+    /// Whose.
+    pub request: RequestId,
+    /// How long it is, and what lies before it.
+    pub piece: PrefillPiece,
+    /// Whether nothing of the request is missing after it, so that the step yields a token.
+    pub completes: bool,
+}
+
+/// A request that decodes in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeMember {
+    /// Which.
+    pub request: RequestId,
+    /// Tokens it attends to, the new one included.
+    pub context_tokens: u32,
+}
+
 /// Receives what happens. `()` receives nothing and costs nothing.
 pub trait Observer {
     /// Whether [`Observer::step`] wants to be called; asked once, before the run.
@@ -135,6 +173,12 @@ pub trait Observer {
     /// Whether the steps should carry [`StepRecord::work`], which takes longer to find out than the step itself; asked
     /// once, before the run.
     fn wants_step_work(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Observer::step_details`] wants to be called. It takes time for every running request in every step, which
+    /// nothing else in a run does; asked once, before the run.
+    fn wants_step_details(&self) -> bool {
         false
     }
 
@@ -153,6 +197,11 @@ pub trait Observer {
         let _ = record;
     }
 
+    /// Who takes part in the step that was scheduled last; called after [`Observer::step`] for it.
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        let _ = details;
+    }
+
     /// Simulated time has reached `now`, with `ended` requests done; called at most once per ended request, for
     /// progress bars.
     fn progress(&mut self, now: SimTime, ended: u64) {
@@ -169,6 +218,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn wants_step_work(&self) -> bool {
         self.0.wants_step_work() || self.1.wants_step_work()
     }
+    fn wants_step_details(&self) -> bool {
+        self.0.wants_step_details() || self.1.wants_step_details()
+    }
     fn request(&mut self, record: &RequestRecord) {
         self.0.request(record);
         self.1.request(record);
@@ -180,6 +232,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn step(&mut self, record: &StepRecord) {
         self.0.step(record);
         self.1.step(record);
+    }
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        self.0.step_details(details);
+        self.1.step_details(details);
     }
     fn progress(&mut self, now: SimTime, ended: u64) {
         self.0.progress(now, ended);
@@ -194,6 +250,9 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     fn wants_step_work(&self) -> bool {
         (**self).wants_step_work()
     }
+    fn wants_step_details(&self) -> bool {
+        (**self).wants_step_details()
+    }
     fn request(&mut self, record: &RequestRecord) {
         (**self).request(record);
     }
@@ -202,6 +261,9 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     }
     fn step(&mut self, record: &StepRecord) {
         (**self).step(record);
+    }
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        (**self).step_details(details);
     }
     fn progress(&mut self, now: SimTime, ended: u64) {
         (**self).progress(now, ended);

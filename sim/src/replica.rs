@@ -3,6 +3,7 @@
 //! The rules are those of `SEMANTICS.md`; what makes them cheap is in [`group`].
 
 mod compose;
+mod details;
 mod dispatch;
 mod group;
 mod live;

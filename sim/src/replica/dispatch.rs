@@ -1,6 +1,6 @@
 //! Sending a step through the pipeline stages, and what happens when it comes out.
 
-use profiles::{CostModel, DecodeBatch, StepShape};
+use profiles::{CostTotals, DecodeBatch, StepShape};
 use workloads::{RequestId, SimDuration, SimTime};
 
 use super::compose::Draft;
@@ -12,6 +12,7 @@ use crate::record::{Ending, Observer, RequestRecord, StepRecord, StepWork};
 pub(crate) struct Wants {
     pub(crate) steps: bool,
     pub(crate) work: bool,
+    pub(crate) details: bool,
 }
 
 /// A step on its way.
@@ -83,7 +84,8 @@ impl Replica {
             prefill_layers: None,
         };
         let cost = self.cost.step(&shape, &mut self.stage_ns);
-        let work = wants.work.then(|| step_work(self.cost.as_ref(), &shape));
+        let totals = (wants.work || wants.details).then(|| self.cost.explain(&shape));
+        let sampled = shape.sampled;
         let rows = prefill_tokens + decode.requests;
         let (start, end) = self.pass_stages(now, rows);
 
@@ -101,8 +103,8 @@ impl Replica {
         self.counts.steps += 1;
         self.counts.prefill_tokens += u64::from(prefill_tokens);
         self.counts.decode_tokens += u64::from(decode.requests);
-        if wants.steps {
-            observer.step(&StepRecord {
+        if wants.steps || wants.details {
+            let record = StepRecord {
                 replica: self.number,
                 slot: draft.slot as u32,
                 scheduled: now,
@@ -119,8 +121,14 @@ impl Replica {
                 free_blocks: self.kv.free(),
                 prefill_layers: None,
                 dynamic_energy_j: cost.dynamic_energy_j,
-                work,
-            });
+                work: totals.as_ref().filter(|_| wants.work).map(step_work),
+            };
+            if wants.steps {
+                observer.step(&record);
+            }
+            if let (true, Some(totals)) = (wants.details, &totals) {
+                self.tell_details(draft.slot, &record, sampled, totals, observer);
+            }
         }
         Dispatched { slot: draft.slot as u32, end }
     }
@@ -245,8 +253,7 @@ impl Replica {
     }
 }
 
-fn step_work(cost: &dyn CostModel, shape: &StepShape<'_>) -> StepWork {
-    let totals = cost.explain(shape);
+fn step_work(totals: &CostTotals) -> StepWork {
     let sum = totals.sum();
     StepWork {
         flops: sum.flops,

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepRecord};
+use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepDetails, StepRecord};
 use workloads::{SimDuration, SimTime, Source};
 
-use crate::reference::Run;
+use crate::reference::{Members, Run};
 
 #[derive(Default)]
 struct Log {
     records: Vec<RequestRecord>,
     gaps: BTreeMap<u64, u64>,
     steps: Vec<StepRecord>,
+    members: Vec<Members>,
 }
 
 impl Observer for Log {
     fn wants_steps(&self) -> bool {
+        true
+    }
+
+    fn wants_step_details(&self) -> bool {
         true
     }
 
@@ -30,6 +35,16 @@ impl Observer for Log {
     fn step(&mut self, record: &StepRecord) {
         self.steps.push(record.clone());
     }
+
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        assert_eq!(Some(details.record), self.steps.last(), "details belong to the step before them");
+        self.members.push(Members {
+            prefill: details.prefill.to_vec(),
+            decode: details.decode.to_vec(),
+            sampled: details.sampled,
+            stage_ns: details.stage_ns.to_vec(),
+        });
+    }
 }
 
 /// Runs the engine on all requests of the source.
@@ -37,5 +52,5 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> Result<
     let mut log = Log::default();
     let outcome = sim::simulate(spec, source, &mut log)?;
     log.gaps.retain(|_, requests| *requests > 0);
-    Ok(Run { records: log.records, gaps: log.gaps, steps: log.steps, outcome })
+    Ok(Run { records: log.records, gaps: log.gaps, steps: log.steps, members: log.members, outcome })
 }

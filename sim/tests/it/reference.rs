@@ -16,7 +16,9 @@ mod scheduling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sim::{DeploymentSpec, Ending, Outcome, Rejection, RequestCounts, RequestRecord, StepRecord};
+use sim::{
+    DecodeMember, DeploymentSpec, Ending, Outcome, PrefillMember, Rejection, RequestCounts, RequestRecord, StepRecord,
+};
 use workloads::{SimTime, Source};
 
 use job::Job;
@@ -32,8 +34,21 @@ pub(crate) struct Run {
     pub(crate) gaps: BTreeMap<u64, u64>,
     /// In the order in which steps were dispatched.
     pub(crate) steps: Vec<StepRecord>,
+    /// Who was in each of them.
+    pub(crate) members: Vec<Members>,
     /// The books.
     pub(crate) outcome: Outcome,
+}
+
+/// Who is in a step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Members {
+    /// In the order in which they were scheduled.
+    pub(crate) prefill: Vec<PrefillMember>,
+    /// In running order.
+    pub(crate) decode: Vec<DecodeMember>,
+    pub(crate) sampled: u32,
+    pub(crate) stage_ns: Vec<u64>,
 }
 
 /// How often the rare things happened, so that tests can demand that they did.
@@ -112,7 +127,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         }
         for number in touched {
             let ended_here = ends.iter().filter(|end| end.1 == number).map(|end| end.2).collect();
-            replicas[number].pump(now, ended_here, &mut log.dispatched, &mut log.steps);
+            replicas[number].pump(now, ended_here, &mut log.steps);
         }
     }
     log.finish(replicas, coverage)
@@ -146,8 +161,8 @@ fn steps_ending_at(replicas: &[Replica], now: SimTime) -> Vec<(u64, usize, usize
 struct Log {
     records: Vec<RequestRecord>,
     gaps: BTreeMap<u64, u64>,
-    steps: Vec<StepRecord>,
-    dispatched: u64,
+    /// In the order of dispatch, which numbers them from 1 on.
+    steps: Vec<(StepRecord, Members)>,
     first_arrival: Option<SimTime>,
     end: SimTime,
     counts: RequestCounts,
@@ -185,6 +200,7 @@ impl Log {
         let elapsed = self.end - first_arrival;
         let replicas = replicas.into_iter().map(|replica| replica.into_outcome(elapsed, &mut coverage)).collect();
         let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas };
-        (Run { records: self.records, gaps: self.gaps, steps: self.steps, outcome }, coverage)
+        let (steps, members) = self.steps.into_iter().unzip();
+        (Run { records: self.records, gaps: self.gaps, steps, members, outcome }, coverage)
     }
 }

@@ -9,6 +9,7 @@ use crate::reference::Run;
 /// The first difference, steps first: whatever differs, it began with a step.
 pub(super) fn first_difference(expected: &Run, actual: &Run) -> Option<String> {
     in_list("step", &expected.steps, &actual.steps)
+        .or_else(|| in_list("members of step", &expected.members, &actual.members))
         .or_else(|| in_list("record", &expected.records, &actual.records))
         .or_else(|| {
             let list = |run: &Run| run.gaps.iter().map(|(gap, count)| (*gap, *count)).collect::<Vec<_>>();

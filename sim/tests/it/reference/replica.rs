@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use profiles::{DecodeBatch, PrefillPiece, StepShape};
-use sim::{Policy, Rejection, ReplicaOutcome, ReplicaSpec, StepRecord};
+use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, StepRecord};
 use workloads::{Request, RequestId, SimDuration, SimTime};
 
 use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::scheduling::{Piece, Plan};
-use super::{Coverage, chunked_prefill, orca, prefill_first, sarathi};
+use super::{Coverage, Members, chunked_prefill, orca, prefill_first, sarathi};
 
 /// A step on its way through the stages.
 pub(super) struct InFlight {
@@ -106,13 +106,7 @@ impl Replica {
     }
 
     /// Fills the idle slots, first those in `ended`.
-    pub(super) fn pump(
-        &mut self,
-        now: SimTime,
-        ended: Vec<usize>,
-        dispatched: &mut u64,
-        records: &mut Vec<StepRecord>,
-    ) {
+    pub(super) fn pump(&mut self, now: SimTime, ended: Vec<usize>, steps: &mut Vec<(StepRecord, Members)>) {
         let mut order = ended;
         let others: Vec<usize> = (0..self.slots.len()).filter(|slot| !order.contains(slot)).collect();
         order.extend(others);
@@ -125,8 +119,8 @@ impl Replica {
                 let plan = self.plan(slot);
                 preempted += plan.preempted;
                 if !plan.decode.is_empty() || !plan.pieces.is_empty() {
-                    *dispatched += 1;
-                    records.push(self.dispatch(now, plan, *dispatched));
+                    let number = steps.len() as u64 + 1;
+                    steps.push(self.dispatch(now, plan, number));
                 }
             }
             let nothing_in_flight = self.slots.iter().all(Option::is_none);
@@ -151,7 +145,7 @@ impl Replica {
         plan
     }
 
-    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64) -> StepRecord {
+    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64) -> (StepRecord, Members) {
         let decode = self.decode_batch(&plan);
         let pieces: Vec<PrefillPiece> = plan
             .pieces
@@ -206,8 +200,23 @@ impl Replica {
             dynamic_energy_j: cost.dynamic_energy_j,
             work: None,
         };
+        let members = Members {
+            prefill: plan
+                .pieces
+                .iter()
+                .zip(&pieces)
+                .map(|(at, &piece)| PrefillMember { request: at.id, piece, completes: at.completes })
+                .collect(),
+            decode: plan
+                .decode
+                .iter()
+                .map(|&request| DecodeMember { request, context_tokens: self.jobs[&request].computed })
+                .collect(),
+            sampled,
+            stage_ns,
+        };
         self.slots[plan.slot] = Some(InFlight { dispatch, end, decode: plan.decode, pieces: plan.pieces });
-        record
+        (record, members)
     }
 
     /// What the decoding requests of a step attend to; their new token is already among the computed ones.
