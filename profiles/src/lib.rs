@@ -9,6 +9,7 @@ mod memory;
 mod model;
 mod parallel;
 mod step;
+pub mod table;
 pub mod topology;
 
 pub use cost::{CostModel, CostTotals, Evidence, Operator, OperatorTotals};
