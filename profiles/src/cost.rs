@@ -11,6 +11,7 @@ mod layer;
 mod load;
 mod once;
 mod options;
+mod popularity;
 mod scan;
 pub mod simple;
 mod tables;
@@ -19,6 +20,7 @@ mod totals;
 pub use analytic::AnalyticCost;
 pub use efficiency::Architecture;
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
+pub use popularity::{share_touched, zipf_popularity};
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
 
 use crate::step::{StepCost, StepShape};

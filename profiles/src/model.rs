@@ -6,6 +6,8 @@ mod shipped;
 
 pub use parameters::ParameterCount;
 
+use serde::{Deserialize, Serialize};
+
 use crate::parallel::DType;
 
 /// A decoder-only language model.
@@ -56,7 +58,8 @@ pub enum QuantizedParts {
 }
 
 /// One decoder layer: a mixer over tokens, then a feed-forward part, each behind a norm.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LayerSpec {
     /// What mixes tokens.
     pub mixer: Mixer,
@@ -65,7 +68,8 @@ pub struct LayerSpec {
 }
 
 /// What mixes tokens in a layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mixer {
     /// Softmax attention with a per-token KV cache (MHA, GQA or MQA).
     Attention(Attention),
@@ -78,7 +82,8 @@ pub enum Mixer {
 }
 
 /// Softmax attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attention {
     /// Query heads.
     pub query_heads: u32,
@@ -97,7 +102,8 @@ pub struct Attention {
 }
 
 /// Multi-head latent attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LatentAttention {
     /// Query heads.
     pub heads: u32,
@@ -114,7 +120,8 @@ pub struct LatentAttention {
 }
 
 /// Which recurrence a state-space mixer runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StateSpaceKind {
     /// Selective scan with per-channel Δ from a low-rank projection of rank `dt_rank`.
     Mamba1 {
@@ -131,7 +138,8 @@ pub enum StateSpaceKind {
 }
 
 /// A state-space mixer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StateSpace {
     /// Which recurrence.
     pub kind: StateSpaceKind,
@@ -144,7 +152,8 @@ pub struct StateSpace {
 }
 
 /// The feed-forward part of a layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FeedForward {
     /// One network for all tokens.
     Dense(DenseFfn),
@@ -155,7 +164,8 @@ pub enum FeedForward {
 }
 
 /// A dense feed-forward network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DenseFfn {
     /// Inner width.
     pub intermediate_size: u32,
@@ -166,7 +176,8 @@ pub struct DenseFfn {
 }
 
 /// A mixture of experts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExpertFfn {
     /// Routed experts.
     pub experts: u32,

@@ -5,12 +5,15 @@ mod split;
 
 pub use precision::{DType, Precision};
 
+use serde::{Deserialize, Serialize};
+
 /// How one replica is spread over devices (vLLM's names).
 ///
 /// Query heads, feed-forward widths and the vocabulary are cut among the `tensor_parallel_size` GPUs; key/value heads
 /// too, until each GPU holds one, and from there on they are replicated. MLA's latent is replicated. Data-parallel ranks
 /// hold a copy of everything but the experts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Parallelism {
     /// GPUs that share every layer.
     pub tensor_parallel_size: u32,

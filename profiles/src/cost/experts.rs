@@ -15,8 +15,9 @@ struct Untouched {
     table: Vec<f64>,
 }
 
+/// How the share of touched experts grows with the rows.
 #[derive(Clone, Debug)]
-enum Law {
+pub(super) enum Law {
     /// Each row touches each expert with this probability, independently.
     Uniform(f64),
     /// The same with a probability for each expert.
@@ -44,7 +45,7 @@ impl Untouched {
 
 impl Law {
     /// Popularity `pᵢ = min(1, c·i⁻ˢ)` with `c` such that the sum is `chosen`.
-    fn zipf(experts: u32, chosen: f64, exponent: f64) -> Self {
+    pub(super) fn zipf(experts: u32, chosen: f64, exponent: f64) -> Self {
         let weights: Vec<f64> = (1..=experts).map(|rank| f64::from(rank).powf(-exponent)).collect();
         // The most popular experts reach 1; the rest share what is left in proportion to their weights.
         let mut certain = 0;
@@ -62,7 +63,13 @@ impl Law {
         }
     }
 
-    fn untouched(&self, rows: u32) -> f64 {
+    /// Through measured points `(rows, share touched)`, and `share` at one row.
+    pub(super) fn curve(share: f64, points: &[(u32, f64)]) -> Self {
+        let points = points.iter().map(|&(rows, share)| (f64::from(rows).log2(), share));
+        Self::Curve(std::iter::once((0.0, share)).chain(points).collect())
+    }
+
+    pub(super) fn untouched(&self, rows: u32) -> f64 {
         match self {
             _ if rows == 0 => 1.0,
             Self::Uniform(probability) => (1.0 - probability).powf(f64::from(rows)),
@@ -205,9 +212,7 @@ fn coverage(routing: &ExpertRouting, experts: u32, chosen: u32, rows: u32) -> (U
             (zipf(*exponent), zipf(*decode_exponent))
         }
         ExpertRouting::Zipf { decode_exponent, prefill: PrefillCoverage::Curve(points) } => {
-            let points = points.iter().map(|&(rows, share)| (f64::from(rows).log2(), share));
-            let curve = Law::Curve(std::iter::once((0.0, share)).chain(points).collect());
-            (Untouched::new(curve, rows), zipf(*decode_exponent))
+            (Untouched::new(Law::curve(share, points), rows), zipf(*decode_exponent))
         }
     }
 }

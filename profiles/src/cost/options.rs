@@ -1,5 +1,7 @@
 //! What an analytic cost model is built from.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cost::efficiency::Architecture;
 use crate::device::DeviceSpec;
 use crate::model::ModelSpec;
@@ -78,7 +80,8 @@ impl Link {
 }
 
 /// How tokens choose experts: decides how many distinct experts a step reads.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExpertRouting {
     /// Every expert is as likely as any other: `n` tokens that choose `k` of `E` experts touch `E·(1 − (1 − k/E)ⁿ)`.
     #[default]
@@ -102,7 +105,8 @@ impl ExpertRouting {
 }
 
 /// Share of a layer's experts that prefill rows touch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PrefillCoverage {
     /// A Zipf popularity of its own.
     Exponent(f64),
@@ -113,7 +117,8 @@ pub enum PrefillCoverage {
 }
 
 /// What a serving engine adds to the kernels of a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EngineOverheads {
     /// Nanoseconds per step in which the GPUs wait for the host: input preparation and what the scheduler does not hide.
     pub step_gap_ns: f64,

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::device::DeviceSpec;
 use crate::error::ProfileError;
 
 /// A number format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DType {
     /// 16-bit floating point, `bf16` or `fp16`.
     Bf16,
@@ -72,7 +75,8 @@ impl fmt::Display for DType {
 }
 
 /// Number formats of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Precision {
     /// Weights of the linear layers as they lie in memory. Embeddings, head, routers, norms and biases are always
     /// 16 bits wide.
