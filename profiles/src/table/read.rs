@@ -1,7 +1,5 @@
 //! Reading a table.
 
-use std::collections::BTreeMap;
-
 use csv::{ReaderBuilder, StringRecord};
 use sha2::{Digest, Sha256};
 
@@ -143,17 +141,16 @@ impl Source<'_> {
 
     /// Shapes that occur more than once with times that differ too much.
     fn repeated<R: Row>(&self, rows: &[R], lines: &[u64]) -> Option<TableWarning> {
-        let mut by_shape: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
-        for (index, row) in rows.iter().enumerate() {
-            by_shape.entry(row.shape()).or_default().push(index);
-        }
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by(|&a, &b| rows[a].cmp_shape(&rows[b]));
         let time = |&index: &usize| rows[index].timing().time_us;
-        let disagree = |indices: &&Vec<usize>| {
+        let disagree = |indices: &&[usize]| {
             let least = indices.iter().map(time).fold(f64::INFINITY, f64::min);
             let most = indices.iter().map(time).fold(0.0, f64::max);
             most > least * (1.0 + AGREEMENT)
         };
-        let mut doubtful: Vec<&Vec<usize>> = by_shape.values().filter(disagree).collect();
+        let alike = |&a: &usize, &b: &usize| rows[a].cmp_shape(&rows[b]).is_eq();
+        let mut doubtful: Vec<&[usize]> = order.chunk_by(alike).filter(disagree).collect();
         doubtful.sort_unstable();
         let first = doubtful.first()?;
         let places: Vec<String> =

@@ -10,6 +10,8 @@ pub use linear::{ExpertsRow, GemmRow};
 pub use names::{CollectiveOperation, PassPhase, Scaling, StateSpacePhase};
 pub use other::{CollectiveRow, ElementwiseRow, OverheadRow, PassRow, StateSpaceRow};
 
+use std::cmp::Ordering;
+
 use super::error::FieldError;
 use super::fields::{Fields, write_optional};
 use super::kernel::Kernel;
@@ -41,6 +43,9 @@ pub trait Row: Sized {
 
     /// The fields of the shape in the order of [`COLUMNS`](Row::COLUMNS).
     fn shape(&self) -> Vec<String>;
+
+    /// Compares shapes, column by column; equal for two timings of the same.
+    fn cmp_shape(&self, other: &Self) -> Ordering;
 
     /// Reads a row.
     ///
@@ -80,6 +85,10 @@ macro_rules! row {
 
             fn shape(&self) -> Vec<String> {
                 vec![$($crate::table::rows::Text::text(&self.$field),)+]
+            }
+
+            fn cmp_shape(&self, other: &Self) -> std::cmp::Ordering {
+                std::cmp::Ordering::Equal$(.then_with(|| self.$field.cmp(&other.$field)))+
             }
 
             fn read(

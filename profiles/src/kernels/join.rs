@@ -1,0 +1,114 @@
+//! Tables of one device put together: the first that has a shape is believed, the others complete it.
+
+use super::KernelsError;
+use super::plausible;
+use crate::device::DeviceSpec;
+use crate::table::{
+    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, Kernel, KernelTable, MixedAttentionRow,
+    PrefillAttentionRow, Row, Rows, StateSpaceRow, TableWarning,
+};
+
+/// A table and the name of its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTable {
+    /// The file, as errors call it.
+    pub file: String,
+    /// What it holds.
+    pub table: KernelTable,
+}
+
+/// Rows of all tables of a device, by kind, each shape once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Joined {
+    /// Matrix products.
+    pub gemm: Vec<GemmRow>,
+    /// Attention of prompts.
+    pub prefill_attention: Vec<PrefillAttentionRow>,
+    /// Attention of generating requests.
+    pub decode_attention: Vec<DecodeAttentionRow>,
+    /// Attention of both.
+    pub mixed_attention: Vec<MixedAttentionRow>,
+    /// Routed experts.
+    pub experts: Vec<ExpertsRow>,
+    /// State-space mixers.
+    pub state_space: Vec<StateSpaceRow>,
+    /// Small kernels.
+    pub elementwise: Vec<ElementwiseRow>,
+    /// Operations over several GPUs.
+    pub collective: Vec<CollectiveRow>,
+}
+
+impl Joined {
+    /// Joins tables in the order of belief.
+    ///
+    /// # Errors
+    ///
+    /// If a table is of another device, or its times are so far off the device's peaks that their unit must be wrong.
+    pub fn new(device: &DeviceSpec, tables: &[NamedTable]) -> Result<(Self, Vec<TableWarning>), KernelsError> {
+        let mut joined = Self::default();
+        let mut warnings = Vec::new();
+        for NamedTable { file, table } in tables {
+            check_device(device, file, table)?;
+            match &table.rows {
+                Rows::Gemm(rows) => {
+                    complete(&mut joined.gemm, plausible::keep(rows, device, file, &mut warnings)?);
+                }
+                Rows::PrefillAttention(rows) => {
+                    complete(&mut joined.prefill_attention, plausible::keep(rows, device, file, &mut warnings)?);
+                }
+                Rows::DecodeAttention(rows) => {
+                    complete(&mut joined.decode_attention, plausible::keep(rows, device, file, &mut warnings)?);
+                }
+                Rows::MixedAttention(rows) => {
+                    complete(&mut joined.mixed_attention, plausible::keep(rows, device, file, &mut warnings)?);
+                }
+                Rows::Experts(rows) => {
+                    complete(&mut joined.experts, plausible::keep(rows, device, file, &mut warnings)?);
+                }
+                Rows::StateSpace(rows) => complete(&mut joined.state_space, rows.clone()),
+                Rows::Elementwise(rows) => complete(&mut joined.elementwise, rows.clone()),
+                Rows::Collective(rows) => complete(&mut joined.collective, rows.clone()),
+                Rows::Overhead(_) | Rows::Pass(_) => warnings.push(not_used(file, table)),
+            }
+        }
+        Ok((joined, warnings))
+    }
+}
+
+fn check_device(device: &DeviceSpec, file: &str, table: &KernelTable) -> Result<(), KernelsError> {
+    let measured = &table.header.device;
+    let mut names = std::iter::once(&device.name).chain(&device.aliases);
+    if names.any(|name| name.eq_ignore_ascii_case(measured)) {
+        return Ok(());
+    }
+    Err(KernelsError::OtherDevice { file: file.to_string(), measured: measured.clone(), device: device.name.clone() })
+}
+
+fn not_used(file: &str, table: &KernelTable) -> TableWarning {
+    let kind = table.kernel();
+    let instead = match kind {
+        Kernel::Pass => "whole passes are what `servesim profiles check` compares with",
+        _ => "the engine's overheads are set in the experiment",
+    };
+    let rows = table.len() as u64;
+    let problem = format!("{rows} rows of kind `{kind}` do not change what a step costs: {instead}");
+    TableWarning { file: file.to_string(), count: rows, problem }
+}
+
+/// Adds the shapes that are not there yet, each once and with the median of its times.
+fn complete<R: Row + Clone>(known: &mut Vec<R>, rows: Vec<R>) {
+    let mut all: Vec<(bool, R)> = known.drain(..).map(|row| (true, row)).collect();
+    all.extend(rows.into_iter().map(|row| (false, row)));
+    // Believed rows come before new ones of the same shape, and new ones in the order of their times.
+    all.sort_by(|(a_known, a), (b_known, b)| {
+        let by_time = || a.timing().time_us.total_cmp(&b.timing().time_us);
+        a.cmp_shape(b).then(b_known.cmp(a_known)).then_with(by_time)
+    });
+    for alike in all.chunk_by(|(_, a), (_, b)| a.cmp_shape(b).is_eq()) {
+        let (believed, first) = &alike[0];
+        known.push(if *believed { first.clone() } else { alike[(alike.len() - 1) / 2].1.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use super::*;
+use crate::parallel::DType;
+use crate::table::{Cache, Header, Launch, PassRow, Scaling, Timing};
+
+fn h200() -> DeviceSpec {
+    DeviceSpec::shipped("H200-SXM-141GB").expect("a shipped device")
+}
+
+fn row(m: u32, time_us: f64) -> GemmRow {
+    GemmRow {
+        m,
+        n: 8192,
+        k: 8192,
+        weights: DType::Bf16,
+        activations: DType::Bf16,
+        scaling: Scaling::None,
+        timing: Timing::of_us(time_us),
+    }
+}
+
+fn table(file: &str, device: &str, rows: Rows) -> NamedTable {
+    let header = Header::new(rows.kernel(), device, Cache::Cold, Launch::Graph, "made up", "2026-11-25");
+    NamedTable { file: file.to_string(), table: KernelTable { header, rows } }
+}
+
+fn gemm(file: &str, rows: Vec<GemmRow>) -> NamedTable {
+    table(file, "H200-SXM-141GB", Rows::Gemm(rows))
+}
+
+fn times(joined: &Joined) -> Vec<(u32, f64)> {
+    joined.gemm.iter().map(|row| (row.m, row.timing.time_us)).collect()
+}
+
+#[test]
+fn tables_complete_each_other_and_the_first_is_believed() {
+    let tables = [gemm("a.csv", vec![row(1, 40.0), row(2, 41.0)]), gemm("b.csv", vec![row(2, 50.0), row(4, 42.0)])];
+    let (joined, warnings) = Joined::new(&h200(), &tables).expect("tables of the device");
+    assert_eq!(times(&joined), [(1, 40.0), (2, 41.0), (4, 42.0)]);
+    assert_eq!(warnings, []);
+}
+
+#[test]
+fn a_shape_measured_three_times_has_the_median_time() {
+    let tables = [gemm("a.csv", vec![row(1, 44.0), row(1, 40.0), row(1, 41.0)])];
+    let (joined, _) = Joined::new(&h200(), &tables).expect("tables of the device");
+    assert_eq!(times(&joined), [(1, 41.0)]);
+}
+
+#[test]
+fn a_table_of_another_device_is_refused_and_an_alias_is_not() {
+    let other = [table("a.csv", "A100-SXM-80GB", Rows::Gemm(vec![row(1, 40.0)]))];
+    let error = Joined::new(&h200(), &other).expect_err("another device").to_string();
+    assert_eq!(error, "a.csv: measured on `A100-SXM-80GB`, but the device is `H200-SXM-141GB`");
+    let alias = [table("a.csv", "h200", Rows::Gemm(vec![row(1, 40.0)]))];
+    assert!(Joined::new(&h200(), &alias).is_ok());
+}
+
+#[test]
+fn times_in_another_unit_are_refused() {
+    let milliseconds = (0..40).map(|n| row(1024 + n, 0.22)).collect();
+    let error = Joined::new(&h200(), &[gemm("a.csv", milliseconds)]).expect_err("milliseconds").to_string();
+    assert!(
+        error.starts_with("a.csv: 40 of 40 rows are faster than the device can be (first: 1024,8192,8192"),
+        "{error}"
+    );
+    assert!(error.ends_with("times must be in microseconds"), "{error}");
+    let nanoseconds = (0..40).map(|n| row(1024 + n, 220_000.0)).collect();
+    let error = Joined::new(&h200(), &[gemm("a.csv", nanoseconds)]).expect_err("nanoseconds").to_string();
+    assert!(error.contains("40 of 40 rows take 300 times as long as the device's peaks have it"), "{error}");
+}
+
+#[test]
+fn one_impossible_row_is_left_out_and_counted() {
+    let mut rows: Vec<GemmRow> = (0..40).map(|n| row(1024 + n, 220.0)).collect();
+    rows.push(row(4096, 1.0));
+    let (joined, warnings) = Joined::new(&h200(), &[gemm("a.csv", rows)]).expect("tables of the device");
+    assert_eq!(joined.gemm.len(), 40);
+    assert_eq!(warnings[0].count, 1);
+    assert!(warnings[0].to_string().contains("1 rows are faster than the device can be and are left out"));
+}
+
+#[test]
+fn kinds_that_no_step_is_priced_from_are_named() {
+    let pass = PassRow {
+        phase: crate::table::PassPhase::Token,
+        model: "m".to_string(),
+        tensor_parallel_size: 1,
+        requests: 1,
+        new_tokens: 1,
+        context_tokens: 1,
+        weights: DType::Bf16,
+        timing: Timing::of_us(10.0),
+    };
+    let (_, warnings) =
+        Joined::new(&h200(), &[table("a.csv", "H200", Rows::Pass(vec![pass]))]).expect("tables of the device");
+    assert!(warnings[0].to_string().contains("1 rows of kind `pass` do not change what a step costs"));
+}
