@@ -1,5 +1,7 @@
 //! `servesim reference`
 
+mod kernel_tables;
+
 use clap::{Args, ValueEnum};
 
 use crate::file::reference;
@@ -22,6 +24,8 @@ enum Page {
     ExperimentFile,
     /// Every measure, as in summary.csv
     Measures,
+    /// The format of kernel tables, and every column
+    KernelTables,
 }
 
 /// Prints it.
@@ -29,5 +33,6 @@ pub(super) fn run(args: &ReferenceArgs) {
     terminal::print(&match args.page {
         Page::ExperimentFile => reference::page(),
         Page::Measures => metric_reference(),
+        Page::KernelTables => kernel_tables::page(),
     });
 }

@@ -43,6 +43,27 @@ impl Kernel {
         Self::Pass,
     ];
 
+    /// What it times, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Gemm => "Matrix products by weights, `y[m, n] = x[m, k] · w[k, n]`, as one GPU executes them.",
+            Self::PrefillAttention => "Attention of prompt pieces that are all alike, one layer on one GPU.",
+            Self::DecodeAttention => "Attention of requests that each generate one token, one layer on one GPU.",
+            Self::MixedAttention => {
+                "Attention of prompt pieces and generating requests in one step, one layer on one GPU."
+            }
+            Self::Experts => {
+                "The routed experts of one layer on one GPU, without communication: both grouped products, the activation \
+                 between them, and the sorting of rows where the engine's kernel includes it."
+            }
+            Self::StateSpace => "Convolution and recurrence of a state-space mixer, one layer on one GPU.",
+            Self::Elementwise => "Small kernels, bound by memory or by their launch.",
+            Self::Collective => "Operations over several GPUs.",
+            Self::Overhead => "What the host adds.",
+            Self::Pass => "Whole forward passes of a model; compared with, not predicted from.",
+        }
+    }
+
     /// Its name in files.
     pub fn name(self) -> &'static str {
         match self {

@@ -229,6 +229,14 @@ impl Rows {
         each_kind!(self, rows => kind(rows))
     }
 
+    /// The columns of the shape.
+    pub fn columns(&self) -> &'static [Column] {
+        fn columns<R: Row>(_: &[R]) -> &'static [Column] {
+            R::COLUMNS
+        }
+        each_kind!(self, rows => columns(rows))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         each_kind!(self, rows => rows.len())
