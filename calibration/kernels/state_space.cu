@@ -217,3 +217,65 @@ DEVICE void chunk_scan(float *states, const int *slots, const int *starts, const
 
 STATE_SPACE(64)
 STATE_SPACE(128)
+
+// The causal convolution of width 4 before the recurrence, with SiLU (Gu and Dao 2023): x, B and C side by side,
+// [token][channels]; weights [channels][4] and bias, float; a sequence's last three inputs are kept as
+// [slot][3][channels], oldest first.
+
+DEVICE float convolved(const float (&window)[4], const float *weights, float bias) {
+    float sum = bias;
+    for (int i = 0; i < 4; i++) sum += window[i] * weights[i];
+    return sum / (1.0f + __expf(-sum));
+}
+
+// One block per sequence and 64 of its tokens, threads over channels. Reads of earlier tokens than a sequence's first come
+// from its kept inputs, or are zero where it starts.
+KERNEL convolve_scan(const bf16 *input, bf16 *kept, const int *slots, const int *starts, const int *from_zero,
+                     const float *weights, const float *bias, bf16 *out, int channels) {
+    int sequence = blockIdx.y, start = starts[sequence], end = starts[sequence + 1], first = start + blockIdx.x * CHUNK;
+    if (first >= end) return;
+    int last = first + CHUNK < end ? first + CHUNK : end;
+    bf16 *own = kept + (long long)slots[sequence] * 3 * channels;
+    for (int channel = threadIdx.x; channel < channels; channel += blockDim.x) {
+        float window[4];
+        for (int i = 0; i < 3; i++) {
+            int token = first - 3 + i;
+            window[i] = token >= start          ? from_bf16(input[(long long)token * channels + channel])
+                        : from_zero[sequence] ? 0.0f
+                                                : from_bf16(own[(token - start + 3) * channels + channel]);
+        }
+        for (int token = first; token < last; token++) {
+            window[3] = from_bf16(input[(long long)token * channels + channel]);
+            out[(long long)token * channels + channel] = to_bf16(convolved(window, weights + 4 * channel, bias[channel]));
+            for (int i = 0; i < 3; i++) window[i] = window[i + 1];
+        }
+    }
+}
+
+// Keeps the last three inputs of each sequence, after the convolution has read the ones before; one block per sequence.
+KERNEL keep_inputs(const bf16 *input, bf16 *kept, const int *slots, const int *starts, const int *from_zero, int channels) {
+    int sequence = blockIdx.x, start = starts[sequence], end = starts[sequence + 1];
+    bf16 *own = kept + (long long)slots[sequence] * 3 * channels;
+    for (int channel = threadIdx.x; channel < channels; channel += blockDim.x)
+        for (int i = 0; i < 3; i++) {
+            int token = end - 3 + i, before = token - start + 3; // place of an input from before this pass
+            own[i * channels + channel] = token >= start          ? input[(long long)token * channels + channel]
+                                          : from_zero[sequence] ? (bf16)0
+                                                                  : own[before * channels + channel];
+        }
+}
+
+// One token per sequence: convolves with the kept inputs and shifts them; one block per sequence.
+KERNEL convolve_update(const bf16 *input, bf16 *kept, const int *slots, const float *weights, const float *bias, bf16 *out,
+                       int channels) {
+    bf16 *own = kept + (long long)slots[blockIdx.x] * 3 * channels;
+    for (int channel = threadIdx.x; channel < channels; channel += blockDim.x) {
+        bf16 newest = input[(long long)blockIdx.x * channels + channel];
+        float window[4];
+        for (int i = 0; i < 3; i++) window[i] = from_bf16(own[i * channels + channel]);
+        window[3] = from_bf16(newest);
+        for (int i = 0; i < 2; i++) own[i * channels + channel] = own[(i + 1) * channels + channel];
+        own[2 * channels + channel] = newest;
+        out[(long long)blockIdx.x * channels + channel] = to_bf16(convolved(window, weights + 4 * channel, bias[channel]));
+    }
+}

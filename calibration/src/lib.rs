@@ -1,8 +1,12 @@
-//! Which kernels to time on a GPU so that a model's steps can be priced from measurements.
+//! Which kernels to time on a GPU so that a model's steps can be priced from measurements, and the timing of them.
 //!
-//! Nothing here needs a GPU, and nothing else in the project needs this crate. So far it knows what to measure; it
-//! measures nothing yet.
+//! Nothing else in the project needs this crate.
 
 mod gemm;
+pub mod import;
+pub mod kernels;
+pub mod machine;
+pub mod numbers;
+pub mod replay;
 
 pub use gemm::{GemmShape, gemm_shapes, row_counts};
