@@ -2,6 +2,7 @@
 
 mod distributions;
 mod engine;
+mod kernels;
 mod lengths;
 mod memory;
 mod profile;
@@ -98,7 +99,8 @@ pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) 
     };
     let slo = problems.keep(reader.table(&keys::SLO, |table| Ok(self::slo(table)))).flatten();
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
-    let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources));
+    let mut library = kernels::Library::default();
+    let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, &mut library));
     let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
     let lock = problems.keep(reader.table(&keys::LOCK, lock)).flatten();
     let mut good = Vec::new();
@@ -178,6 +180,13 @@ impl Experiment {
                     digests.push(digest);
                 }
             }
+        }
+        let mut files: Vec<_> = self.systems.iter().flat_map(System::files).collect();
+        files.sort();
+        files.dedup();
+        for path in files {
+            let of = format!("kernel table {}", path.display());
+            digests.push(Digest { of, sha256: profile::file_sha256(path)? });
         }
         if let Some(path) = self.workload.file() {
             digests.push(Digest { of: format!("trace {}", path.display()), sha256: profile::file_sha256(path)? });

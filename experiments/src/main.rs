@@ -8,6 +8,7 @@ mod figures;
 mod file;
 mod output;
 mod run;
+mod tables;
 mod terminal;
 
 fn main() -> std::process::ExitCode {

@@ -163,7 +163,7 @@ fn describe(experiment: &Experiment, terminal: Terminal) {
         if terminal.is_verbose() {
             terminal.detail(&system.describe());
         }
-        if let Some(note) = system.note() {
+        for note in system.notes() {
             terminal.note(&note);
         }
     }

@@ -14,6 +14,7 @@ mod options;
 mod popularity;
 mod scan;
 pub mod simple;
+mod small;
 mod tables;
 mod totals;
 

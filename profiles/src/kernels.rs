@@ -1,9 +1,40 @@
 //! What was measured on a device: tables put together, checked, and made ready to predict from.
 
+mod collectives;
 mod join;
 mod plausible;
+mod series;
+mod small;
 
 pub use join::{Joined, NamedTable};
+
+pub(crate) use collectives::Collectives;
+pub(crate) use series::Series;
+pub(crate) use small::{SmallKernel, SmallKernels};
+
+use crate::device::DeviceSpec;
+use crate::table::TableWarning;
+
+/// What was measured on a device, ready to predict from.
+#[derive(Clone, Debug)]
+pub struct Kernels {
+    pub(crate) small: SmallKernels,
+    pub(crate) collectives: Collectives,
+}
+
+impl Kernels {
+    /// Puts tables of a device together, in the order of belief: the first that has a shape counts, the others complete it.
+    ///
+    /// # Errors
+    ///
+    /// If a table is of another device, or its times cannot be microseconds.
+    pub fn new(device: &DeviceSpec, tables: &[NamedTable]) -> Result<(Self, Vec<TableWarning>), KernelsError> {
+        let (joined, warnings) = Joined::new(device, tables)?;
+        let kernels =
+            Self { small: SmallKernels::new(&joined.elementwise), collectives: Collectives::new(&joined.collective) };
+        Ok((kernels, warnings))
+    }
+}
 
 /// Why tables cannot be used together, or not for a device.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -10,6 +10,7 @@ use profiles::{
 };
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
+use super::kernels::{Library, Measured};
 use super::{Digest, engine, memory, profile};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
@@ -40,6 +41,8 @@ pub(crate) struct System {
     pub(crate) max_model_len: u32,
     /// Sliding window of its windowed layers in tokens, if it has any.
     sliding_window: Option<u32>,
+    /// Kernel tables it is priced from.
+    measured: Option<Measured>,
     cost: AnalyticCost,
 }
 
@@ -48,6 +51,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     shared_model: Option<&ModelSpec>,
     sources: &Sources,
+    library: &mut Library,
 ) -> Result<System, Problem> {
     let name = reader.get(&s::NAME);
     if reader.has(&s::INHERIT) {
@@ -56,6 +60,7 @@ pub(super) fn read(
     let model = model(reader, shared_model, sources)?;
     let device = device(reader, sources)?;
     let architecture = engine::architecture(reader, &device)?;
+    let measured = library.read(reader, &device, sources)?;
     let replicas: u32 = reader.get(&s::REPLICAS);
     let router = reader.table(&s::ROUTER, |table| Ok(router(table)))?.expect("it has a default");
     let parallelism = parallelism(reader, &model)?;
@@ -86,6 +91,7 @@ pub(super) fn read(
         max_num_batched_tokens: scheduler.max_num_batched_tokens,
         max_num_seqs: scheduler.max_num_seqs,
         architecture: Some(architecture),
+        kernels: measured.as_ref().map(|measured| &*measured.kernels),
     };
     let cost = AnalyticCost::new(&options)
         .map_err(|error| reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string()))?;
@@ -102,6 +108,7 @@ pub(super) fn read(
         kv,
         max_model_len,
         sliding_window,
+        measured,
         cost,
     })
 }
@@ -287,13 +294,22 @@ impl System {
     }
 
     /// What its reader has to know to judge its figures.
-    pub(crate) fn note(&self) -> Option<String> {
-        let window = self.sliding_window.filter(|window| *window < self.max_model_len)?;
-        Some(format!(
-            "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; vLLM \
-             frees the blocks outside the window, so the capacity is understated",
-            self.name, self.model.name
-        ))
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let of_tables = self.measured.iter().flat_map(|measured| &measured.warnings);
+        let mut notes: Vec<String> = of_tables.map(|warning| format!("note: `{}`: {warning}", self.name)).collect();
+        if let Some(window) = self.sliding_window.filter(|window| *window < self.max_model_len) {
+            notes.push(format!(
+                "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; \
+                 vLLM frees the blocks outside the window, so the capacity is understated",
+                self.name, self.model.name
+            ));
+        }
+        notes
+    }
+
+    /// Files beside the experiment that it stands on.
+    pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
+        self.measured.iter().flat_map(|measured| &measured.files)
     }
 
     /// Power of all its devices together when idle, in watts.

@@ -153,6 +153,17 @@ impl<'a> Reader<'a> {
         Some(path)
     }
 
+    /// The paths that a key lists; relative ones start where the text lies in which the list is written.
+    pub(crate) fn paths(&mut self, key: &'static Key, sources: &Sources) -> Vec<PathBuf> {
+        let Some(written) = self.written::<Vec<String>>(key) else { return Vec::new() };
+        let base = sources.base(self.span(key));
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let paths: Vec<PathBuf> = written.iter().map(|path| absolute(base.join(path))).collect();
+        let toml: Vec<_> = paths.iter().map(|path| quoted(&path.to_string_lossy())).collect();
+        self.note(key, format!("[{}]", toml.join(", ")));
+        paths
+    }
+
     /// Reads the table that a key holds; an absent one is read as an empty one if the key has a default.
     pub(crate) fn table<T>(
         &mut self,

@@ -4,13 +4,16 @@ use petgraph::graph::NodeIndex;
 
 use super::efficiency::Curves;
 use super::graph::{LayerGraph, Schedule, Stream};
-use super::load::{ACTIVATION_BYTES, Collective, Elementwise, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
 use super::options::{CostOptions, EngineOverheads, Link};
+use super::small::{Collective, Elementwise};
 use super::{Evidence, Operator};
+use crate::kernels::Series;
 use crate::model::{
     Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, StateSpace, StateSpaceKind,
 };
 use crate::parallel::DType;
+use crate::table::CollectiveOperation;
 
 /// Columns of a product's weights on one GPU.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +100,24 @@ impl<'a> Context<'a> {
         (RowWork::Gemm(gemm.held_by_several(columns.useful / columns.here)), evidence)
     }
 
-    pub(super) fn elementwise(&self, kernels: f64, bytes_per_row: f64) -> Elementwise {
-        Elementwise::new(kernels, bytes_per_row, &self.curves.elementwise, self.options.device)
+    /// The small kernel that kernel tables call `operation`, on rows of `width` elements.
+    pub(super) fn elementwise(&self, operation: &str, width: f64, bytes_per_row: f64) -> Elementwise {
+        let measured = self.options.kernels.and_then(|kernels| kernels.small.find(operation, width as u32));
+        // The launch of what samples is in the gap between steps.
+        let launches = operation != "sample";
+        Elementwise::new(launches, bytes_per_row, &self.curves.elementwise, self.options.device).measured(measured)
+    }
+
+    /// What was measured of a collective over so many GPUs, by bytes of its whole message, of which a row has
+    /// `bytes_per_row`. Measured times are those of the device's own link.
+    pub(super) fn collective(
+        &self,
+        operation: CollectiveOperation,
+        ranks: f64,
+        bytes_per_row: f64,
+    ) -> Option<(Series, f64)> {
+        let kernels = self.options.kernels.filter(|_| self.link == Link::between_peers(self.options.device))?;
+        Some((kernels.collectives.find(operation, ranks as u32)?.clone(), bytes_per_row))
     }
 
     /// All-reduce of `width` activations per row over the tensor-parallel GPUs: each sends `2·(t − 1)/t` of the message
@@ -113,6 +132,7 @@ impl<'a> Context<'a> {
             floor_ns: self.link.latency_ns + curve.us_per_doubling * NS_PER_US * doublings,
             link_bytes_per_row,
             ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * efficiency),
+            measured: self.collective(CollectiveOperation::AllReduce, ranks, width * ACTIVATION_BYTES),
         }
     }
 
@@ -122,11 +142,13 @@ impl<'a> Context<'a> {
         let ranks = f64::from(self.options.parallelism.expert_ranks());
         let remote = (ranks - 1.0) / ranks;
         let curve = &self.curves.all_to_all;
-        let link_bytes_per_row = f64::from(ffn.top_k) * self.hidden() * ACTIVATION_BYTES * remote / self.tensor_ranks();
+        let bytes_per_row = f64::from(ffn.top_k) * self.hidden() * ACTIVATION_BYTES / self.tensor_ranks();
+        let link_bytes_per_row = bytes_per_row * remote;
         Collective {
             floor_ns: curve.floor_us * NS_PER_US,
             link_bytes_per_row,
             ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * curve.efficiency),
+            measured: self.collective(CollectiveOperation::AllToAll, ranks, bytes_per_row),
         }
     }
 }
@@ -190,8 +212,9 @@ impl Builder<'_> {
         self.push(operator, work);
     }
 
-    fn elementwise(&mut self, kernels: f64, elements_per_row: f64) {
-        let work = self.context.elementwise(kernels, elements_per_row * ACTIVATION_BYTES);
+    /// A small kernel on rows of `width` elements, that reads and writes so many per row.
+    fn elementwise(&mut self, operation: &str, width: f64, elements_per_row: f64) {
+        let work = self.context.elementwise(operation, width, elements_per_row * ACTIVATION_BYTES);
         self.push_elementwise(work);
     }
 
@@ -215,7 +238,8 @@ impl Builder<'_> {
 
     /// Norm with the residual added: reads both, writes both.
     fn norm(&mut self) {
-        self.elementwise(1.0, 4.0 * self.context.hidden());
+        let hidden = self.context.hidden();
+        self.elementwise("rms_norm", hidden, 4.0 * hidden);
     }
 
     fn mixer(&mut self, slice: &Mixer, whole: &Mixer) {
@@ -243,13 +267,14 @@ impl Builder<'_> {
             Columns::of(2.0 * keys, 2.0 * f64::from(all_kv_heads) * head, self.context.tensor_ranks());
         self.linear_columns(Operator::QkvProjection, Columns::cut(queries).and(keys_and_values), hidden);
         if attention.qk_norm {
-            self.elementwise(1.0, 2.0 * (queries + keys));
+            self.elementwise("qk_norm", queries + keys, 2.0 * (queries + keys));
         }
+        self.elementwise("rotary", queries + keys, 2.0 * (queries + keys));
         let kv_element = self.context.options.precision.kv_cache.bytes_per_element();
         let cache_bytes = 2.0 * keys * kv_element;
-        let bytes = 2.0 * (queries + keys) * ACTIVATION_BYTES + 2.0 * keys * ACTIVATION_BYTES + cache_bytes;
         let written = keys_and_values.useful * kv_element;
-        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(written));
+        let append = self.context.elementwise("kv_append", 2.0 * keys, 2.0 * keys * ACTIVATION_BYTES + cache_bytes);
+        self.push_elementwise(append.with_cache_bytes_per_row(written));
         self.elsewhere(Operator::PrefillAttention, 1.0);
         self.linear(Operator::OutputProjection, hidden, queries);
         self.all_reduce(hidden);
@@ -266,19 +291,20 @@ impl Builder<'_> {
         self.norm();
         if let Some(rank) = latent.q_lora_rank.map(f64::from) {
             self.linear_columns(Operator::QkvProjection, self.whole(rank + cached), hidden);
-            self.elementwise(1.0, 2.0 * (rank + cached));
+            self.elementwise("rms_norm", rank + cached, 2.0 * (rank + cached));
             self.linear(Operator::QkvProjection, heads * (nope + rope), rank);
         } else {
             let columns = Columns::cut(heads * (nope + rope)).and(self.whole(cached));
             self.linear_columns(Operator::QkvProjection, columns, hidden);
-            self.elementwise(1.0, 2.0 * cached);
+            self.elementwise("rms_norm", cached, 2.0 * cached);
         }
         self.linear(Operator::QkvProjection, heads * (nope + values), f64::from(latent.kv_lora_rank));
         let kv_element = self.context.options.precision.kv_cache.bytes_per_element();
         let cache_bytes = cached * kv_element;
-        let bytes = 2.0 * heads * rope * ACTIVATION_BYTES + cached * ACTIVATION_BYTES + cache_bytes;
+        self.elementwise("rotary", heads * rope, 2.0 * heads * rope);
         let written = self.whole(cached).useful * kv_element;
-        self.push_elementwise(self.context.elementwise(2.0, bytes).with_cache_bytes_per_row(written));
+        let append = self.context.elementwise("kv_append", cached, cached * ACTIVATION_BYTES + cache_bytes);
+        self.push_elementwise(append.with_cache_bytes_per_row(written));
         self.elsewhere(Operator::PrefillAttention, 1.0);
         self.linear(Operator::OutputProjection, hidden, heads * values);
         self.all_reduce(hidden);
@@ -305,7 +331,7 @@ impl Builder<'_> {
                 let columns = Columns::cut(2.0 * inner + f64::from(heads)).and(shared);
                 self.linear_columns(Operator::StateSpaceProjection, columns, hidden);
                 self.elsewhere(Operator::StateSpaceScan, 5.0);
-                self.elementwise(1.0, 3.0 * inner);
+                self.elementwise("gated_norm", inner, 3.0 * inner);
             }
         }
         self.linear(Operator::StateSpaceProjection, hidden, inner);
@@ -332,7 +358,7 @@ impl Builder<'_> {
         let width = f64::from(ffn.intermediate_size);
         let up = if ffn.gated { 2.0 * width } else { width };
         self.linear(operator, up, hidden);
-        self.elementwise(1.0, up + width);
+        self.elementwise(if ffn.gated { "silu_mul" } else { "activation" }, width, up + width);
         self.linear(operator, hidden, width);
     }
 
@@ -343,7 +369,7 @@ impl Builder<'_> {
         let experts = f64::from(all_experts);
         let router = self.context.plain_gemm(self.whole(experts), hidden);
         self.push(Operator::Router, router);
-        self.elementwise(1.0, experts);
+        self.elementwise("router_top_k", experts, experts);
         let chosen = self.last;
         let travels = self.context.options.parallelism.data_parallel_size > 1;
         let travel = |builder: &mut Self| {
@@ -404,7 +430,7 @@ impl LayerKind {
         let mut sum = Load::default();
         scratch.times.clear();
         for operator in &self.operators {
-            let load = operator.work.load(padded, rows);
+            let (load, _) = operator.work.load(padded, rows);
             scratch.times.push(load.time_ns);
             sum.at_peak_ns += load.at_peak_ns;
             sum.memory_bytes += load.memory_bytes;
@@ -427,8 +453,11 @@ impl LayerKind {
             return Vec::new();
         }
         let padded = engine.padded(rows);
-        let mut loads: Vec<_> =
-            self.operators.iter().map(|op| (op.operator, op.evidence, op.work.load(padded, rows))).collect();
+        let load = |op: &LayerOperator| {
+            let (load, basis) = op.work.load(padded, rows);
+            (op.operator, basis.evidence(op.evidence), load)
+        };
+        let mut loads: Vec<_> = self.operators.iter().map(load).collect();
         let scheduled = self.schedule.length(loads.iter().map(|(_, _, load)| load.time_ns), &mut Vec::new());
         let sum: f64 = loads.iter().map(|(_, _, load)| load.time_ns).sum();
         let hidden = sum - scheduled;

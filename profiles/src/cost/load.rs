@@ -1,6 +1,8 @@
 //! The work of operators whose cost depends on the number of rows alone, and what it costs on one GPU.
 
-use super::efficiency::{ElementwiseCurve, GemmCurve};
+use super::Evidence;
+use super::efficiency::GemmCurve;
+use super::small::{Collective, Elementwise};
 use crate::device::DeviceSpec;
 
 /// Nanoseconds per microsecond, per second.
@@ -21,6 +23,33 @@ pub(super) struct Load {
     /// Weights and caches, without activations; what several GPUs hold divided among them.
     pub(super) necessary_bytes: f64,
     pub(super) link_bytes: f64,
+}
+
+/// What a time was computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Measured at this shape, or between measured neighbours.
+    Measured,
+    /// The curve of the operator alone.
+    Curve,
+    /// The curve, beyond what was measured.
+    Beyond,
+}
+
+impl Basis {
+    /// For a time that a look-up in measured points gave: whether it lies between them.
+    pub(super) fn of_measured(inside: bool) -> Self {
+        if inside { Self::Measured } else { Self::Beyond }
+    }
+
+    /// The evidence, where the curve alone would be `curve`.
+    pub(super) fn evidence(self, curve: Evidence) -> Evidence {
+        match self {
+            Self::Measured => Evidence::Measured,
+            Self::Curve => curve,
+            Self::Beyond => Evidence::Extrapolated,
+        }
+    }
 }
 
 /// A matrix product `y[rows, n] = x[rows, k] · w[k, n]`, compiled for one device.
@@ -127,64 +156,6 @@ impl Gemm {
     }
 }
 
-/// Small kernels: norms, rotary embedding, activations, copies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Elementwise {
-    pub(super) kernels: f64,
-    floor_ns: f64,
-    bytes_per_row: f64,
-    /// Of which reads or writes of caches.
-    necessary_bytes_per_row: f64,
-    ns_per_row: f64,
-}
-
-impl Elementwise {
-    pub(super) fn new(kernels: f64, bytes_per_row: f64, curve: &ElementwiseCurve, device: &DeviceSpec) -> Self {
-        Self {
-            kernels,
-            floor_ns: kernels * curve.kernel_us * NS_PER_US,
-            bytes_per_row,
-            necessary_bytes_per_row: 0.0,
-            ns_per_row: bytes_per_row * NS_PER_S / (device.memory_bandwidth * curve.memory),
-        }
-    }
-
-    /// The same, `bytes` per row of which go to or come from a cache; those that several GPUs hold, divided among them.
-    pub(super) fn with_cache_bytes_per_row(self, bytes: f64) -> Self {
-        Self { necessary_bytes_per_row: bytes, ..self }
-    }
-
-    pub(super) fn load(&self, rows: u32) -> Load {
-        let rows = f64::from(rows);
-        Load {
-            time_ns: self.floor_ns + rows * self.ns_per_row,
-            memory_bytes: rows * self.bytes_per_row,
-            necessary_bytes: rows * self.necessary_bytes_per_row,
-            ..Load::default()
-        }
-    }
-}
-
-/// A collective operation over the GPUs that share a layer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Collective {
-    pub(super) floor_ns: f64,
-    /// Bytes that each GPU sends.
-    pub(super) link_bytes_per_row: f64,
-    pub(super) ns_per_row: f64,
-}
-
-impl Collective {
-    pub(super) fn load(&self, rows: u32) -> Load {
-        let rows = f64::from(rows);
-        Load {
-            time_ns: self.floor_ns + rows * self.ns_per_row,
-            link_bytes: rows * self.link_bytes_per_row,
-            ..Load::default()
-        }
-    }
-}
-
 /// Work whose cost depends on the number of rows alone.
 #[derive(Clone, Debug)]
 pub(super) enum RowWork {
@@ -196,21 +167,20 @@ pub(super) enum RowWork {
 }
 
 impl RowWork {
-    /// Cost for `rows` rows, `useful_rows` of which are not padding.
-    pub(super) fn load(&self, rows: u32, useful_rows: u32) -> Load {
+    /// Cost for `rows` rows, `useful_rows` of which are not padding, and what its time stands on.
+    pub(super) fn load(&self, rows: u32, useful_rows: u32) -> (Load, Basis) {
         match self {
-            Self::Gemm(gemm) => gemm.load(rows, useful_rows),
+            Self::Gemm(gemm) => (gemm.load(rows, useful_rows), Basis::Curve),
             Self::Elementwise(elementwise) => elementwise.load(rows),
             Self::Collective(collective) => collective.load(rows),
-            Self::Elsewhere(_) => Load::default(),
+            Self::Elsewhere(_) => (Load::default(), Basis::Curve),
         }
     }
 
     /// Kernels it launches.
     pub(super) fn kernels(&self) -> f64 {
         match self {
-            Self::Gemm(_) | Self::Collective(_) => 1.0,
-            Self::Elementwise(elementwise) => elementwise.kernels,
+            Self::Gemm(_) | Self::Elementwise(_) | Self::Collective(_) => 1.0,
             Self::Elsewhere(kernels) => *kernels,
         }
     }

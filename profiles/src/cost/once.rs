@@ -1,8 +1,10 @@
 //! What happens once per step, before the first layer and after the last one.
 
 use super::layer::{Columns, Context};
-use super::load::{ACTIVATION_BYTES, Collective, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::small::Collective;
 use super::{Evidence, Operator};
+use crate::table::CollectiveOperation;
 
 /// The vocabulary is padded to a multiple of this before it is cut among GPUs (vLLM's `VocabParallelEmbedding`).
 const VOCAB_PADDING: u32 = 64;
@@ -16,7 +18,8 @@ impl Sequence {
     /// of the vocabulary, and an all-reduce puts the parts together.
     pub(super) fn embedding(context: &Context<'_>) -> Self {
         let hidden = context.hidden();
-        let mut operators = vec![elementwise(context, Operator::Embedding, 1.0, 2.0 * hidden * ACTIVATION_BYTES)];
+        let mut operators =
+            vec![elementwise(context, Operator::Embedding, ("embedding", hidden), 2.0 * hidden * ACTIVATION_BYTES)];
         if context.tensor_ranks() > 1.0 {
             let evidence = context.curves.all_reduce.fitted.evidence(context.options.device, true);
             operators.push((Operator::AllReduce, evidence, RowWork::Collective(context.all_reduce(hidden))));
@@ -26,7 +29,8 @@ impl Sequence {
 
     /// Final norm over the rows that leave the last layer.
     pub(super) fn final_norm(context: &Context<'_>) -> Self {
-        Self(vec![elementwise(context, Operator::Elementwise, 1.0, 4.0 * context.hidden() * ACTIVATION_BYTES)])
+        let hidden = context.hidden();
+        Self(vec![elementwise(context, Operator::Elementwise, ("rms_norm", hidden), 4.0 * hidden * ACTIVATION_BYTES)])
     }
 
     /// Language-model head over the sampled positions, gathering of their logits from all GPUs, and sampling.
@@ -43,12 +47,13 @@ impl Sequence {
                 floor_ns: curve.floor_us * NS_PER_US,
                 link_bytes_per_row,
                 ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * curve.efficiency),
+                measured: context.collective(CollectiveOperation::AllGather, ranks, vocabulary * ACTIVATION_BYTES),
             };
             let evidence = curve.fitted.evidence(context.options.device, true);
             operators.push((Operator::LmHead, evidence, RowWork::Collective(gather)));
         }
-        // Logits are read as 16 bits, written as 32, and read again to be sampled from. Launches are in the step gap.
-        operators.push(elementwise(context, Operator::Sampling, 0.0, vocabulary * 10.0));
+        // Logits are read as 16 bits, written as 32, and read again to be sampled from.
+        operators.push(elementwise(context, Operator::Sampling, ("sample", vocabulary), vocabulary * 10.0));
         Self(operators)
     }
 
@@ -66,19 +71,19 @@ impl Sequence {
 
     /// Each operator for `rows` rows; none without rows.
     pub(super) fn loads(&self, rows: u32) -> impl Iterator<Item = (Operator, Evidence, Load)> {
-        self.0
-            .iter()
-            .filter(move |_| rows > 0)
-            .map(move |(operator, evidence, work)| (*operator, *evidence, work.load(rows, rows)))
+        self.0.iter().filter(move |_| rows > 0).map(move |(operator, evidence, work)| {
+            let (load, basis) = work.load(rows, rows);
+            (*operator, basis.evidence(*evidence), load)
+        })
     }
 }
 
 fn elementwise(
     context: &Context<'_>,
     operator: Operator,
-    kernels: f64,
+    (name, width): (&str, f64),
     bytes_per_row: f64,
 ) -> (Operator, Evidence, RowWork) {
     let evidence = context.curves.elementwise.fitted.evidence(context.options.device, true);
-    (operator, evidence, RowWork::Elementwise(context.elementwise(kernels, bytes_per_row)))
+    (operator, evidence, RowWork::Elementwise(context.elementwise(name, width, bytes_per_row)))
 }

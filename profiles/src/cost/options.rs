@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::efficiency::Architecture;
 use crate::device::DeviceSpec;
+use crate::kernels::Kernels;
 use crate::model::ModelSpec;
 use crate::parallel::{Parallelism, Precision};
 
@@ -37,6 +38,8 @@ pub struct CostOptions<'a> {
     pub max_num_seqs: u32,
     /// Whose efficiency curves to use; `None`: those of the device, recognised by its name.
     pub architecture: Option<Architecture>,
+    /// What was measured on the device: predicts where it reaches, and the curves elsewhere.
+    pub kernels: Option<&'a Kernels>,
 }
 
 impl<'a> CostOptions<'a> {
@@ -55,6 +58,7 @@ impl<'a> CostOptions<'a> {
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,
+            kernels: None,
         }
     }
 }

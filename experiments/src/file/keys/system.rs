@@ -37,6 +37,15 @@ pub(crate) static ARCHITECTURE: Key = Key::new(
     "Whose kernels' efficiency curves hold for the device.",
 )
 .computed("recognised by the device's name");
+/// Measured kernels.
+pub(crate) static KERNEL_TABLES: Key = Key::new(
+    "kernel_tables",
+    Kind::List(&Kind::Path),
+    "Kernel tables of the device (docs/kernel-tables.md): files, or folders of them. The first that has a shape is believed, \
+     the others complete it. Steps are priced from measured points and between them; beyond them the device's curves take \
+     over, and every run tells how much of its time stands on which.",
+)
+.nothing("the device's fitted curves alone");
 /// Replicas.
 pub(crate) static REPLICAS: Key =
     Key::new("replicas", Kind::Integer(1, 4096), "Engines behind the router, each on GPUs of its own.").value("1");
@@ -192,6 +201,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &MODEL,
         &GPU,
         &ARCHITECTURE,
+        &KERNEL_TABLES,
         &REPLICAS,
         &ROUTER,
         &TENSOR_PARALLEL_SIZE,

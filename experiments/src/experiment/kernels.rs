@@ -1,0 +1,66 @@
+//! What was measured on a system's device.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use profiles::DeviceSpec;
+use profiles::kernels::Kernels;
+
+use crate::diagnostic::{Problem, Sources};
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+use crate::tables;
+
+/// Tables of a device, ready to predict from.
+#[derive(Clone)]
+pub(super) struct Measured {
+    /// They.
+    pub(super) kernels: Arc<Kernels>,
+    /// The files, in the order of belief.
+    pub(super) files: Vec<PathBuf>,
+    /// What their reader has to know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What has been read: systems share tables, and those of a device are large.
+#[derive(Default)]
+pub(super) struct Library(Vec<(Vec<PathBuf>, String, Measured)>);
+
+impl Library {
+    /// The tables that `kernel_tables` lists, for this device; `None` if it lists none.
+    pub(super) fn read(
+        &mut self,
+        reader: &mut Reader<'_>,
+        device: &DeviceSpec,
+        sources: &Sources,
+    ) -> Result<Option<Measured>, Problem> {
+        let paths = reader.paths(&s::KERNEL_TABLES, sources);
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let known = |(listed, name, _): &&(Vec<PathBuf>, String, Measured)| *listed == paths && *name == device.name;
+        if let Some((_, _, measured)) = self.0.iter().find(known) {
+            return Ok(Some(measured.clone()));
+        }
+        let measured = load(&paths, device)
+            .map_err(|problem| reader.problem(&s::KERNEL_TABLES, "kernel tables cannot be used").label(problem))?;
+        self.0.push((paths, device.name.clone(), measured.clone()));
+        Ok(Some(measured))
+    }
+}
+
+fn load(paths: &[PathBuf], device: &DeviceSpec) -> Result<Measured, String> {
+    let mut all = Vec::new();
+    let mut files = Vec::new();
+    let mut warnings = Vec::new();
+    for path in paths {
+        let (read, found) = tables::read(path)?;
+        all.extend(read);
+        warnings.extend(found);
+        files.extend(tables::files(path)?);
+    }
+    let (kernels, found) = Kernels::new(device, &all).map_err(|error| error.to_string())?;
+    warnings.extend(found);
+    let warnings = warnings.iter().map(ToString::to_string).collect();
+    Ok(Measured { kernels: Arc::new(kernels), files, warnings })
+}
