@@ -1,5 +1,6 @@
 //! The fields of a row, by the names of their columns.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -10,13 +11,24 @@ use super::error::FieldError;
 /// One row of a file.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    pub(super) columns: &'a [String],
-    pub(super) record: &'a StringRecord,
+    columns: &'a [String],
+    record: &'a StringRecord,
+    /// Where the next field is likely to be: rows are read in the order in which they are written.
+    next: Cell<usize>,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    pub(super) fn new(columns: &'a [String], record: &'a StringRecord) -> Self {
+        Self { columns, record, next: Cell::new(0) }
+    }
+
     fn find(&self, column: &str) -> Option<&str> {
-        let index = self.columns.iter().position(|name| name == column)?;
+        let next = self.next.get();
+        let index = match self.columns.get(next) {
+            Some(name) if name == column => next,
+            _ => self.columns.iter().position(|name| name == column)?,
+        };
+        self.next.set(index + 1);
         self.record.get(index).map(str::trim)
     }
 

@@ -108,7 +108,7 @@ impl Source<'_> {
                 let problem = format!("{} fields, but {} columns", record.len(), columns.len());
                 return Err(self.row_error(line, problem));
             }
-            let row = R::read(&Fields { columns: &columns, record: &record });
+            let row = R::read(&Fields::new(&columns, &record));
             rows.push(row.map_err(|error| self.field_error(line, error))?);
             lines.push(line);
         }
