@@ -7,6 +7,7 @@ pub mod import;
 pub mod kernels;
 pub mod machine;
 pub mod numbers;
+pub mod verify;
 pub mod replay;
 
 pub use gemm::{GemmShape, gemm_shapes, row_counts};
