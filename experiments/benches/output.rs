@@ -64,15 +64,22 @@ fn step(number: u64) -> StepRecord {
 /// Opens, observes and ends one run that writes what `options` ask for.
 fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut RunOutputs<'_>)) {
     let plan = OutputPlan::new(directory, options, vec![RunLabel::new("chunked", 1)], &[]).expect("writable");
-    let mut outputs = plan.start(0, 100.0).expect("writable");
+    let mut outputs = plan.start(0, 100.0, None).expect("writable");
     observe(&mut outputs);
     outputs.finish(SimTime::ZERO..step(ROWS).end).expect("writable");
 }
 
 fn rows(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a folder");
-    let none =
-        OutputOptions { requests: false, steps: false, power: false, perfetto: false, parquet: false, force: true };
+    let none = OutputOptions {
+        requests: false,
+        steps: false,
+        power: false,
+        perfetto: false,
+        schedule: false,
+        parquet: false,
+        force: true,
+    };
     let requests: Vec<_> = (0..ROWS).map(request).collect();
     let steps: Vec<_> = (0..ROWS).map(step).collect();
     let mut group = criterion.benchmark_group("rows");

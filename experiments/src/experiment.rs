@@ -6,6 +6,7 @@ mod kernels;
 mod lengths;
 mod memory;
 mod profile;
+mod schedule;
 mod system;
 mod workload;
 
@@ -56,6 +57,8 @@ pub(crate) struct Output {
     pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
+    /// `schedule.jsonl.gz`.
+    pub(crate) record_steps: bool,
     /// Tables as Parquet files.
     pub(crate) parquet: bool,
     /// Figures.
@@ -140,6 +143,7 @@ fn output(reader: &mut Reader<'_>) -> Output {
         steps: reader.get(&output::STEPS),
         power: reader.get(&output::POWER),
         perfetto: reader.get(&output::PERFETTO),
+        record_steps: reader.get(&output::RECORD_STEPS),
         parquet: format == "parquet",
         figures: reader.get(&output::FIGURES),
     }

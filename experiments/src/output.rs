@@ -18,6 +18,7 @@ mod plan;
 mod power;
 mod reference;
 mod requests;
+mod schedule;
 mod series;
 mod steps;
 mod student;

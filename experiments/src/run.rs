@@ -89,6 +89,7 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
         steps: experiment.output.steps,
         power: experiment.output.power,
         perfetto: experiment.output.perfetto,
+        schedule: experiment.output.record_steps,
         parquet: experiment.output.parquet,
         force: request.force,
     };
@@ -198,8 +199,9 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let seed = experiment.seeds[run % experiment.seeds.len()];
     let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
     let timeline = (experiment.output.figures && run == 0).then(|| TimelineCollector::new(0));
+    let header = experiment.output.record_steps.then(|| system.schedule_header(seed));
     let mut observer = RunObserver {
-        files: plan.start(run, system.idle_power_w()).map_err(|error| Failure::while_writing(&error))?,
+        files: plan.start(run, system.idle_power_w(), header).map_err(|error| Failure::while_writing(&error))?,
         measures: Measures::new(experiment.slos, None),
         timeline,
         progress: progress.of_run(requests.remaining_hint()),

@@ -16,6 +16,7 @@ use crate::terminal::Terminal;
                         results/six/experiment.lock.toml -o results/again\n\nEvery key of the file: servesim reference \
                         experiment-file"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct RunArgs {
     /// The experiment file (TOML), or an `experiment.lock.toml` of an earlier run
     experiment: PathBuf,
@@ -34,6 +35,9 @@ pub(super) struct RunArgs {
     /// Format of the tables, whatever the file says
     #[arg(long, value_parser = ["csv", "parquet"])]
     format: Option<String>,
+    /// Write `schedule.jsonl.gz`, which `servesim replay` executes on a GPU, whatever the file says
+    #[arg(long)]
+    record_steps: bool,
     /// Draw no figures, whatever the file says
     #[arg(long)]
     no_figures: bool,
@@ -44,8 +48,11 @@ pub(super) struct RunArgs {
 
 /// Runs it.
 pub(super) fn run(args: RunArgs, terminal: Terminal) -> Result<(), Failure> {
-    let RunArgs { experiment, output, mut settings, force, jobs, format, no_figures, json } = args;
+    let RunArgs { experiment, output, mut settings, force, jobs, format, record_steps, no_figures, json } = args;
     settings.extend(format.map(|format| format!("output.format={format}")));
+    if record_steps {
+        settings.push("output.record_steps=true".to_owned());
+    }
     let request = RunRequest {
         file: experiment,
         settings,

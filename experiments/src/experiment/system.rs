@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use calibration::replay::schedule::RunHeader;
 use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
 use profiles::topology::ServerSpec;
 use profiles::{
@@ -11,7 +12,7 @@ use profiles::{
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
 use super::kernels::{Library, Measured};
-use super::{Digest, engine, memory, profile};
+use super::{Digest, engine, memory, profile, schedule};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
 use crate::file::keys::system as s;
@@ -44,6 +45,8 @@ pub(crate) struct System {
     /// Kernel tables it is priced from.
     measured: Option<Measured>,
     cost: AnalyticCost,
+    /// Head of its schedules, but for the seed.
+    header: RunHeader,
 }
 
 /// Reads one `[[system]]`.
@@ -53,7 +56,7 @@ pub(super) fn read(
     sources: &Sources,
     library: &mut Library,
 ) -> Result<System, Problem> {
-    let name = reader.get(&s::NAME);
+    let name: String = reader.get(&s::NAME);
     if reader.has(&s::INHERIT) {
         reader.spend(&s::INHERIT);
     }
@@ -95,6 +98,7 @@ pub(super) fn read(
     };
     let cost = AnalyticCost::new(&options)
         .map_err(|error| reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string()))?;
+    let header = schedule::header(&name, &options, scheduler, kv, max_model_len, sliding_window);
     let engines = replicas * parallelism.data_parallel_size;
     Ok(System {
         name,
@@ -110,6 +114,7 @@ pub(super) fn read(
         sliding_window,
         measured,
         cost,
+        header,
     })
 }
 
@@ -291,6 +296,11 @@ impl System {
             idle_power_w: self.device.idle_power_w * f64::from(devices),
         };
         DeploymentSpec { replicas: (0..self.engines).map(|_| replica()).collect(), router: self.router, seed }
+    }
+
+    /// What the schedule of a run with this seed begins with.
+    pub(crate) fn schedule_header(&self, seed: u64) -> RunHeader {
+        RunHeader { seed, ..self.header.clone() }
     }
 
     /// What its reader has to know to judge its figures.

@@ -203,8 +203,15 @@ mod tests {
     use super::*;
 
     fn trace(labels: Vec<RunLabel>, observe: impl Fn(usize, &mut RunOutputs<'_>)) -> Vec<Value> {
-        let options =
-            OutputOptions { requests: false, steps: false, power: false, perfetto: true, parquet: false, force: false };
+        let options = OutputOptions {
+            requests: false,
+            steps: false,
+            power: false,
+            perfetto: true,
+            schedule: false,
+            parquet: false,
+            force: false,
+        };
         let file = written(options, labels, observe).remove("trace.json.gz").expect("the trace was asked for");
         let mut text = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file.as_slice()), &mut text).expect("gzip");

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use sim::{Observer, RequestRecord, StepRecord, Summary};
+use calibration::replay::schedule::RunHeader;
+use sim::{Observer, RequestRecord, StepDetails, StepRecord, Summary};
 use workloads::SimTime;
 
 use super::comparison::{self, compare};
@@ -14,6 +15,7 @@ use super::parquet::{self, parquet_path};
 use super::perfetto::{self, PerfettoTrace};
 use super::power::{self, PowerCsv};
 use super::requests::{self, RequestsCsv};
+use super::schedule::{self, ScheduleFile};
 use super::series::{Encoding, Series, part_path};
 use super::steps::{self, StepsCsv};
 use super::summary::summary_csv;
@@ -22,6 +24,8 @@ const REQUESTS: &str = "requests.csv";
 const STEPS: &str = "steps.csv";
 const POWER: &str = "power.csv";
 const PERFETTO: &str = "trace.json.gz";
+/// Name of the schedule in a folder of results.
+pub(crate) const SCHEDULE: &str = "schedule.jsonl.gz";
 const SUMMARY: &str = "summary.csv";
 const COMPARISON: &str = "comparison.csv";
 
@@ -37,6 +41,8 @@ pub(crate) struct OutputOptions {
     pub(crate) power: bool,
     /// `trace.json.gz`.
     pub(crate) perfetto: bool,
+    /// `schedule.jsonl.gz`.
+    pub(crate) schedule: bool,
     /// Whether the tables become Parquet files instead of CSV files.
     pub(crate) parquet: bool,
     /// Whether results that are there already are replaced.
@@ -54,6 +60,7 @@ pub(crate) struct OutputPlan {
     steps: Option<Series>,
     power: Option<Series>,
     perfetto: Option<Series>,
+    schedule: Option<Series>,
     parquet: bool,
 }
 
@@ -79,6 +86,7 @@ impl OutputPlan {
             (options.steps, STEPS),
             (options.power, POWER),
             (options.perfetto, PERFETTO),
+            (options.schedule, SCHEDULE),
             (true, SUMMARY),
             (several_systems(&runs), COMPARISON),
         ];
@@ -95,12 +103,13 @@ impl OutputPlan {
             let header = [label.as_slice(), columns.as_bytes()].concat();
             Series::create(directory.join(name), Encoding::Plain, &header)
         };
-        let trace = || Series::create(directory.join(PERFETTO), Encoding::Gzip, perfetto::OPENING);
+        let gzip = |name: &str, opening: &[u8]| Series::create(directory.join(name), Encoding::Gzip, opening);
         Ok(OutputPlan {
             requests: options.requests.then(|| csv(REQUESTS, requests::COLUMNS)).transpose()?,
             steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
             power: options.power.then(|| csv(POWER, power::COLUMNS)).transpose()?,
-            perfetto: options.perfetto.then(trace).transpose()?,
+            perfetto: options.perfetto.then(|| gzip(PERFETTO, perfetto::OPENING)).transpose()?,
+            schedule: options.schedule.then(|| gzip(SCHEDULE, &schedule::opening())).transpose()?,
             parquet: options.parquet,
             directory: directory.to_owned(),
             runs,
@@ -109,8 +118,13 @@ impl OutputPlan {
     }
 
     /// The observer of run number `run`, whose devices take `idle_power_w` watts together when idle; each run asks once.
-    /// While it goes on, others may, on any thread.
-    pub(crate) fn start(&self, run: usize, idle_power_w: f64) -> Result<RunOutputs<'_>, OutputError> {
+    /// While it goes on, others may, on any thread. `header` begins its schedule, where one was asked for.
+    pub(crate) fn start(
+        &self,
+        run: usize,
+        idle_power_w: f64,
+        header: Option<RunHeader>,
+    ) -> Result<RunOutputs<'_>, OutputError> {
         let label = &self.runs[run];
         let part = |series: &Option<Series>| series.as_ref().map(|series| series.start(run)).transpose();
         Ok(RunOutputs {
@@ -119,6 +133,8 @@ impl OutputPlan {
             steps: part(&self.steps)?.map(|part| StepsCsv::new(part, label)),
             power: part(&self.power)?.map(|part| PowerCsv::new(part, label, idle_power_w)),
             perfetto: part(&self.perfetto)?.map(|part| PerfettoTrace::new(part, label)),
+            schedule: part(&self.schedule)?
+                .map(|part| ScheduleFile::new(part, header.expect("a run with a schedule has a header for it"))),
         })
     }
 
@@ -145,6 +161,7 @@ impl OutputPlan {
             (self.steps.take(), b""),
             (self.power.take(), b""),
             (self.perfetto.take(), perfetto::ENDING),
+            (self.schedule.take(), b""),
         ] {
             paths.extend(series.map(|series| series.complete(runs, footer)).transpose()?);
         }
@@ -161,7 +178,7 @@ impl OutputPlan {
 
     /// Removes tables of earlier results that were not written again, so that all that is left belongs together.
     fn remove_all_but(&self, paths: &[PathBuf]) -> Result<(), OutputError> {
-        for name in [REQUESTS, STEPS, POWER, PERFETTO, SUMMARY, COMPARISON] {
+        for name in [REQUESTS, STEPS, POWER, PERFETTO, SCHEDULE, SUMMARY, COMPARISON] {
             let path = self.directory.join(name);
             let converted = is_table(&path).then(|| parquet_path(&path));
             for stale in std::iter::once(path).chain(converted) {
@@ -204,6 +221,7 @@ pub(crate) struct RunOutputs<'a> {
     steps: Option<StepsCsv>,
     power: Option<PowerCsv>,
     perfetto: Option<PerfettoTrace>,
+    schedule: Option<ScheduleFile>,
 }
 
 impl RunOutputs<'_> {
@@ -214,6 +232,7 @@ impl RunOutputs<'_> {
             (&self.plan.steps, self.steps.map(StepsCsv::into_part)),
             (&self.plan.power, self.power.map(|power| power.into_part(&time))),
             (&self.plan.perfetto, self.perfetto.map(PerfettoTrace::into_part)),
+            (&self.plan.schedule, self.schedule.map(ScheduleFile::into_part)),
         ];
         for (series, part) in parts {
             if let (Some(series), Some(part)) = (series, part) {
@@ -231,6 +250,10 @@ impl Observer for RunOutputs<'_> {
 
     fn wants_step_work(&self) -> bool {
         self.steps.is_some()
+    }
+
+    fn wants_step_details(&self) -> bool {
+        self.schedule.is_some()
     }
 
     fn request(&mut self, record: &RequestRecord) {
@@ -251,6 +274,12 @@ impl Observer for RunOutputs<'_> {
         }
         if let Some(perfetto) = &mut self.perfetto {
             perfetto.step(record);
+        }
+    }
+
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.step_details(details);
         }
     }
 }

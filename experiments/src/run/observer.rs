@@ -1,6 +1,6 @@
 //! Everything that watches one run.
 
-use sim::{Measures, Observer, RequestRecord, StepRecord};
+use sim::{Measures, Observer, RequestRecord, StepDetails, StepRecord};
 use workloads::{SimDuration, SimTime};
 
 use super::progress::RunProgress;
@@ -24,6 +24,10 @@ impl Observer for RunObserver<'_> {
         self.files.wants_step_work()
     }
 
+    fn wants_step_details(&self) -> bool {
+        self.files.wants_step_details()
+    }
+
     fn request(&mut self, record: &RequestRecord) {
         self.files.request(record);
         self.measures.request(record);
@@ -39,6 +43,10 @@ impl Observer for RunObserver<'_> {
         if let Some(timeline) = &mut self.timeline {
             timeline.step(record);
         }
+    }
+
+    fn step_details(&mut self, details: &StepDetails<'_>) {
+        self.files.step_details(details);
     }
 
     fn progress(&mut self, now: SimTime, ended: u64) {

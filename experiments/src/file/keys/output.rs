@@ -20,6 +20,14 @@ pub(crate) static PERFETTO: Key = Key::new(
     "Write `trace.json.gz`: steps and requests on a time line that <https://ui.perfetto.dev> opens.",
 )
 .value("false");
+/// Whether `schedule.jsonl.gz` is written.
+pub(crate) static RECORD_STEPS: Key = Key::new(
+    "record_steps",
+    Kind::Flag,
+    "Write `schedule.jsonl.gz`: every request in every step and the predicted time by operator, for `servesim replay`. It grows \
+     with steps times requests.",
+)
+.value("false");
 /// Whether figures are drawn.
 pub(crate) static FIGURES: Key = Key::new(
     "figures",
@@ -43,7 +51,7 @@ pub(crate) static TABLE: TableDef = TableDef {
     path: "output",
     doc: "Which files are written beside `summary.csv`, `comparison.csv`, `requests.csv` and `experiment.lock.toml`.",
     tag: Tag::None,
-    keys: &[&STEPS, &POWER, &PERFETTO, &FIGURES, &FORMAT],
+    keys: &[&STEPS, &POWER, &PERFETTO, &RECORD_STEPS, &FIGURES, &FORMAT],
 };
 
 /// Version of the program.

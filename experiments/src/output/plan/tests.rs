@@ -108,7 +108,7 @@ pub(in super::super) fn written(
     let runs = labels.len();
     let plan = OutputPlan::new(directory.path(), options, labels, &[]).expect("writable");
     for run in 0..runs {
-        let mut outputs = plan.start(run, 100.0).expect("writable");
+        let mut outputs = plan.start(run, 100.0, None).expect("writable");
         observe(run, &mut outputs);
         outputs.finish(between(0, 2_000_000_000)).expect("writable");
     }
@@ -127,8 +127,15 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-const ALL: OutputOptions =
-    OutputOptions { requests: true, steps: true, power: true, perfetto: true, parquet: false, force: false };
+const ALL: OutputOptions = OutputOptions {
+    requests: true,
+    steps: true,
+    power: true,
+    perfetto: true,
+    schedule: false,
+    parquet: false,
+    force: false,
+};
 
 fn two_systems() -> Vec<RunLabel> {
     ["chunked", "prefill-first"].into_iter().flat_map(|system| [1, 2].map(|seed| RunLabel::new(system, seed))).collect()
@@ -191,7 +198,7 @@ fn power_csv_is_cut_to_the_run() {
     let directory = tempfile::tempdir().expect("a folder");
     let options = OutputOptions { requests: false, steps: false, perfetto: false, ..ALL };
     let plan = OutputPlan::new(directory.path(), options, vec![RunLabel::new("a", 1)], &[]).expect("writable");
-    let mut outputs = plan.start(0, 100.0).expect("writable");
+    let mut outputs = plan.start(0, 100.0, None).expect("writable");
     outputs.step(&step(0, 1_500_000_000, 2_000_000_000));
     outputs.step(&step(0, 2_000_000_000, 2_100_000_000));
     outputs.finish(between(1_500_000_000, 3_250_000_000)).expect("writable");
@@ -221,7 +228,7 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
         for run in (0..4).rev() {
             let plan = &plan;
             scope.spawn(move || {
-                let mut outputs = plan.start(run, 100.0).expect("writable");
+                let mut outputs = plan.start(run, 100.0, None).expect("writable");
                 observe(run, &mut outputs);
                 outputs.finish(between(0, 2_000_000_000)).expect("writable");
             });
@@ -264,8 +271,15 @@ fn a_folder_that_cannot_be_written_is_found_before_anything_runs() {
 #[test]
 fn summary_csv_has_a_row_per_run_and_every_figure() {
     let label = RunLabel { point: vec![("workload.rate".to_owned(), "4".to_owned())], ..RunLabel::new("a", 1) };
-    let options =
-        OutputOptions { requests: false, steps: false, power: false, perfetto: false, parquet: false, force: false };
+    let options = OutputOptions {
+        requests: false,
+        steps: false,
+        power: false,
+        perfetto: false,
+        schedule: false,
+        parquet: false,
+        force: false,
+    };
     let files = written(options, vec![label.clone(), RunLabel { seed: 2, ..label }], |_, _| {});
     let mut reader = csv::Reader::from_reader(files["summary.csv"].as_slice());
     let header = reader.headers().expect("a header").clone();
@@ -286,7 +300,7 @@ fn a_full_disk_is_reported_when_the_run_ends() {
     // The file of the run is the device that is always full.
     std::os::unix::fs::symlink("/dev/full", directory.path().join("requests.csv.part.1")).expect("a link");
     let plan = OutputPlan::new(directory.path(), options, two_systems(), &[]).expect("writable");
-    let mut outputs = plan.start(1, 100.0).expect("writable");
+    let mut outputs = plan.start(1, 100.0, None).expect("writable");
     for id in 0..10_000 {
         outputs.request(&completed(id, 0, 1_000));
     }
