@@ -6,6 +6,7 @@ mod books;
 mod efficiency;
 mod energy;
 mod experts;
+mod gemm;
 mod graph;
 mod layer;
 mod load;

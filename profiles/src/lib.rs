@@ -5,6 +5,7 @@
 pub mod cost;
 mod device;
 mod error;
+pub mod fitted;
 pub mod kernels;
 mod memory;
 mod model;

@@ -10,6 +10,7 @@ use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
 use super::tables::{Placement, Tables};
 use super::{CostModel, CostTotals};
 use crate::error::ProfileError;
+use crate::fitted::FittedProfile;
 use crate::step::{LayerRange, StepCost, StepShape};
 
 /// Prices steps by a roofline with efficiency curves fitted per architecture.
@@ -38,7 +39,10 @@ impl AnalyticCost {
             Some(architecture) => architecture,
             None => Architecture::of(options.device)?,
         };
-        let context = Context::new(options, architecture.curves());
+        // Whoever names another architecture wants its curves.
+        let own = Architecture::of(options.device).is_ok_and(|own| own == architecture);
+        let fitted = if own { FittedProfile::shipped(options.device) } else { None };
+        let context = Context::new(options, architecture.curves(), fitted);
         Ok(Self::with_tables(Arc::new(Tables::new(&context))))
     }
 

@@ -3,6 +3,7 @@
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
 use super::{Evidence, Operator};
+use crate::fitted::{self, CompiledDecode, CompiledPrefill, PromptWork};
 use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
 use crate::parallel::DType;
 use crate::step::{DecodeBatch, PrefillPiece};
@@ -37,6 +38,8 @@ struct PrefillCost {
     /// Part of the cache's bytes that counts as necessary on each GPU: `1/r` where `r` GPUs hold the same.
     necessary_share: f64,
     bytes_per_token: f64,
+    /// By the device's fitted profile, which the coefficients of time then are silent beside.
+    fitted: Option<CompiledPrefill>,
     evidence: Evidence,
 }
 
@@ -52,6 +55,8 @@ struct DecodeCost {
     cache_bytes_per_key: f64,
     necessary_share: f64,
     bytes_per_request: f64,
+    /// By the device's fitted profile, likewise.
+    fitted: Option<CompiledDecode>,
     evidence: Evidence,
 }
 
@@ -100,7 +105,13 @@ impl AttentionCost {
         let heads = Heads { query, prefill_dim: dim, cache_bytes, necessary_share };
         let fitted = attention.window.is_none();
         let decode = DecodeCost::new(context, &heads, 4.0 * query * dim, kv_heads, fitted);
-        Self { window: attention.window, prefill: PrefillCost::new(context, &heads, 0.0, fitted), decode }
+        let prefill = PrefillCost::new(context, &heads, 0.0, fitted);
+        let heads = fitted::Heads { query, kv: kv_heads, dim, kv_bytes: kv_element };
+        Self {
+            window: attention.window,
+            prefill: prefill.fitted(context, heads, fitted),
+            decode: decode.fitted(context, heads, fitted),
+        }
     }
 
     /// MLA. Prompts: keys and values are expanded from the latent, cached ones again by every piece. Decoding: queries
@@ -146,10 +157,23 @@ impl AttentionCost {
             longest = longest.max(piece.keys);
         }
         let cost = &self.prefill;
+        if let Some(fitted) = &cost.fitted {
+            return (self.fitted_prefill_ns(pieces, fitted), sums);
+        }
         let compute =
             sums.pairs * cost.ns_per_pair + sums.tokens * cost.ns_per_token + sums.cached * cost.ns_per_cached_token;
         let memory = sums.keys * cost.memory_ns_per_key + sums.tokens * cost.memory_ns_per_token;
         (cost.floor_ns + compute.max(memory) + longest * cost.tail_ns_per_key, sums)
+    }
+
+    #[inline]
+    fn fitted_prefill_ns(&self, pieces: &[PrefillPiece], fitted: &CompiledPrefill) -> f64 {
+        let mut work = PromptWork::default();
+        for piece in pieces {
+            let sums = PrefillSums::of(*piece, self.window);
+            work.add(sums.tokens, sums.keys, sums.pairs, &fitted.heads);
+        }
+        fitted.time_ns(&work)
     }
 
     /// Time for the generating requests of a step in one layer, in nanoseconds.
@@ -157,6 +181,9 @@ impl AttentionCost {
     pub(super) fn decode_ns(&self, batch: DecodeBatch) -> f64 {
         let keys = self.decode_keys(batch);
         let cost = &self.decode;
+        if let Some(fitted) = &cost.fitted {
+            return fitted.time_ns(f64::from(batch.requests), keys);
+        }
         let streaming = keys * cost.memory_ns_per_key.max(cost.compute_ns_per_key);
         let blocks = f64::from(batch.requests) * cost.block_ns_per_request;
         cost.floor_ns + (streaming * streaming + blocks * blocks).sqrt()
@@ -227,8 +254,19 @@ impl PrefillCost {
             cache_bytes_per_key: heads.cache_bytes,
             necessary_share: heads.necessary_share,
             bytes_per_token,
+            fitted: None,
             evidence: curve.fitted.evidence(device, fitted),
         }
+    }
+
+    /// The same by the device's fitted profile, where it has attention over such a cache; `exact`: over such a window.
+    fn fitted(self, context: &Context<'_>, heads: fitted::Heads, exact: bool) -> Self {
+        let device = context.options.device;
+        let Some((kernel, evidence)) = context.fitted_attention(|profile| &profile.prefill_attention, exact) else {
+            return self;
+        };
+        let compiled = CompiledPrefill::new(heads, kernel.floor_us * NS_PER_US, &kernel.surface, device);
+        Self { fitted: Some(compiled), evidence, ..self }
     }
 }
 
@@ -248,8 +286,19 @@ impl DecodeCost {
             cache_bytes_per_key: heads.cache_bytes,
             necessary_share: heads.necessary_share,
             bytes_per_request: 2.0 * heads.query * heads.prefill_dim * ACTIVATION_BYTES,
+            fitted: None,
             evidence: curve.fitted.evidence(device, fitted && fitted_width),
         }
+    }
+
+    /// As for prefill attention.
+    fn fitted(self, context: &Context<'_>, heads: fitted::Heads, exact: bool) -> Self {
+        let device = context.options.device;
+        let Some((kernel, evidence)) = context.fitted_attention(|profile| &profile.decode_attention, exact) else {
+            return self;
+        };
+        let compiled = CompiledDecode::new(heads, kernel.floor_us * NS_PER_US, &kernel.surface, device);
+        Self { fitted: Some(compiled), evidence, ..self }
     }
 }
 

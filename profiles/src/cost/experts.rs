@@ -5,6 +5,7 @@ use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
 use super::options::{ExpertRouting, PrefillCoverage};
 use super::tables::MOST_TABULATED;
 use super::{Evidence, Operator};
+use crate::fitted::{CompiledExperts, ExpertsLoad, ExpertsShape, FittedKernel, FittedProfile, KernelFormat};
 use crate::model::ExpertFfn;
 use crate::parallel::DType;
 
@@ -13,6 +14,8 @@ use crate::parallel::DType;
 struct Untouched {
     law: Law,
     table: Vec<f64>,
+    /// Share of the rows that choose the most popular expert.
+    most_popular: f64,
 }
 
 /// How the share of touched experts grows with the rows.
@@ -34,7 +37,8 @@ impl Untouched {
             Law::Popularity(popularity) => table_of_powers(popularity, rows),
             Law::Uniform(_) | Law::Curve(_) => (0..=rows.min(MOST_TABULATED)).map(|n| law.untouched(n)).collect(),
         };
-        Self { law, table }
+        let most_popular = law.most_popular();
+        Self { law, table, most_popular }
     }
 
     #[inline]
@@ -67,6 +71,16 @@ impl Law {
     pub(super) fn curve(share: f64, points: &[(u32, f64)]) -> Self {
         let points = points.iter().map(|&(rows, share)| (f64::from(rows).log2(), share));
         Self::Curve(std::iter::once((0.0, share)).chain(points).collect())
+    }
+
+    /// Share of the rows that choose the most popular expert. A measured curve does not tell, and experts then count as
+    /// equally popular.
+    fn most_popular(&self) -> f64 {
+        match self {
+            Self::Uniform(probability) => *probability,
+            Self::Popularity(popularity) => popularity[0],
+            Self::Curve(points) => points[0].1,
+        }
     }
 
     pub(super) fn untouched(&self, rows: u32) -> f64 {
@@ -119,6 +133,10 @@ pub(super) struct ExpertsCost {
     peak_ns_per_flop: f64,
     bytes_per_expert: f64,
     bytes_per_row: f64,
+    /// Rows that reach this GPU's experts per row of this rank.
+    busiest: f64,
+    /// By the device's fitted profile, which the coefficients of time then are silent beside.
+    fitted: Option<CompiledExperts>,
     evidence: Evidence,
 }
 
@@ -129,6 +147,12 @@ impl ExpertsCost {
         let device = options.device;
         let activations = options.precision.activations;
         let (curve, fitted_width) = context.curves.experts.at(activations != DType::Bf16);
+        let formats: &[KernelFormat] = if activations == DType::Bf16 {
+            &[KernelFormat::Bf16]
+        } else {
+            &[KernelFormat::Fp8Block, KernelFormat::Fp8]
+        };
+        let kernel = context.fitted.and_then(|profile| FittedProfile::first(&profile.experts, formats));
         let (hidden, width) = (context.hidden(), f64::from(slice.intermediate_size));
         let matrices = if slice.gated { 3.0 } else { 2.0 };
         let ranks = options.parallelism.data_parallel_size;
@@ -144,6 +168,22 @@ impl ExpertsCost {
         let ns_per_byte = NS_PER_S / (device.memory_bandwidth * curve.memory);
         let ns_per_flop = NS_PER_S / (peak * curve.compute);
         let same = options.precision.weights == activations && activations != DType::Int8;
+        let shape = ExpertsShape {
+            hidden,
+            width,
+            matrices,
+            experts: f64::from(slice.experts),
+            chosen: f64::from(slice.top_k),
+            weight_bytes: options.precision.weights.bytes_per_element(),
+            peak,
+        };
+        let compile =
+            |kernel: &FittedKernel| CompiledExperts::new(shape, kernel.floor_us * NS_PER_US, &kernel.surface, device);
+        let evidence = match kernel {
+            Some(_) if same => Evidence::Fitted,
+            Some(_) => Evidence::Extrapolated,
+            None => curve.fitted.evidence(device, fitted_width && same),
+        };
         Self {
             experts: f64::from(slice.experts),
             prefill,
@@ -158,7 +198,9 @@ impl ExpertsCost {
             peak_ns_per_flop: NS_PER_S / peak,
             bytes_per_expert,
             bytes_per_row: assignments * activation_bytes,
-            evidence: curve.fitted.evidence(device, fitted_width && same),
+            busiest,
+            fitted: kernel.map(compile),
+            evidence,
         }
     }
 
@@ -173,6 +215,13 @@ impl ExpertsCost {
         }
         let untouched = self.prefill.by(prefill_rows * self.ranks) * self.decode.by(decode_rows * self.ranks);
         let touched = self.experts * (1.0 - untouched);
+        if let Some(fitted) = &self.fitted {
+            let rows_here = rows * self.busiest;
+            let busiest_rows = f64::from(prefill_rows * self.ranks) * self.prefill.most_popular
+                + f64::from(decode_rows * self.ranks) * self.decode.most_popular;
+            let load = ExpertsLoad { tokens: rows * f64::from(self.ranks), rows: rows_here, touched, busiest_rows };
+            return (fitted.time_ns(&load), touched);
+        }
         let memory = touched * self.memory_ns_per_expert + rows * self.memory_ns_per_row;
         let compute = touched * self.compute_ns_per_expert + rows * self.compute_ns_per_row;
         (self.floor_ns + (memory * memory + compute * compute).sqrt(), touched)

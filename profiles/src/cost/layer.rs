@@ -3,11 +3,13 @@
 use petgraph::graph::NodeIndex;
 
 use super::efficiency::Curves;
+use super::gemm::{GemmTime, TiledGemm};
 use super::graph::{LayerGraph, Schedule, Stream};
 use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
 use super::options::{CostOptions, EngineOverheads, Link};
 use super::small::{Collective, Elementwise};
 use super::{Evidence, Operator};
+use crate::fitted::{FittedKernel, FittedProfile, KernelFormat};
 use crate::kernels::Series;
 use crate::model::{
     Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, StateSpace, StateSpaceKind,
@@ -44,17 +46,23 @@ impl Columns {
 pub(super) struct Context<'a> {
     pub(super) options: &'a CostOptions<'a>,
     pub(super) curves: &'static Curves,
+    /// The device's own fitted profile, which comes before the curves.
+    pub(super) fitted: Option<&'a FittedProfile>,
     pub(super) link: Link,
     /// Formats of weights and activations of linear layers outside routed experts.
     linear: (DType, DType),
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(options: &'a CostOptions<'a>, curves: &'static Curves) -> Self {
+    pub(super) fn new(
+        options: &'a CostOptions<'a>,
+        curves: &'static Curves,
+        fitted: Option<&'a FittedProfile>,
+    ) -> Self {
         let weights = options.model.dtype_outside_experts(options.precision);
         let activations = if weights == DType::Bf16 { DType::Bf16 } else { options.precision.activations };
         let link = options.link.unwrap_or_else(|| Link::between_peers(options.device));
-        Self { options, curves, link, linear: (weights, activations) }
+        Self { options, curves, fitted, link, linear: (weights, activations) }
     }
 
     pub(super) fn hidden(&self) -> f64 {
@@ -88,16 +96,44 @@ impl<'a> Context<'a> {
     }
 
     fn gemm(&self, columns: Columns, k: f64, (weights, activations): (DType, DType)) -> (RowWork, Evidence) {
-        let (curve, fitted_width) = self.curves.gemm.at(activations != DType::Bf16);
         let operands = GemmOperands {
             weight_bytes: weights.bytes_per_element(),
             activation_bytes: activations.bytes_per_element(),
             peak: self.peak(activations),
         };
         let same = weights == activations && weights != DType::Int8;
-        let evidence = curve.fitted.evidence(self.options.device, fitted_width && same);
-        let gemm = Gemm::new(columns.here, k, operands, curve, self.options.device);
+        let device = self.options.device;
+        let formats: &[KernelFormat] = if activations == DType::Bf16 {
+            &[KernelFormat::Bf16]
+        } else {
+            &[KernelFormat::Fp8, KernelFormat::Fp8Block]
+        };
+        let fitted = self.fitted.and_then(|profile| FittedProfile::first(&profile.gemm, formats));
+        let (time, evidence) = if let Some(kernel) = fitted {
+            let evidence = if same { Evidence::Fitted } else { Evidence::Extrapolated };
+            (GemmTime::fitted(columns.here, k, operands, kernel, device), evidence)
+        } else {
+            let (curve, fitted_width) = self.curves.gemm.at(activations != DType::Bf16);
+            let evidence = curve.fitted.evidence(device, fitted_width && same);
+            (GemmTime::Curve(TiledGemm::new(columns.here, k, operands, curve, device)), evidence)
+        };
+        let gemm = Gemm::new(columns.here, k, operands, time);
         (RowWork::Gemm(gemm.held_by_several(columns.useful / columns.here)), evidence)
+    }
+
+    /// A kind of attention as the device's profile has it for this KV cache, and what times then stand on; `exact`: the
+    /// layer sees what the tables' kernels saw.
+    pub(super) fn fitted_attention(
+        &self,
+        kind: impl Fn(&FittedProfile) -> &[FittedKernel],
+        exact: bool,
+    ) -> Option<(&'a FittedKernel, Evidence)> {
+        let profile = self.fitted?;
+        let format = KernelFormat::of_cache(self.options.precision.kv_cache);
+        let own = format.and_then(|format| FittedProfile::first(kind(profile), &[format]));
+        let kernel = own.or_else(|| FittedProfile::first(kind(profile), &[KernelFormat::Bf16]))?;
+        let evidence = if exact && own.is_some() { Evidence::Fitted } else { Evidence::Extrapolated };
+        Some((kernel, evidence))
     }
 
     /// The small kernel that kernel tables call `operation`, on rows of `width` elements.

@@ -1,9 +1,8 @@
 //! The work of operators whose cost depends on the number of rows alone, and what it costs on one GPU.
 
 use super::Evidence;
-use super::efficiency::GemmCurve;
+use super::gemm::GemmTime;
 use super::small::{Collective, Elementwise};
-use crate::device::DeviceSpec;
 
 /// Nanoseconds per microsecond, per second.
 pub(super) const NS_PER_US: f64 = 1e3;
@@ -55,28 +54,13 @@ impl Basis {
 /// A matrix product `y[rows, n] = x[rows, k] · w[k, n]`, compiled for one device.
 #[derive(Clone, Debug)]
 pub(super) struct Gemm {
-    floor_ns: f64,
     weight_bytes: f64,
     bytes_per_row: f64,
     flops_per_row: f64,
     /// Part of the columns that counts as useful on each GPU; see [`Gemm::held_by_several`].
     useful_share: f64,
     peak_ns_per_flop: f64,
-    ns_per_byte: f64,
-    /// Part of a last wave that idle SMs waste.
-    wave: f64,
-    tiles: Vec<Tile>,
-}
-
-/// A way to cut the output into tiles.
-#[derive(Clone, Debug)]
-struct Tile {
-    rows: f64,
-    /// Used for row counts up to this.
-    max_rows: u32,
-    /// Tiles side by side ÷ SMs: waves per row of tiles.
-    waves_per_tile_row: f64,
-    ns_per_wave: f64,
+    time: GemmTime,
 }
 
 /// Bytes per element of a product's operands, and the tensor peak for them.
@@ -92,31 +76,14 @@ pub(super) struct GemmOperands {
 pub(super) const ACTIVATION_BYTES: f64 = 2.0;
 
 impl Gemm {
-    pub(super) fn new(n: f64, k: f64, operands: GemmOperands, curve: &GemmCurve, device: &DeviceSpec) -> Self {
-        let sms = f64::from(device.sms);
-        let tile = |rows: u32, columns: u32, efficiency: f64, max_rows: u32| Tile {
-            rows: f64::from(rows),
-            max_rows,
-            waves_per_tile_row: (n / f64::from(columns)).ceil() / sms,
-            ns_per_wave: 2.0 * f64::from(rows * columns) * (k + curve.prologue_k) * sms / (operands.peak * efficiency)
-                * NS_PER_S,
-        };
-        let large =
-            [256, 128, 64, 32].into_iter().zip(curve.tiles_128).map(|(columns, e)| tile(128, columns, e, u32::MAX));
-        // cuBLAS keeps to tiles of 128 rows and more above 256 rows; a few rows go through tensor cores 16 at a time.
-        let small = |rows: u32, max_rows: u32| {
-            [128, 64, 32].into_iter().zip(curve.tiles_64).map(move |(columns, e)| tile(rows, columns, e, max_rows))
-        };
+    pub(super) fn new(n: f64, k: f64, operands: GemmOperands, time: GemmTime) -> Self {
         Self {
-            floor_ns: curve.floor_us * NS_PER_US,
             weight_bytes: n * k * operands.weight_bytes,
             bytes_per_row: k * operands.activation_bytes + n * ACTIVATION_BYTES,
             flops_per_row: 2.0 * n * k,
             useful_share: 1.0,
             peak_ns_per_flop: NS_PER_S / operands.peak,
-            ns_per_byte: NS_PER_S / (device.memory_bandwidth * curve.memory),
-            wave: curve.wave,
-            tiles: large.chain(small(64, 256)).chain(small(16, 64)).collect(),
+            time,
         }
     }
 
@@ -127,25 +94,10 @@ impl Gemm {
         Self { useful_share, ..self }
     }
 
-    fn time_ns(&self, rows: u32) -> f64 {
-        let exact_rows = f64::from(rows);
-        let memory = (self.weight_bytes + exact_rows * self.bytes_per_row) * self.ns_per_byte;
-        let mut compute = f64::INFINITY;
-        for tile in &self.tiles {
-            if rows <= tile.max_rows {
-                let waves = (exact_rows / tile.rows).ceil() * tile.waves_per_tile_row;
-                let waves = (self.wave * waves.ceil() + (1.0 - self.wave) * waves).max(1.0);
-                compute = compute.min(waves * tile.ns_per_wave);
-            }
-        }
-        let (memory, compute) = (memory * memory, compute * compute);
-        self.floor_ns + (memory * memory + compute * compute).sqrt().sqrt()
-    }
-
     fn load(&self, rows: u32, useful_rows: u32) -> Load {
         let exact_rows = f64::from(rows);
         Load {
-            time_ns: self.time_ns(rows),
+            time_ns: self.time.ns(rows),
             flops: exact_rows * self.flops_per_row,
             useful_flops: f64::from(useful_rows) * self.flops_per_row * self.useful_share,
             at_peak_ns: exact_rows * self.flops_per_row * self.peak_ns_per_flop,
