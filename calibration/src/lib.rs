@@ -3,11 +3,12 @@
 //! Nothing else in the project needs this crate.
 
 mod gemm;
+pub mod gpu;
 pub mod import;
 pub mod kernels;
 pub mod machine;
 pub mod numbers;
-pub mod verify;
 pub mod replay;
+pub mod verify;
 
 pub use gemm::{GemmShape, gemm_shapes, row_counts};

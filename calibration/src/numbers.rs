@@ -105,6 +105,7 @@ impl Random {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "formats are exact")]
 mod tests {
     use super::*;
 

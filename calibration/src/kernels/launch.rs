@@ -127,7 +127,9 @@ impl Builder {
         let problem = match elements.checked_mul(size) {
             Some(needed) if needed > view.bytes() => Some(format!("needs {needed} bytes, has {}", view.bytes())),
             None => Some("needs more bytes than can be counted".to_owned()),
-            Some(_) if view.address() % 16 != 0 => Some("does not start at a multiple of 16 bytes".to_owned()),
+            Some(_) if !view.address().is_multiple_of(16) => {
+                Some("does not start at a multiple of 16 bytes".to_owned())
+            }
             Some(_) => None,
         };
         if let (Some(problem), None) = (problem, &self.error) {
@@ -162,7 +164,7 @@ impl Builder {
     pub(super) fn over(self, grid: [u64; 2], threads: u32, shared_bytes: u32) -> Result<Launch, LaunchError> {
         let most = [u64::from(i32::MAX.unsigned_abs()), 65_535];
         let fits = (0..2).all(|axis| (1..=most[axis]).contains(&grid[axis]));
-        let whole_warps = threads % 32 == 0 && (32..=1024).contains(&threads);
+        let whole_warps = threads.is_multiple_of(32) && (32..=1024).contains(&threads);
         let checked = self
             .require(fits, || {
                 format!("a grid of {} x {} blocks; 1 to 2^31 - 1 x 1 to 65535 are possible", grid[0], grid[1])

@@ -152,7 +152,7 @@ fn sampling(machine: &mut dyn Machine, random: &mut Random, rows: u64, vocabular
     machine.run(&[kernels::sample_greedy(rows, vocabulary, &logits, &out)?])?;
     let first_largest = |row: &[f64]| {
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        row.iter().position(|&value| value == largest).map_or(-1.0, |index| index as f64)
+        row.iter().position(|value| value.total_cmp(&largest).is_eq()).map_or(-1.0, |index| index as f64)
     };
     let want: Vec<f64> = values.chunks(vocabulary as usize).map(first_largest).collect();
     let got: Vec<f32> = i32_values(&machine.download(&out)?).into_iter().map(|index| index as f32).collect();

@@ -90,10 +90,10 @@ fn recurrence(
     let sequences = sequences(machine, lengths)?;
     let (scanned, updated) =
         (room(machine, tokens * shape.heads * 64 * 2)?, room(machine, lengths.len() as u64 * shape.heads * 64 * 2)?);
-    machine.run(&[kernels::scan_prompts(shape, &sequences.lists, &pool, &prompt.inputs, &scanned)?])?;
+    machine.run(&[kernels::scan_prompts(shape, &sequences.views, &pool, &prompt.inputs, &scanned)?])?;
     let after_scan = f32_values(&machine.download(&pool)?);
     let count = lengths.len() as u64;
-    let slots = &sequences.lists.slots;
+    let slots = &sequences.views.slots;
     machine.run(&[kernels::update_states(shape, count, slots, &pool, &next.inputs, &updated)?])?;
     let after_update = f32_values(&machine.download(&pool)?);
 
@@ -132,7 +132,7 @@ fn recurrence(
 }
 
 struct Lists {
-    lists: Sequences,
+    views: Sequences,
     slots: Vec<i32>,
     starts: Vec<i32>,
     from_zero: Vec<i32>,
@@ -146,7 +146,7 @@ fn sequences(machine: &mut dyn Machine, lengths: &[u64]) -> Result<Lists, Verify
     }
     let slots: Vec<i32> = [3, 0, 4][..lengths.len()].to_vec();
     let from_zero: Vec<i32> = [1, 1, 0][..lengths.len()].to_vec();
-    let lists = Sequences {
+    let views = Sequences {
         count: lengths.len() as u64,
         tokens: lengths.iter().sum(),
         longest: lengths.iter().copied().max().unwrap_or(0),
@@ -154,7 +154,7 @@ fn sequences(machine: &mut dyn Machine, lengths: &[u64]) -> Result<Lists, Verify
         starts: integers(machine, &starts)?,
         from_zero: integers(machine, &from_zero)?,
     };
-    Ok(Lists { lists, slots, starts, from_zero })
+    Ok(Lists { views, slots, starts, from_zero })
 }
 
 fn convolution(
@@ -178,10 +178,10 @@ fn convolution(
     let (scanned, updated) =
         (room(machine, tokens * channels * 2)?, room(machine, lengths.len() as u64 * channels * 2)?);
     let prompt = operands(input, weights_view.clone(), bias_view.clone());
-    machine.run(&kernels::convolve_prompts(shape, &sequences.lists, &prompt, &scanned)?)?;
+    machine.run(&kernels::convolve_prompts(shape, &sequences.views, &prompt, &scanned)?)?;
     let token = operands(next, weights_view, bias_view);
     let count = lengths.len() as u64;
-    machine.run(&[kernels::convolve_tokens(shape, count, &sequences.lists.slots, &token, &updated)?])?;
+    machine.run(&[kernels::convolve_tokens(shape, count, &sequences.views.slots, &token, &updated)?])?;
 
     let (mut want_scanned, mut want_updated) = (Vec::new(), Vec::new());
     for (sequence, &slot) in sequences.slots.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! double-precision references that `servesim calibrate --stage verify` uses on a GPU.
 //!
 //! What a GPU adds (timing, bank conflicts, the compiler for its instructions) this cannot show.
+#![expect(clippy::print_stdout, reason = "tests say what they ran and how far off it was")]
 
 mod machine;
 
