@@ -17,7 +17,7 @@ use profiles::table::{Cache, GemmRow, Header, Kernel, Launch, Row, Rows, Scaling
 use super::error::ImportError;
 use super::format::{Kind, Recognised};
 use super::plausible::Floor;
-use super::records::{Column, Record, Records};
+use super::records::{Column, Record, Records, micros};
 use super::report::{Rejected, Report};
 use super::sink::Sink;
 use super::{Imported, Known, NamedTable, find_device, slug};
@@ -104,7 +104,7 @@ impl Measured {
 
     /// The time of a row; a power that is not one is left out and said.
     fn timing(&self, record: &Record, report: &mut Report) -> Result<Timing, Rejected> {
-        let time_us = record.positive(self.time)? * MICROS_PER_MILLI;
+        let time_us = micros(record.positive(self.time)?, MICROS_PER_MILLI);
         let power_w = match self.power.map(|power| record.positive(power)).transpose() {
             Ok(power_w) => power_w,
             Err(why) => {

@@ -43,7 +43,7 @@ fn same(one: &str, other: &str) -> bool {
 ///
 /// [`ImportError::Model`] if no shipped model has the name and the caller names none.
 pub fn find_model(file: &str, name: &str, known: Known<'_>) -> Result<ModelSpec, ImportError> {
-    match (ModelSpec::shipped(name), known.model) {
+    match (shipped_model(name), known.model) {
         (Ok(model), None) => Ok(model),
         (Ok(model), Some(asked)) if model.name == asked.name => Ok(model),
         (Ok(model), Some(asked)) => Err(ImportError::Model {
@@ -62,6 +62,13 @@ pub fn find_model(file: &str, name: &str, known: Known<'_>) -> Result<ModelSpec,
             ),
         }),
     }
+}
+
+/// The shipped model of this name, with or without its owner.
+fn shipped_model(name: &str) -> Result<ModelSpec, ProfileError> {
+    let short = |full: &&String| full.rsplit('/').next().is_some_and(|short| short.eq_ignore_ascii_case(name));
+    let names = ModelSpec::shipped_names();
+    ModelSpec::shipped(names.iter().find(short).map_or(name, String::as_str))
 }
 
 #[cfg(test)]

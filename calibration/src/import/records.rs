@@ -118,6 +118,15 @@ impl Record {
     }
 }
 
+/// A time in microseconds of a time in a unit of `unit_us`, without the digits that only the conversion adds.
+pub(super) fn micros(time: f64, unit_us: f64) -> f64 {
+    /// Femtoseconds: far below what any clock tells.
+    const RESOLUTION: f64 = 1e9;
+    let time_us = time * unit_us;
+    let rounded = (time_us * RESOLUTION).round() / RESOLUTION;
+    if rounded > 0.0 && rounded.is_finite() { rounded } else { time_us }
+}
+
 impl Column {
     /// Its name.
     pub(super) fn name(self) -> &'static str {

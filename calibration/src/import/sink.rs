@@ -82,7 +82,7 @@ impl<R: Row + Floor> Sink<R> {
     ) -> Result<KernelTable, ImportError> {
         self.check_unit(at)?;
         if let Some(note) = self.disagreement() {
-            report.note(note);
+            report.note(format!("{}, {}: {note}", header.device, header.source));
         }
         report.device(&self.device.name);
         *report.taken.entry(R::KERNEL).or_default() += self.rows.len() as u64;

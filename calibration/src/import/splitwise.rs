@@ -10,7 +10,7 @@ use profiles::table::{Cache, Header, Kernel, Launch, PassPhase, PassRow, Rows, T
 use profiles::{DType, ModelSpec};
 
 use super::error::ImportError;
-use super::records::{Column, Record, Records};
+use super::records::{Column, Record, Records, micros};
 use super::report::{Rejected, Report};
 use super::sink::Sink;
 use super::{Imported, Known, NamedTable, find_device, slug};
@@ -70,7 +70,7 @@ impl Run {
                 new_tokens,
                 context_tokens,
                 weights: DType::Bf16,
-                timing: Timing { power_w, ..Timing::of_us(time_ms * MICROS_PER_MILLI) },
+                timing: Timing { power_w, ..Timing::of_us(micros(time_ms, MICROS_PER_MILLI)) },
             })
         };
         let context = prompt + (generated / 2.0).round() as u32;

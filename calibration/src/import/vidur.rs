@@ -14,7 +14,7 @@ use profiles::{DType, DeviceSpec};
 use super::error::ImportError;
 use super::format::{Kind, Recognised};
 use super::plausible::Floor;
-use super::records::{Column, Record, Records};
+use super::records::{Column, Record, Records, micros};
 use super::report::{Rejected, Report};
 use super::sink::Sink;
 use super::{Imported, Known, NamedTable, find_device, slug};
@@ -147,7 +147,7 @@ fn layers(mut records: Records<'_>, known: Known<'_>) -> Result<Imported, Import
         };
         let gated = gated.get(record.text(dimensions.model)).copied();
         for &(time, operator) in &times {
-            let timing = record.positive(time).map(|time_ms| Timing::of_us(time_ms * MICROS_PER_MILLI));
+            let timing = record.positive(time).map(|time_ms| Timing::of_us(micros(time_ms, MICROS_PER_MILLI)));
             match timing.and_then(|timing| row(&layer, operator, gated, timing)) {
                 Ok(LayerRow::Gemm(row)) => gemm.take(record.line, Ok(row), &mut report),
                 Ok(LayerRow::Elementwise(row)) => elementwise.take(record.line, Ok(row), &mut report),

@@ -10,6 +10,9 @@ use crate::import::records::Records;
 use crate::import::report::{Rejected, Report};
 use crate::import::sink::Sink;
 
+const EACH: &str =
+    "contexts of decoding requests are taken as the tokens attended to; the source may count one less per request";
+
 /// What one call processes: a chunk after cached tokens, and requests with so many tokens in all and in the longest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
@@ -111,9 +114,6 @@ impl<'a> Calls<'a> {
     }
 
     pub(super) fn finish(self, at: (&str, &str), imported: &mut Imported) -> Result<(), ImportError> {
-        imported.report.note(
-            "contexts of decoding requests are taken as the tokens attended to; the source may count one less per request",
-        );
         self.subject.finish(self.prefill, Rows::PrefillAttention, at, imported)?;
         self.subject.finish(self.decode, Rows::DecodeAttention, at, imported)?;
         self.subject.finish(self.mixed, Rows::MixedAttention, at, imported)
@@ -143,6 +143,7 @@ pub(super) fn mixed(subject: &Subject<'_>, mut records: Records<'_>) -> Result<I
         });
         calls.take(record.line, call, &mut imported.report);
     }
+    imported.report.note(EACH);
     calls.finish((time.name(), ""), &mut imported)?;
     Ok(imported)
 }
@@ -197,6 +198,7 @@ pub(super) fn skewed(subject: &Subject<'_>, mut records: Records<'_>) -> Result<
             Err(why) => imported.report.leave_out(record.line, why),
         }
     }
+    imported.report.note(EACH);
     imported.report.note("each row of the source holds three times");
     calls.finish((times[2].name(), "_skew"), &mut imported)?;
     Ok(imported)

@@ -6,7 +6,7 @@ use super::layers::{LayerRow, row};
 use super::{Subject, precision, report};
 use crate::import::Imported;
 use crate::import::error::ImportError;
-use crate::import::records::Records;
+use crate::import::records::{Records, micros};
 use crate::import::report::Rejected;
 
 pub(super) fn dense(subject: &Subject<'_>, records: Records<'_>) -> Result<Imported, ImportError> {
@@ -39,7 +39,7 @@ pub(super) fn layers(
                 Err(Rejected::new("`tp_size` is not the one in the name of the file", size))
             }
             _ => record.count(rows, 1).and_then(|rows| {
-                let timing = Timing::of_us(record.positive(time)? * unit_us);
+                let timing = Timing::of_us(micros(record.positive(time)?, unit_us));
                 row(subject, record.text(layer), rows, format, timing)
             }),
         };

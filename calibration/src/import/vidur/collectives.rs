@@ -6,7 +6,7 @@ use profiles::table::{Cache, CollectiveOperation, CollectiveRow, Header, Kernel,
 
 use super::MICROS_PER_MILLI;
 use crate::import::error::ImportError;
-use crate::import::records::Records;
+use crate::import::records::{Records, micros};
 use crate::import::report::{Rejected, Report};
 use crate::import::sink::Sink;
 use crate::import::{Imported, Known, NamedTable, find_device, slug};
@@ -50,7 +50,7 @@ pub(super) fn collectives(mut records: Records<'_>, known: Known<'_>) -> Result<
                 servers: ranks / per_server,
                 bytes: record.count(bytes, 1)?.into(),
                 library: "nccl".to_string(),
-                timing: Timing::of_us(record.positive(time)? * MICROS_PER_MILLI),
+                timing: Timing::of_us(micros(record.positive(time)?, MICROS_PER_MILLI)),
             })
         };
         let row = row();

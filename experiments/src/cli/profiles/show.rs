@@ -1,0 +1,104 @@
+//! `servesim profiles show`
+
+use clap::Args;
+use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::terminal;
+
+/// What can be said to `show`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  servesim profiles show meta-llama/Llama-3.1-8B\n  servesim profiles show H100-SXM-80GB"
+)]
+pub(in crate::cli) struct ShowArgs {
+    /// Name or alias of a shipped model or device
+    name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the figures.
+pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
+    let (figures, details) = match (ModelSpec::shipped(&args.name), DeviceSpec::shipped(&args.name)) {
+        (Ok(model), _) => (model_json(&model), format!("{:#?}", first_of_each_kind(&model))),
+        (_, Ok(device)) => (device_json(&device), String::new()),
+        (Err(model), Err(device)) => {
+            let near = |error: &ProfileError| match error {
+                ProfileError::UnknownName { suggestion, .. } => suggestion.clone(),
+                _ => None,
+            };
+            let meant = near(&model).or_else(|| near(&device));
+            let meant = meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+            return Err(Failure::Request(format!(
+                "no shipped model or device is named `{}`{meant} (`servesim profiles list` names them)",
+                args.name
+            )));
+        }
+    };
+    if args.json {
+        terminal::print_line(&figures.to_string());
+        return Ok(());
+    }
+    for (key, value) in figures.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        terminal::print_line(&format!("{key:<28} {value}"));
+    }
+    terminal::print(&details);
+    if !details.is_empty() {
+        terminal::print_line("");
+    }
+    Ok(())
+}
+
+/// One layer of each kind, so that a page shows what a model is made of.
+fn first_of_each_kind(model: &ModelSpec) -> Vec<&profiles::LayerSpec> {
+    let mut kinds: Vec<&profiles::LayerSpec> = Vec::new();
+    for layer in &model.layers {
+        if !kinds.contains(&layer) {
+            kinds.push(layer);
+        }
+    }
+    kinds
+}
+
+/// The figures of a model.
+pub(super) fn model_json(model: &ModelSpec) -> Value {
+    json!({
+        "name": model.name,
+        "parameters": model.parameters().total(),
+        "active_parameters": model.active_parameters().total(),
+        "layers": model.layers.len(),
+        "hidden_size": model.hidden_size,
+        "vocab_size": model.vocab_size,
+        "kv_bytes_per_token_16bit": model.kv_bytes_per_token(DType::Bf16),
+        "max_position_embeddings": model.max_position_embeddings,
+        "checkpoint": model.weights_dtype_hint.as_ref().map_or("16 bit", |hint| hint.method.as_str()),
+        "source": model.source,
+        "notes": model.notes.join(" "),
+    })
+}
+
+/// The figures of a device.
+pub(super) fn device_json(device: &DeviceSpec) -> Value {
+    json!({
+        "name": device.name,
+        "aliases": device.aliases.join(", "),
+        "memory_bytes": device.memory_bytes,
+        "memory_bandwidth_bytes_per_s": device.memory_bandwidth,
+        "bf16_flop_per_s": device.bf16_flops,
+        "fp8_flop_per_s": device.fp8_flops,
+        "int8_op_per_s": device.int8_ops,
+        "sms": device.sms,
+        "l2_bytes": device.l2_bytes,
+        "peer_link": device.peer_link,
+        "peer_bandwidth_bytes_per_s": device.peer_bandwidth,
+        "power_limit_w": device.power_limit_w,
+        "idle_power_w": device.idle_power_w,
+        "usd_per_hour": device.usd_per_hour,
+        "source": device.source,
+        "price_source": device.price_source,
+    })
+}
