@@ -13,6 +13,7 @@ mod load;
 mod once;
 mod options;
 mod popularity;
+mod price;
 mod scan;
 pub mod simple;
 mod small;

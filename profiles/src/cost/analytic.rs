@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::books::Books;
 use super::efficiency::Architecture;
 use super::layer::Context;
-use super::load::Load;
 use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
 use super::tables::{Placement, Tables};
 use super::{CostModel, CostTotals};
@@ -113,11 +112,11 @@ fn rounded(ns: f64) -> u64 {
 
 /// What passes through the layers in a step.
 #[derive(Clone, Copy)]
-struct Rows {
+pub(super) struct Rows {
     /// Rows of prompts.
-    prompt: u32,
+    pub(super) prompt: u32,
     /// Rows of generating requests.
-    decode: u32,
+    pub(super) decode: u32,
     /// Layers that the rows of prompts pass through, if not all.
     part: Option<LayerRange>,
 }
@@ -125,7 +124,7 @@ struct Rows {
 impl Rows {
     /// Layers of a placement in which rows of prompts pass, by stage.
     #[inline]
-    fn prompt_layers(self, placement: &Placement, stage: usize, stages: &[LayerRange]) -> f64 {
+    pub(super) fn prompt_layers(self, placement: &Placement, stage: usize, stages: &[LayerRange]) -> f64 {
         match self.part {
             None => placement.by_stage[stage],
             Some(part) => f64::from(placement.within(part, stages[stage])),
@@ -134,7 +133,7 @@ impl Rows {
 
     /// The same, all stages.
     #[inline]
-    fn all_prompt_layers(self, placement: &Placement) -> f64 {
+    pub(super) fn all_prompt_layers(self, placement: &Placement) -> f64 {
         self.part.map_or(placement.all, |part| f64::from(placement.count(part)))
     }
 }
@@ -218,86 +217,6 @@ impl Tables {
         books.embedded.add(entering, 1);
         books.normalised.add(leaving, 1);
         joules + self.embed(entering, ns) + self.normalise(leaving, ns)
-    }
-
-    #[inline]
-    fn price_attention(&self, shape: &StepShape<'_>, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
-        let mut joules = 0.0;
-        for (attention, book) in self.attention.iter().zip(&mut books.attention) {
-            let placement = &attention.placement;
-            if rows.prompt > 0 {
-                let (time_ns, sums) = attention.cost.prefill(shape.prefill);
-                for (stage, sum) in ns.iter_mut().enumerate() {
-                    *sum += rows.prompt_layers(placement, stage, &self.stages) * time_ns;
-                }
-                let layers = rows.all_prompt_layers(placement);
-                book.prefill(layers, time_ns, sums);
-                let (_, _, load) = attention.cost.prefill_load(sums);
-                joules += layers * self.energy.of(&Load { time_ns, ..load });
-            }
-            if rows.decode > 0 {
-                let time_ns = attention.cost.decode_ns(shape.decode);
-                for (sum, layers) in ns.iter_mut().zip(&placement.by_stage) {
-                    *sum += layers * time_ns;
-                }
-                let keys = attention.cost.decode_keys(shape.decode);
-                book.decode(placement.all, time_ns, rows.decode, keys);
-                let (_, _, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
-                joules += placement.all * self.energy.of(&Load { time_ns, ..load });
-            }
-        }
-        joules
-    }
-
-    fn price_experts(&self, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
-        let mut joules = 0.0;
-        for (experts, book) in self.experts.iter().zip(&mut books.experts) {
-            let placement = &experts.placement;
-            let joint_layers = rows.all_prompt_layers(placement);
-            let alone_layers = placement.all - joint_layers;
-            let both = f64::from(rows.prompt + rows.decode);
-            let (joint_ns, joint_touched) = experts.cost.price(rows.prompt, rows.decode);
-            let (alone_ns, alone_touched) =
-                if alone_layers > 0.0 { experts.cost.price(0, rows.decode) } else { (0.0, 0.0) };
-            for (stage, sum) in ns.iter_mut().enumerate() {
-                let joint = rows.prompt_layers(placement, stage, &self.stages);
-                *sum += joint * joint_ns + (placement.by_stage[stage] - joint) * alone_ns;
-            }
-            let time_ns = joint_layers * joint_ns + alone_layers * alone_ns;
-            let layer_rows = joint_layers * both + alone_layers * f64::from(rows.decode);
-            let touched = joint_layers * joint_touched + alone_layers * alone_touched;
-            book.ns += time_ns;
-            book.rows += layer_rows;
-            book.touched += touched;
-            let (_, _, load) = experts.cost.load(layer_rows, touched);
-            joules += self.energy.of(&Load { time_ns, ..load });
-        }
-        joules
-    }
-
-    fn price_scans(&self, shape: &StepShape<'_>, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
-        let mut joules = 0.0;
-        for (scan, book) in self.scans.iter().zip(&mut books.scans) {
-            let placement = &scan.placement;
-            let pieces = shape.prefill.len();
-            let prompt_ns = if rows.prompt > 0 { scan.cost.prefill_ns(pieces, rows.prompt) } else { 0.0 };
-            let decode_ns = if rows.decode > 0 { scan.cost.decode_ns(rows.decode) } else { 0.0 };
-            for (stage, sum) in ns.iter_mut().enumerate() {
-                let layers = rows.prompt_layers(placement, stage, &self.stages);
-                *sum += layers * prompt_ns + placement.by_stage[stage] * decode_ns;
-            }
-            let prompt_layers = rows.all_prompt_layers(placement);
-            let decode = f64::from(rows.decode);
-            let time_ns = prompt_layers * prompt_ns + placement.all * decode_ns;
-            let tokens = prompt_layers * f64::from(rows.prompt) + placement.all * decode;
-            let sequences = prompt_layers * pieces as f64 + placement.all * decode;
-            book.ns += time_ns;
-            book.tokens += tokens;
-            book.sequences += sequences;
-            let (_, _, load) = scan.cost.load(tokens, sequences);
-            joules += self.energy.of(&Load { time_ns, ..load });
-        }
-        joules
     }
 }
 

@@ -1,7 +1,7 @@
 //! Attention: prompts piece by piece, generating requests by the sums over them.
 
 use super::layer::Context;
-use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
+use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, Timed};
 use super::{Evidence, Operator};
 use crate::fitted::{self, CompiledDecode, CompiledPrefill, PromptWork};
 use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
@@ -143,9 +143,9 @@ impl AttentionCost {
         }
     }
 
-    /// Time for the pieces of a step in one layer, in nanoseconds, and what they add up to.
+    /// Time for the pieces of a step in one layer, and what they add up to.
     #[inline]
-    pub(super) fn prefill(&self, pieces: &[PrefillPiece]) -> (f64, PrefillSums) {
+    pub(super) fn prefill(&self, pieces: &[PrefillPiece]) -> (Timed, PrefillSums) {
         let mut sums = PrefillSums::default();
         let mut longest: f64 = 0.0;
         for piece in pieces {
@@ -157,13 +157,14 @@ impl AttentionCost {
             longest = longest.max(piece.keys);
         }
         let cost = &self.prefill;
+        let timed = |ns| Timed { ns, evidence: cost.evidence };
         if let Some(fitted) = &cost.fitted {
-            return (self.fitted_prefill_ns(pieces, fitted), sums);
+            return (timed(self.fitted_prefill_ns(pieces, fitted)), sums);
         }
         let compute =
             sums.pairs * cost.ns_per_pair + sums.tokens * cost.ns_per_token + sums.cached * cost.ns_per_cached_token;
         let memory = sums.keys * cost.memory_ns_per_key + sums.tokens * cost.memory_ns_per_token;
-        (cost.floor_ns + compute.max(memory) + longest * cost.tail_ns_per_key, sums)
+        (timed(cost.floor_ns + compute.max(memory) + longest * cost.tail_ns_per_key), sums)
     }
 
     #[inline]
@@ -176,9 +177,14 @@ impl AttentionCost {
         fitted.time_ns(&work)
     }
 
-    /// Time for the generating requests of a step in one layer, in nanoseconds.
+    /// Time for the generating requests of a step in one layer.
     #[inline]
-    pub(super) fn decode_ns(&self, batch: DecodeBatch) -> f64 {
+    pub(super) fn decode(&self, batch: DecodeBatch) -> Timed {
+        Timed { ns: self.decode_ns(batch), evidence: self.decode.evidence }
+    }
+
+    #[inline]
+    fn decode_ns(&self, batch: DecodeBatch) -> f64 {
         let keys = self.decode_keys(batch);
         let cost = &self.decode;
         if let Some(fitted) = &cost.fitted {
@@ -198,7 +204,7 @@ impl AttentionCost {
     /// What prefill attention costs for these sums, without its time.
     ///
     /// Expanding cached latents again is work that cutting a prompt into pieces causes, not work that its tokens need.
-    pub(super) fn prefill_load(&self, sums: PrefillSums) -> (Operator, Evidence, Load) {
+    pub(super) fn prefill_load(&self, sums: PrefillSums) -> (Operator, Load) {
         let cost = &self.prefill;
         let useful_flops = sums.pairs * cost.flops_per_pair;
         let flops = useful_flops + sums.cached * cost.flops_per_cached_token;
@@ -211,11 +217,11 @@ impl AttentionCost {
             necessary_bytes: cache_bytes * cost.necessary_share,
             ..Load::default()
         };
-        (Operator::PrefillAttention, cost.evidence, load)
+        (Operator::PrefillAttention, load)
     }
 
     /// What decode attention costs for so many requests and keys, without its time.
-    pub(super) fn decode_load(&self, requests: f64, keys: f64) -> (Operator, Evidence, Load) {
+    pub(super) fn decode_load(&self, requests: f64, keys: f64) -> (Operator, Load) {
         let cost = &self.decode;
         let flops = keys * cost.flops_per_key;
         let cache_bytes = keys * cost.cache_bytes_per_key;
@@ -227,7 +233,7 @@ impl AttentionCost {
             necessary_bytes: cache_bytes * cost.necessary_share,
             ..Load::default()
         };
-        (Operator::DecodeAttention, cost.evidence, load)
+        (Operator::DecodeAttention, load)
     }
 }
 

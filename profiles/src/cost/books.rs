@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attention::PrefillSums;
-use super::load::Load;
+use super::load::{ByEvidence, Load, Timed};
 use super::tables::Tables;
 use super::{CostTotals, Evidence, Operator};
 
@@ -48,9 +48,9 @@ impl Counts {
 /// Attention of one kind of layer, summed over layers and steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AttentionBook {
-    prefill_ns: f64,
+    prefill_time: ByEvidence,
     prefill: PrefillSums,
-    decode_ns: f64,
+    decode_time: ByEvidence,
     requests: f64,
     keys: f64,
 }
@@ -58,8 +58,8 @@ pub(super) struct AttentionBook {
 impl AttentionBook {
     /// Books prompt pieces that pass through `layers` layers.
     #[inline]
-    pub(super) fn prefill(&mut self, layers: f64, ns: f64, sums: PrefillSums) {
-        self.prefill_ns += layers * ns;
+    pub(super) fn prefill(&mut self, layers: f64, time: Timed, sums: PrefillSums) {
+        self.prefill_time.add(time.evidence, layers * time.ns);
         self.prefill.tokens += layers * sums.tokens;
         self.prefill.cached += layers * sums.cached;
         self.prefill.keys += layers * sums.keys;
@@ -68,8 +68,8 @@ impl AttentionBook {
 
     /// Books generating requests that pass through `layers` layers.
     #[inline]
-    pub(super) fn decode(&mut self, layers: f64, ns: f64, requests: u32, keys: f64) {
-        self.decode_ns += layers * ns;
+    pub(super) fn decode(&mut self, layers: f64, time: Timed, requests: u32, keys: f64) {
+        self.decode_time.add(time.evidence, layers * time.ns);
         self.requests += layers * f64::from(requests);
         self.keys += layers * keys;
     }
@@ -78,7 +78,7 @@ impl AttentionBook {
 /// Routed experts of one kind of layer, summed over layers and steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ExpertsBook {
-    pub(super) ns: f64,
+    pub(super) time: ByEvidence,
     pub(super) rows: f64,
     pub(super) touched: f64,
 }
@@ -139,8 +139,7 @@ impl Books {
         self.add_rows(tables, &mut sums);
         self.add_attention(tables, &mut sums);
         for (book, experts) in self.experts.iter().zip(&tables.experts) {
-            let (operator, evidence, load) = experts.cost.load(book.rows, book.touched);
-            sums.add(1.0, (operator, evidence, Load { time_ns: book.ns, ..load }));
+            sums.add_timed(book.time, experts.cost.load(book.rows, book.touched));
             sums.totals.expert_load_bytes += experts.cost.weight_bytes(book.touched) * tables.gpus;
         }
         for (book, scan) in self.scans.iter().zip(&tables.scans) {
@@ -182,10 +181,8 @@ impl Books {
 
     fn add_attention(&self, tables: &Tables, sums: &mut Sums) {
         for (book, attention) in self.attention.iter().zip(&tables.attention) {
-            let (operator, evidence, load) = attention.cost.prefill_load(book.prefill);
-            sums.add(1.0, (operator, evidence, Load { time_ns: book.prefill_ns, ..load }));
-            let (operator, evidence, load) = attention.cost.decode_load(book.requests, book.keys);
-            sums.add(1.0, (operator, evidence, Load { time_ns: book.decode_ns, ..load }));
+            sums.add_timed(book.prefill_time, attention.cost.prefill_load(book.prefill));
+            sums.add_timed(book.decode_time, attention.cost.decode_load(book.requests, book.keys));
         }
     }
 }
@@ -197,6 +194,15 @@ struct Sums {
 }
 
 impl Sums {
+    /// Adds a load of one GPU whose time was booked apart.
+    fn add_timed(&mut self, time: ByEvidence, (operator, load): (Operator, Load)) {
+        self.add(1.0, (operator, Evidence::Measured, Load { time_ns: 0.0, ..load }));
+        let booked = &mut self.totals.operator_mut(operator).time_ns_by_evidence;
+        for (sum, ns) in booked.iter_mut().zip(time.0) {
+            *sum += ns;
+        }
+    }
+
     /// Adds a load, which is that of one GPU, `times` times.
     fn add(&mut self, times: f64, (operator, evidence, load): (Operator, Evidence, Load)) {
         let on_all = times * self.gpus;

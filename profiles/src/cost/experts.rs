@@ -115,6 +115,14 @@ fn table_of_powers(popularity: &[f64], rows: u32) -> Vec<f64> {
     table
 }
 
+/// Time of a layer's experts and what it stands on, and the experts touched on this GPU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExpertsPrice {
+    pub(super) ns: f64,
+    pub(super) evidence: Evidence,
+    pub(super) touched: f64,
+}
+
 /// Routed experts of one kind of layer on one of the GPUs that share it.
 #[derive(Clone, Debug)]
 pub(super) struct ExpertsCost {
@@ -204,14 +212,14 @@ impl ExpertsCost {
         }
     }
 
-    /// Time of the experts for these rows in one layer, in nanoseconds, and the experts touched on this GPU.
+    /// What the experts cost for these rows in one layer.
     ///
     /// Prompts and generating requests choose independently: what both leave untouched is the product of the shares.
     #[inline]
-    pub(super) fn price(&self, prefill_rows: u32, decode_rows: u32) -> (f64, f64) {
+    pub(super) fn price(&self, prefill_rows: u32, decode_rows: u32) -> ExpertsPrice {
         let rows = f64::from(prefill_rows + decode_rows);
         if rows == 0.0 {
-            return (0.0, 0.0);
+            return ExpertsPrice { ns: 0.0, evidence: self.evidence, touched: 0.0 };
         }
         let untouched = self.prefill.by(prefill_rows * self.ranks) * self.decode.by(decode_rows * self.ranks);
         let touched = self.experts * (1.0 - untouched);
@@ -220,15 +228,16 @@ impl ExpertsCost {
             let busiest_rows = f64::from(prefill_rows * self.ranks) * self.prefill.most_popular
                 + f64::from(decode_rows * self.ranks) * self.decode.most_popular;
             let load = ExpertsLoad { tokens: rows * f64::from(self.ranks), rows: rows_here, touched, busiest_rows };
-            return (fitted.time_ns(&load), touched);
+            return ExpertsPrice { ns: fitted.time_ns(&load), evidence: self.evidence, touched };
         }
         let memory = touched * self.memory_ns_per_expert + rows * self.memory_ns_per_row;
         let compute = touched * self.compute_ns_per_expert + rows * self.compute_ns_per_row;
-        (self.floor_ns + (memory * memory + compute * compute).sqrt(), touched)
+        let ns = self.floor_ns + (memory * memory + compute * compute).sqrt();
+        ExpertsPrice { ns, evidence: self.evidence, touched }
     }
 
     /// What so many rows and touched experts cost, without time.
-    pub(super) fn load(&self, rows: f64, touched: f64) -> (Operator, Evidence, Load) {
+    pub(super) fn load(&self, rows: f64, touched: f64) -> (Operator, Load) {
         let flops = rows * self.flops_per_row;
         let necessary_bytes = self.weight_bytes(touched);
         let load = Load {
@@ -239,7 +248,7 @@ impl ExpertsCost {
             necessary_bytes,
             ..Load::default()
         };
-        (Operator::Experts, self.evidence, load)
+        (Operator::Experts, load)
     }
 
     /// Bytes of weights of so many experts as this GPU holds them.

@@ -24,6 +24,31 @@ pub(super) struct Load {
     pub(super) link_bytes: f64,
 }
 
+/// A time and what it stands on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timed {
+    pub(super) ns: f64,
+    pub(super) evidence: Evidence,
+}
+
+impl Default for Timed {
+    /// No time.
+    fn default() -> Self {
+        Self { ns: 0.0, evidence: Evidence::Measured }
+    }
+}
+
+/// Times by what they stand on, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ByEvidence(pub(super) [f64; Evidence::COUNT]);
+
+impl ByEvidence {
+    #[inline]
+    pub(super) fn add(&mut self, evidence: Evidence, ns: f64) {
+        self.0[evidence as usize] += ns;
+    }
+}
+
 /// What a time was computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Basis {
