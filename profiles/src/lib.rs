@@ -10,6 +10,7 @@ pub mod kernels;
 mod memory;
 mod model;
 mod parallel;
+pub mod predict;
 mod step;
 pub mod table;
 pub mod topology;

@@ -1,0 +1,3 @@
+//! Times of kernels predicted from kernel tables.
+
+pub mod attention;
