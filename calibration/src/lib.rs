@@ -7,6 +7,7 @@ pub mod gpu;
 pub mod import;
 pub mod kernels;
 pub mod machine;
+pub mod measure;
 pub mod numbers;
 pub mod replay;
 pub mod verify;

@@ -26,6 +26,16 @@ pub fn from_e4m3(bits: u8) -> f32 {
     }
 }
 
+/// The fp8 number nearest to `value`, saturating; of two equally near ones the smaller.
+pub fn to_e4m3(value: f32) -> u8 {
+    let size = value.abs();
+    // The values of codes 0 to 0x7e grow with the code.
+    let above = (0u8..=0x7e).collect::<Vec<_>>().partition_point(|&code| from_e4m3(code) < size) as u8;
+    let (below, above) = (above.saturating_sub(1), above.min(0x7e));
+    let nearest = if size - from_e4m3(below) <= from_e4m3(above) - size { below } else { above };
+    nearest | if value < 0.0 { 0x80 } else { 0 }
+}
+
 /// Little-endian bytes of bfloat16 numbers.
 pub fn bf16_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|&value| to_bf16(value).to_le_bytes()).collect()
@@ -127,6 +137,13 @@ mod tests {
         assert_eq!(from_e4m3(0x01), 2f32.powi(-9));
         assert_eq!(from_e4m3(0xb8), -1.0);
         assert!(from_e4m3(0x7f).is_nan());
+    }
+
+    #[test]
+    fn fp8_rounds_to_the_nearest_and_saturates() {
+        assert!((0..=0x7e).all(|code| to_e4m3(from_e4m3(code)) == code), "every number is its own nearest");
+        assert_eq!(to_e4m3(1e9), 0x7e);
+        assert_eq!(from_e4m3(to_e4m3(-17.4)), -18.0, "between -16 and -18");
     }
 
     #[test]

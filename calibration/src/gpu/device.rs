@@ -110,16 +110,6 @@ impl Gpu {
         self.board.as_ref()
     }
 
-    /// Bytes of memory that are free.
-    ///
-    /// # Errors
-    ///
-    /// If the driver does not say.
-    pub fn free_bytes(&self) -> Result<u64, GpuError> {
-        let (free, _) = self.context.mem_get_info().map_err(driver("asking for free memory"))?;
-        Ok(free as u64)
-    }
-
     /// New memory with any content.
     ///
     /// # Errors
@@ -160,10 +150,19 @@ impl Gpu {
     ///
     /// If the driver refuses.
     pub fn fill_normal(&self, view: &View, deviation: f32, seed: u64) -> Result<(), GpuError> {
-        const NUMBERS: u64 = 1 << 20;
-        let first = (view.bytes() / 2).min(NUMBERS);
-        self.write(view, &bf16_bytes(&Random::new(seed).normals(first as usize, deviation)))?;
-        let mut filled = first * 2;
+        let numbers = (view.bytes() / 2).min(1 << 20);
+        self.fill(view, &bf16_bytes(&Random::new(seed).normals(numbers as usize, deviation)))
+    }
+
+    /// Fills `view` with `pattern` over and over.
+    ///
+    /// # Errors
+    ///
+    /// If the driver refuses.
+    pub fn fill(&self, view: &View, pattern: &[u8]) -> Result<(), GpuError> {
+        let first = view.bytes().min(pattern.len() as u64);
+        self.write(view, &pattern[..first as usize])?;
+        let mut filled = first;
         while filled > 0 && filled < view.bytes() {
             let bytes = filled.min(view.bytes() - filled);
             // SAFETY: both ranges are inside the view and do not overlap.
@@ -272,7 +271,22 @@ impl Machine for Gpu {
         Ok(self.synchronise()?)
     }
 
+    fn repeated(&mut self, pattern: &[u8], bytes: u64) -> Result<View, MachineError> {
+        let view = self.allocate(bytes)?;
+        self.fill(&view, if pattern.is_empty() { &[0; 4096] } else { pattern })?;
+        Ok(view)
+    }
+
     fn multiprocessors(&self) -> u32 {
         self.info.multiprocessors
+    }
+
+    fn l2_bytes(&self) -> u64 {
+        self.info.l2_bytes
+    }
+
+    fn free_bytes(&self) -> Result<u64, MachineError> {
+        let (free, _) = self.context.mem_get_info().map_err(driver("asking for free memory"))?;
+        Ok(free as u64)
     }
 }

@@ -165,4 +165,12 @@ impl Machine for Emulator<'_> {
     fn multiprocessors(&self) -> u32 {
         2
     }
+
+    fn l2_bytes(&self) -> u64 {
+        1 << 10
+    }
+
+    fn free_bytes(&self) -> Result<u64, MachineError> {
+        Ok(64 << 20)
+    }
 }

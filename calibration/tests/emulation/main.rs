@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "tests say what they ran and how far off it was")]
 
 mod machine;
+mod workloads;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
