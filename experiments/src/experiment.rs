@@ -5,8 +5,10 @@ mod engine;
 mod kernels;
 mod lengths;
 mod memory;
+mod pricing;
 mod profile;
 mod schedule;
+mod step_cost;
 mod system;
 mod workload;
 

@@ -1,18 +1,13 @@
 //! A deployment.
 
-use std::fmt::Write as _;
-
 use calibration::replay::schedule::RunHeader;
-use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting};
-use profiles::topology::ServerSpec;
-use profiles::{
-    CostModel as _, DType, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece,
-    StepShape,
-};
+use profiles::cost::CostOptions;
+use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
 use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
 
-use super::kernels::{Library, Measured};
-use super::{Digest, engine, memory, profile, schedule};
+use super::kernels::Library;
+use super::pricing::{Deployed, Pricing};
+use super::{Digest, memory, profile, schedule};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
 use crate::file::keys::system as s;
@@ -42,9 +37,8 @@ pub(crate) struct System {
     pub(crate) max_model_len: u32,
     /// Sliding window of its windowed layers in tokens, if it has any.
     sliding_window: Option<u32>,
-    /// Kernel tables it is priced from.
-    measured: Option<Measured>,
-    cost: AnalyticCost,
+    /// What its steps cost.
+    pricing: Pricing,
     /// Head of its schedules, but for the seed.
     header: RunHeader,
 }
@@ -62,8 +56,6 @@ pub(super) fn read(
     }
     let model = model(reader, shared_model, sources)?;
     let device = device(reader, sources)?;
-    let architecture = engine::architecture(reader, &device)?;
-    let measured = library.read(reader, &device, sources)?;
     let replicas: u32 = reader.get(&s::REPLICAS);
     let router = reader.table(&s::ROUTER, |table| Ok(router(table)))?.expect("it has a default");
     let parallelism = parallelism(reader, &model)?;
@@ -73,32 +65,11 @@ pub(super) fn read(
         reader.table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?.expect("it has a default");
     let sliding_window = memory::sliding_window(reader, &model)?;
     let kv = memory::kv(reader, &model, &device, parallelism, precision, scheduler)?;
-    let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
-    let has_experts = model.layers.iter().any(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)));
-    if routing != ExpertRouting::Uniform && !has_experts {
-        let problem = Problem::at(reader.key_span(&s::ROUTING), "`routing` has no effect on a model without experts");
-        return Err(problem.label(format!("{} has none", model.name)));
-    }
-    let overheads = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
-    within_a_server(reader, &device, parallelism)?;
-    let link = reader.table(&s::LINK, |table| Ok(engine::link(table, &device)))?.expect("it has a default");
-    let options = CostOptions {
-        model: &model,
-        device: &device,
-        parallelism,
-        precision,
-        link: Some(link),
-        routing,
-        engine: overheads,
-        overlap_collectives: reader.get(&s::OVERLAP_COLLECTIVES),
-        max_num_batched_tokens: scheduler.max_num_batched_tokens,
-        max_num_seqs: scheduler.max_num_seqs,
-        architecture: Some(architecture),
-        kernels: measured.as_ref().map(|measured| &*measured.kernels),
-    };
-    let cost = AnalyticCost::new(&options)
-        .map_err(|error| reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string()))?;
-    let header = schedule::header(&name, &options, scheduler, kv, max_model_len, sliding_window);
+    let deployed = Deployed { model: &model, device: &device, parallelism, precision, scheduler };
+    let head =
+        |options: &CostOptions<'_>| schedule::header(&name, options, scheduler, kv, max_model_len, sliding_window);
+    let measured = library.read(reader, &device, sources)?;
+    let (pricing, header) = Pricing::read(reader, deployed, sources, measured, head)?;
     let engines = replicas * parallelism.data_parallel_size;
     Ok(System {
         name,
@@ -112,8 +83,7 @@ pub(super) fn read(
         kv,
         max_model_len,
         sliding_window,
-        measured,
-        cost,
+        pricing,
         header,
     })
 }
@@ -134,7 +104,9 @@ fn device(reader: &mut Reader<'_>, sources: &Sources) -> Result<DeviceSpec, Prob
     let mut device = profile::device(reader, &s::GPU, sources)?;
     device.usd_per_hour = reader.or(&s::USD_PER_GPU_HOUR, || device.usd_per_hour);
     device.idle_power_w = reader.or(&s::IDLE_POWER, || device.idle_power_w);
-    device.power_limit_w = reader.or(&s::POWER_LIMIT, || device.power_limit_w);
+    if !reader.has(&s::STEP_COST) {
+        device.power_limit_w = reader.or(&s::POWER_LIMIT, || device.power_limit_w);
+    }
     if device.idle_power_w > device.power_limit_w {
         let key = if reader.has(&s::IDLE_POWER) { &s::IDLE_POWER } else { &s::POWER_LIMIT };
         let label = format!("idle {} W, limit {} W", device.idle_power_w, device.power_limit_w);
@@ -170,21 +142,6 @@ fn parallelism(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<Parallelism
         reader.problem(key, format!("{} cannot be spread over GPUs this way", model.name)).label(message)
     })?;
     Ok(parallelism)
-}
-
-/// Refuses collectives that would leave a server, whose link nobody has named: the device's own does not reach there.
-fn within_a_server(reader: &Reader<'_>, device: &DeviceSpec, parallelism: Parallelism) -> Result<(), Problem> {
-    let gpus = ServerSpec::for_device(device).gpus;
-    let spread = if parallelism.enable_expert_parallel { parallelism.data_parallel_size } else { 1 };
-    let ranks = parallelism.tensor_parallel_size * spread;
-    if ranks <= gpus || reader.has(&s::LINK) {
-        return Ok(());
-    }
-    let message = format!("{ranks} GPUs exchange data in every layer, and a server of {} has {gpus}", device.name);
-    Err(reader
-        .problem(&s::TENSOR_PARALLEL_SIZE, message)
-        .label(format!("{} does not reach other servers", device.peer_link))
-        .help("name the link that does, such as link = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }"))
 }
 
 fn precision(reader: &mut Reader<'_>, model: &ModelSpec, device: &DeviceSpec) -> Result<Precision, Problem> {
@@ -290,7 +247,7 @@ impl System {
             scheduler: self.scheduler,
             kv: self.kv,
             max_model_len: self.max_model_len,
-            cost: Box::new(self.cost.clone()),
+            cost: self.pricing.cost(),
             sliding_window: self.sliding_window,
             devices,
             idle_power_w: self.device.idle_power_w * f64::from(devices),
@@ -305,8 +262,8 @@ impl System {
 
     /// What its reader has to know to judge its figures.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let of_tables = self.measured.iter().flat_map(|measured| &measured.warnings);
-        let mut notes: Vec<String> = of_tables.map(|warning| format!("note: `{}`: {warning}", self.name)).collect();
+        let of_prices = self.pricing.notes();
+        let mut notes: Vec<String> = of_prices.iter().map(|said| format!("note: `{}`: {said}", self.name)).collect();
         if let Some(window) = self.sliding_window.filter(|window| *window < self.max_model_len) {
             notes.push(format!(
                 "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; \
@@ -319,7 +276,7 @@ impl System {
 
     /// Files beside the experiment that it stands on.
     pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
-        self.measured.iter().flat_map(|measured| &measured.files)
+        self.pricing.files()
     }
 
     /// Power of all its devices together when idle, in watts.
@@ -332,11 +289,13 @@ impl System {
         let per_engine = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
         let devices = self.engines * per_engine;
         let peak = self.device.peak_ops(self.precision.activations).unwrap_or(self.device.bf16_flops);
+        // Without a peak there is no utilisation, as there has to be none where nothing is known of the work.
+        let known = if self.pricing.knows_work() { f64::from(devices) } else { 0.0 };
         SystemFacts {
             devices,
             usd_per_hour: Some(f64::from(devices) * self.device.usd_per_hour),
-            peak_flops: f64::from(devices) * peak,
-            peak_memory_bytes_per_s: f64::from(devices) * self.device.memory_bandwidth,
+            peak_flops: known * peak,
+            peak_memory_bytes_per_s: known * self.device.memory_bandwidth,
         }
     }
 
@@ -369,32 +328,7 @@ impl System {
                 of: format!("device {}", self.device.name),
                 sha256: profile::sha256(&format!("{:?}", self.device)),
             },
-            Digest { of: format!("step costs of {}", self.name), sha256: profile::sha256(&self.price_list()) },
+            Digest { of: format!("step costs of {}", self.name), sha256: profile::sha256(&self.pricing.price_list()) },
         ]
-    }
-
-    /// What some steps cost: prompts, decodes and both, from small to large.
-    fn price_list(&self) -> String {
-        let mut cost = self.cost.clone();
-        let mut stage_ns = vec![0; cost.stages()];
-        let mut list = String::new();
-        for new_tokens in [0, 1, 16, 128, 1024, 2048, 8192] {
-            for requests in [0, 1, 8, 64, 256] {
-                if new_tokens + requests == 0 {
-                    continue;
-                }
-                let piece = [PrefillPiece { new_tokens, context_tokens: 512 }];
-                let context_tokens = u64::from(requests) * 1024;
-                let shape = StepShape {
-                    prefill: if new_tokens > 0 { &piece } else { &[] },
-                    decode: DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens },
-                    sampled: requests + u32::from(new_tokens > 0),
-                    prefill_layers: None,
-                };
-                let step = cost.step(&shape, &mut stage_ns);
-                let _ = writeln!(list, "{new_tokens} {requests} {stage_ns:?} {:e}", step.dynamic_energy_j);
-            }
-        }
-        list
     }
 }

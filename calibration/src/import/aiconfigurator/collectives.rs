@@ -23,6 +23,9 @@ struct Group {
     launch: &'static str,
 }
 
+/// Lines and what they hold.
+type Lines = Vec<(u64, Result<CollectiveRow, Rejected>)>;
+
 /// Columns of a message.
 struct Message {
     operation: Column,
@@ -117,7 +120,7 @@ fn grouped(
     let file = records.file().to_string();
     let mut report = Report::default();
     unused(&records, &mut report);
-    let mut groups: BTreeMap<Group, Vec<(u64, Result<CollectiveRow, Rejected>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Lines> = BTreeMap::new();
     for record in records {
         let record = record?;
         report.read += 1;

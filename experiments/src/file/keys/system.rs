@@ -46,6 +46,15 @@ pub(crate) static KERNEL_TABLES: Key = Key::new(
      over, and every run tells how much of its time stands on which.",
 )
 .nothing("the device's fitted curves alone");
+/// A fitted step cost.
+pub(crate) static STEP_COST: Key = Key::new(
+    "step_cost",
+    Kind::Path,
+    "A step-cost file (docs/importers.md): what whole steps take, as a polynomial in their lengths. It stands in place of \
+     kernels, so the keys that describe these cannot be given beside it; it knows no energy, FLOPs or bytes. Mixed steps, \
+     later chunks of prompts and prompts beyond what was fitted count as extrapolated.",
+)
+.nothing("steps are priced kernel by kernel");
 /// Replicas.
 pub(crate) static REPLICAS: Key =
     Key::new("replicas", Kind::Integer(1, 4096), "Engines behind the router, each on GPUs of its own.").value("1");
@@ -202,6 +211,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &GPU,
         &ARCHITECTURE,
         &KERNEL_TABLES,
+        &STEP_COST,
         &REPLICAS,
         &ROUTER,
         &TENSOR_PARALLEL_SIZE,

@@ -81,10 +81,10 @@ pub(super) fn unreadable(path: &Path, line: Option<u64>, error: &io::Error) -> I
 /// Opens a file of records, CSV (with or without gzip) or Parquet.
 pub(super) fn open(path: &Path) -> Result<Opened, ImportError> {
     let file = File::open(path).map_err(|error| unreadable(path, None, &error))?;
-    let name = name(path);
-    let records = if name.ends_with(".parquet") {
+    let ends = |end: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(end));
+    let records = if ends("parquet") {
         parquet::records(path, file)?
-    } else if name.ends_with(".gz") {
+    } else if ends("gz") {
         csv_records(path, MultiGzDecoder::new(io::BufReader::new(file)))?
     } else {
         csv_records(path, io::BufReader::new(file))?

@@ -1,0 +1,172 @@
+//! What the steps of a system cost.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use calibration::replay::schedule::RunHeader;
+use profiles::cost::simple::PolynomialCost;
+use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads, ExpertRouting};
+use profiles::topology::ServerSpec;
+use profiles::{
+    CostModel, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece, StepShape,
+};
+use sim::SchedulerSpec;
+
+use super::engine;
+use super::kernels::Measured;
+use super::step_cost::{self, Fitted};
+use crate::diagnostic::{Problem, Sources};
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+
+/// What decides about costs beside the keys that are read here.
+#[derive(Clone, Copy)]
+pub(super) struct Deployed<'a> {
+    /// The model.
+    pub(super) model: &'a ModelSpec,
+    /// The device.
+    pub(super) device: &'a DeviceSpec,
+    /// How each replica is spread.
+    pub(super) parallelism: Parallelism,
+    /// Number formats.
+    pub(super) precision: Precision,
+    /// Limits of a step.
+    pub(super) scheduler: SchedulerSpec,
+}
+
+/// What the steps of a system cost, and what that stands on.
+#[derive(Clone)]
+pub(super) struct Pricing {
+    cost: Cost,
+    /// Kernel tables it is priced from.
+    measured: Option<Measured>,
+    /// Where the fitted step cost lies.
+    fitted: Option<PathBuf>,
+}
+
+#[derive(Clone)]
+enum Cost {
+    /// Kernel by kernel.
+    Kernels(Box<AnalyticCost>),
+    /// By a polynomial fitted to whole steps.
+    Fitted(Box<PolynomialCost>),
+}
+
+impl Pricing {
+    /// Reads the keys that say what steps cost, but for `kernel_tables`, from which `measured` was read. `header` makes the
+    /// head of schedules.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        deployed: Deployed<'_>,
+        sources: &Sources,
+        measured: Option<Measured>,
+        header: impl FnOnce(&CostOptions<'_>) -> RunHeader,
+    ) -> Result<(Self, RunHeader), Problem> {
+        let Deployed { model, device, parallelism, precision, scheduler } = deployed;
+        let mut options = CostOptions {
+            parallelism,
+            precision,
+            max_num_batched_tokens: scheduler.max_num_batched_tokens,
+            max_num_seqs: scheduler.max_num_seqs,
+            engine: EngineOverheads::none(),
+            ..CostOptions::new(model, device)
+        };
+        let tensor_parallel_size = parallelism.tensor_parallel_size;
+        if let Some(Fitted { file, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
+            let cost = Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size)));
+            return Ok((Pricing { cost, measured: None, fitted: Some(path) }, header(&options)));
+        }
+        options.architecture = Some(engine::architecture(reader, device)?);
+        options.kernels = measured.as_ref().map(|measured| &*measured.kernels);
+        options.routing = routing(reader, model)?;
+        options.engine = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
+        within_a_server(reader, device, parallelism)?;
+        options.link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
+        options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
+        let cost = AnalyticCost::new(&options).map_err(|error| {
+            reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string())
+        })?;
+        let header = header(&options);
+        Ok((Pricing { cost: Cost::Kernels(Box::new(cost)), measured, fitted: None }, header))
+    }
+
+    /// The cost model, new for one replica.
+    pub(super) fn cost(&self) -> Box<dyn CostModel> {
+        match &self.cost {
+            Cost::Kernels(cost) => cost.clone(),
+            Cost::Fitted(cost) => cost.clone(),
+        }
+    }
+
+    /// Whether FLOPs, bytes and energy are known beside times.
+    pub(super) fn knows_work(&self) -> bool {
+        matches!(self.cost, Cost::Kernels(_))
+    }
+
+    /// What a reader of the figures has to know.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.measured.iter().flat_map(|measured| measured.warnings.clone()).collect();
+        if !self.knows_work() {
+            notes.push(
+                "`step_cost` tells times only: energy and power are those of idle devices, and FLOPs and bytes are not counted"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+
+    /// Files beside the experiment that it stands on.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.measured.iter().flat_map(|measured| &measured.files).chain(&self.fitted)
+    }
+
+    /// What some steps cost: prompts, decodes and both, from small to large.
+    pub(super) fn price_list(&self) -> String {
+        let mut cost = self.cost();
+        let mut stage_ns = vec![0; cost.stages()];
+        let mut list = String::new();
+        for new_tokens in [0, 1, 16, 128, 1024, 2048, 8192] {
+            for requests in [0, 1, 8, 64, 256] {
+                if new_tokens + requests == 0 {
+                    continue;
+                }
+                let piece = [PrefillPiece { new_tokens, context_tokens: 512 }];
+                let context_tokens = u64::from(requests) * 1024;
+                let shape = StepShape {
+                    prefill: if new_tokens > 0 { &piece } else { &[] },
+                    decode: DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens },
+                    sampled: requests + u32::from(new_tokens > 0),
+                    prefill_layers: None,
+                };
+                let step = cost.step(&shape, &mut stage_ns);
+                let _ = writeln!(list, "{new_tokens} {requests} {stage_ns:?} {:e}", step.dynamic_energy_j);
+            }
+        }
+        list
+    }
+}
+
+fn routing(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<ExpertRouting, Problem> {
+    let routing = reader.table(&s::ROUTING, engine::routing)?.expect("it has a default");
+    let has_experts = model.layers.iter().any(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)));
+    if routing != ExpertRouting::Uniform && !has_experts {
+        let problem = Problem::at(reader.key_span(&s::ROUTING), "`routing` has no effect on a model without experts");
+        return Err(problem.label(format!("{} has none", model.name)));
+    }
+    Ok(routing)
+}
+
+/// Refuses collectives that would leave a server, whose link nobody has named: the device's own does not reach there.
+fn within_a_server(reader: &Reader<'_>, device: &DeviceSpec, parallelism: Parallelism) -> Result<(), Problem> {
+    let gpus = ServerSpec::for_device(device).gpus;
+    let spread = if parallelism.enable_expert_parallel { parallelism.data_parallel_size } else { 1 };
+    let ranks = parallelism.tensor_parallel_size * spread;
+    if ranks <= gpus || reader.has(&s::LINK) {
+        return Ok(());
+    }
+    let message = format!("{ranks} GPUs exchange data in every layer, and a server of {} has {gpus}", device.name);
+    Err(reader
+        .problem(&s::TENSOR_PARALLEL_SIZE, message)
+        .label(format!("{} does not reach other servers", device.peer_link))
+        .help("name the link that does, such as link = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }"))
+}

@@ -1,0 +1,69 @@
+//! Step costs that were fitted to whole steps, in place of kernels.
+
+use std::path::PathBuf;
+
+use profiles::cost::simple::StepCostFile;
+use profiles::{DeviceSpec, ModelSpec};
+
+use crate::diagnostic::{Problem, Sources};
+use crate::file::key::Key;
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+
+/// A step-cost file and where it lies.
+#[derive(Clone)]
+pub(super) struct Fitted {
+    /// What it says.
+    pub(super) file: StepCostFile,
+    /// Where it lies.
+    pub(super) path: PathBuf,
+}
+
+/// Keys that say what kernels take, or what their energy is.
+const OF_KERNELS: [&Key; 7] =
+    [&s::ARCHITECTURE, &s::KERNEL_TABLES, &s::ROUTING, &s::ENGINE, &s::LINK, &s::OVERLAP_COLLECTIVES, &s::POWER_LIMIT];
+
+/// The file that `step_cost` names, if it is written; refuses keys that it makes meaningless, and files of other models or
+/// deployments.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    tensor_parallel_size: u32,
+    sources: &Sources,
+) -> Result<Option<Fitted>, Problem> {
+    let Some(path) = reader.path(&s::STEP_COST, sources) else { return Ok(None) };
+    if let Some(key) = OF_KERNELS.into_iter().find(|key| reader.has(key)) {
+        let message = format!("`{}` has no effect beside `step_cost`", key.name);
+        return Err(Problem::at(reader.key_span(key), message)
+            .label("this says what kernels take")
+            .also(reader.key_span(&s::STEP_COST), "and this prices whole steps, without looking at kernels"));
+    }
+    let wrong = |problem: String| reader.problem(&s::STEP_COST, "`step_cost` cannot be used").label(problem);
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
+    let file = StepCostFile::from_toml(&text, &shown).map_err(|error| wrong(error.to_string()))?;
+    let mismatch = |what: &str, measured: &str, here: &str| {
+        wrong(format!("it was fitted to {measured}, and this system has {here}"))
+            .help(format!("take `{what}` out of {shown} if its times hold here too"))
+    };
+    if let Some(name) = &file.model {
+        let measured = ModelSpec::shipped(name).map_or_else(|_| name.clone(), |model| model.name);
+        if measured != model.name {
+            return Err(mismatch("model", &measured, &model.name));
+        }
+    }
+    if let Some(name) = &file.device {
+        let measured = DeviceSpec::shipped(name).map_or_else(|_| name.clone(), |device| device.name);
+        if measured != device.name {
+            return Err(mismatch("device", &measured, &device.name));
+        }
+    }
+    if let Some(size) = file.tensor_parallel_size
+        && size != tensor_parallel_size
+    {
+        let gpus = |size: u32| format!("tensor_parallel_size = {size}");
+        return Err(mismatch("tensor_parallel_size", &gpus(size), &gpus(tensor_parallel_size)));
+    }
+    Ok(Some(Fitted { file, path }))
+}
