@@ -10,6 +10,7 @@ mod gemm;
 mod graph;
 mod layer;
 mod load;
+mod measured;
 mod once;
 mod options;
 mod popularity;

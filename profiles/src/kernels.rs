@@ -12,12 +12,17 @@ pub(crate) use collectives::Collectives;
 pub(crate) use series::Series;
 pub(crate) use small::{SmallKernel, SmallKernels};
 
+use crate::cost::Architecture;
 use crate::device::DeviceSpec;
+use crate::predict::attention::{DecodePredictor, MixedPredictor, PrefillPredictor, TileKernel};
 use crate::table::TableWarning;
 
 /// What was measured on a device, ready to predict from.
 #[derive(Clone, Debug)]
 pub struct Kernels {
+    pub(crate) prefill: PrefillPredictor,
+    pub(crate) decode: DecodePredictor,
+    pub(crate) mixed: MixedPredictor,
     pub(crate) small: SmallKernels,
     pub(crate) collectives: Collectives,
 }
@@ -30,8 +35,17 @@ impl Kernels {
     /// If a table is of another device, or its times cannot be microseconds.
     pub fn new(device: &DeviceSpec, tables: &[NamedTable]) -> Result<(Self, Vec<TableWarning>), KernelsError> {
         let (joined, warnings) = Joined::new(device, tables)?;
-        let kernels =
-            Self { small: SmallKernels::new(&joined.elementwise), collectives: Collectives::new(&joined.collective) };
+        let kernel = match Architecture::of(device) {
+            Ok(Architecture::Hopper) => TileKernel::PerGroup,
+            _ => TileKernel::PerQueryHead,
+        };
+        let kernels = Self {
+            prefill: PrefillPredictor::new(&joined.prefill_attention, device),
+            decode: DecodePredictor::new(&joined.decode_attention, device),
+            mixed: MixedPredictor::new(&joined.mixed_attention, device, kernel),
+            small: SmallKernels::new(&joined.elementwise),
+            collectives: Collectives::new(&joined.collective),
+        };
         Ok((kernels, warnings))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, Timed};
+use super::measured::MeasuredAttention;
 use super::{Evidence, Operator};
 use crate::fitted::{self, CompiledDecode, CompiledPrefill, PromptWork};
 use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
@@ -18,6 +19,7 @@ pub(super) struct AttentionCost {
     window: Option<u32>,
     prefill: PrefillCost,
     decode: DecodeCost,
+    measured: MeasuredAttention,
 }
 
 /// Coefficients of prefill attention. Areas count (query, visible key) pairs.
@@ -111,6 +113,7 @@ impl AttentionCost {
             window: attention.window,
             prefill: prefill.fitted(context, heads, fitted),
             decode: decode.fitted(context, heads, fitted),
+            measured: MeasuredAttention::new(attention, context),
         }
     }
 
@@ -140,6 +143,7 @@ impl AttentionCost {
                 evidence,
                 ..decode
             },
+            measured: MeasuredAttention::default(),
         }
     }
 
@@ -155,6 +159,9 @@ impl AttentionCost {
             sums.keys += piece.keys;
             sums.pairs += piece.pairs;
             longest = longest.max(piece.keys);
+        }
+        if let Some(time) = self.measured.prefill(pieces) {
+            return (time, sums);
         }
         let cost = &self.prefill;
         let timed = |ns| Timed { ns, evidence: cost.evidence };
@@ -180,7 +187,18 @@ impl AttentionCost {
     /// Time for the generating requests of a step in one layer.
     #[inline]
     pub(super) fn decode(&self, batch: DecodeBatch) -> Timed {
-        Timed { ns: self.decode_ns(batch), evidence: self.decode.evidence }
+        let by_curve = || Timed { ns: self.decode_ns(batch), evidence: self.decode.evidence };
+        self.measured.decode(batch).unwrap_or_else(by_curve)
+    }
+
+    /// Time for the pieces and the generating requests of a step in one layer, where that is not known to be the sum of
+    /// both; each attention's part of it.
+    #[inline]
+    pub(super) fn mixed(&self, pieces: &[PrefillPiece], batch: DecodeBatch, prefill: Timed) -> Option<(Timed, Timed)> {
+        let both = self.measured.mixed(pieces, batch)?;
+        let evidence = both.evidence;
+        let ns = prefill.ns.min(both.ns);
+        Some((Timed { ns, evidence }, Timed { ns: both.ns - ns, evidence }))
     }
 
     #[inline]

@@ -16,9 +16,16 @@ impl Tables {
             let (prefill, sums) =
                 if rows.prompt > 0 { attention.cost.prefill(shape.prefill) } else { Default::default() };
             let alone = if rows.decode > 0 { attention.cost.decode(shape.decode) } else { Timed::default() };
+            // In layers that prompts pass, generating requests share their launches.
+            let shared = if rows.prompt > 0 && rows.decode > 0 {
+                attention.cost.mixed(shape.prefill, shape.decode, prefill)
+            } else {
+                None
+            };
+            let (prefill, joint) = shared.unwrap_or((prefill, alone));
             for (stage, sum) in ns.iter_mut().enumerate() {
                 let here = rows.prompt_layers(placement, stage, &self.stages);
-                *sum += here * prefill.ns + placement.by_stage[stage] * alone.ns;
+                *sum += here * (prefill.ns + joint.ns) + (placement.by_stage[stage] - here) * alone.ns;
             }
             if rows.prompt > 0 {
                 book.prefill(prompt_layers, prefill, sums);
@@ -27,9 +34,12 @@ impl Tables {
             }
             if rows.decode > 0 {
                 let keys = attention.cost.decode_keys(shape.decode);
-                book.decode(placement.all, alone, rows.decode, keys);
+                let alone_layers = placement.all - prompt_layers;
+                book.decode(prompt_layers, joint, rows.decode, keys);
+                book.decode(alone_layers, alone, rows.decode, keys);
                 let (_, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
-                joules += placement.all * self.energy.of(&Load { time_ns: alone.ns, ..load });
+                joules += prompt_layers * self.energy.of(&Load { time_ns: joint.ns, ..load });
+                joules += alone_layers * self.energy.of(&Load { time_ns: alone.ns, ..load });
             }
         }
         joules

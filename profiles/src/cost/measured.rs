@@ -1,0 +1,90 @@
+//! Attention of a layer from measured kernels.
+
+use super::efficiency::Architecture;
+use super::layer::Context;
+use super::load::Timed;
+use crate::model::Attention;
+use crate::parallel::DType;
+use crate::predict::attention::{DecodeTimes, HeadShape, MixedTimes, Predicted, PrefillTimes, Residency, TileKernel};
+use crate::step::{DecodeBatch, PrefillPiece};
+
+/// Attention of one kind of layer from measured kernels, as far as the tables have it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MeasuredAttention {
+    windowed: bool,
+    prefill: Option<PrefillTimes>,
+    decode: Option<DecodeTimes>,
+    mixed: Option<MixedTimes>,
+}
+
+impl MeasuredAttention {
+    /// For the heads of one GPU.
+    pub(super) fn new(attention: Attention, context: &Context<'_>) -> Self {
+        let Some(kernels) = context.options.kernels else { return Self::default() };
+        let heads = |activations| HeadShape {
+            query_heads: attention.query_heads,
+            kv_heads: attention.kv_heads,
+            head_dim: attention.head_dim,
+            window: attention.window.unwrap_or(0),
+            activations,
+            kv_cache: context.options.precision.kv_cache,
+        };
+        // Kernels over a narrow cache may compute in its format or in 16 bits.
+        let formats = [DType::Bf16, context.options.precision.kv_cache];
+        let prefill = formats.iter().find_map(|&format| kernels.prefill.for_heads(heads(format)));
+        let decode =
+            formats.iter().find_map(|&format| kernels.decode.for_heads(heads(format), Residency::DeviceMemory));
+        let mixed = formats.iter().find_map(|&format| kernels.mixed.for_heads(heads(format)));
+        let mixed = mixed.or_else(|| {
+            let kernel = tile_kernel(context.options.architecture.or(Architecture::of(context.options.device).ok())?)?;
+            Some(MixedTimes::from_prefill(heads(DType::Bf16), context.options.device, kernel, prefill.as_ref()?))
+        });
+        Self { windowed: attention.window.is_some(), prefill, decode, mixed }
+    }
+
+    /// Time of the pieces of a step in one layer.
+    #[inline]
+    pub(super) fn prefill(&self, pieces: &[PrefillPiece]) -> Option<Timed> {
+        Some(self.prefill.as_ref()?.ns(pieces).into())
+    }
+
+    /// Time of the generating requests of a step in one layer. How unequal their contexts are is not known: all count as
+    /// alike.
+    #[inline]
+    pub(super) fn decode(&self, batch: DecodeBatch) -> Option<Timed> {
+        let (keys, longest) = self.keys(batch);
+        Some(self.decode.as_ref()?.ns(batch.requests, keys, longest).into())
+    }
+
+    /// Time of both in one step, where that is not the sum of both.
+    #[inline]
+    pub(super) fn mixed(&self, pieces: &[PrefillPiece], batch: DecodeBatch) -> Option<Timed> {
+        let (keys, longest) = self.keys(batch);
+        Some(self.mixed.as_ref()?.ns(pieces, batch.requests, keys, longest).into())
+    }
+
+    /// Keys that the requests of a batch see, and the most that one sees if all see as many.
+    fn keys(&self, batch: DecodeBatch) -> (u64, u64) {
+        let keys = if self.windowed { batch.windowed_context_tokens } else { batch.context_tokens };
+        (keys, keys / u64::from(batch.requests.max(1)))
+    }
+}
+
+impl From<Predicted> for Timed {
+    fn from(Predicted { ns, evidence }: Predicted) -> Self {
+        Self { ns, evidence }
+    }
+}
+
+/// How an architecture's kernels in vLLM put prompt pieces and generating requests into one launch; `None`: they launch
+/// them apart.
+///
+/// FlashAttention 3 on Hopper packs the query heads of a group into a tile (`pack_gqa`), FlashAttention 2 elsewhere does
+/// not; on B200, FlashInfer launches prompts and generating requests one after the other.
+fn tile_kernel(architecture: Architecture) -> Option<TileKernel> {
+    match architecture {
+        Architecture::Hopper => Some(TileKernel::PerGroup),
+        Architecture::Ampere | Architecture::Ada => Some(TileKernel::PerQueryHead),
+        Architecture::Blackwell => None,
+    }
+}
