@@ -10,6 +10,7 @@ pub mod machine;
 pub mod measure;
 pub mod numbers;
 pub mod replay;
+pub mod stages;
 pub mod verify;
 
 pub use gemm::{GemmShape, gemm_shapes, row_counts};

@@ -15,18 +15,24 @@
 
 mod bench;
 mod campaign;
+mod gpu_bench;
+mod overhead;
 mod plan;
 mod point;
 mod power;
 mod statistics;
 mod store;
+mod sustained;
 mod workload;
 
 pub use bench::{Bench, BenchError, Conditions, Sample};
 pub use campaign::{Campaign, CampaignError, Outcome, Stop};
+pub use gpu_bench::GpuBench;
 pub use plan::{Grid, plan};
 pub use point::Point;
 pub use power::{CounterPeriod, EnergyWindow, counter_period, energy_window};
 pub use statistics::{percentile, timing};
+pub(crate) use store::replace as store_replace;
 pub use store::{Store, StoreError};
+pub use sustained::{Idle, SustainedBench, sustained_points};
 pub use workload::{Item, Workload, WorkloadError, workload};

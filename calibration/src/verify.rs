@@ -5,8 +5,11 @@
 mod attention;
 mod elementwise;
 mod experts;
+mod product;
 mod setup;
 mod state_space;
+
+pub use product::products;
 
 use crate::kernels::LaunchError;
 use crate::machine::{Machine, MachineError};

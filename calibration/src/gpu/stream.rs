@@ -53,6 +53,15 @@ impl Event {
         let milliseconds = self.0.elapsed_ms(&later.0).map_err(driver("timing by events"))?;
         Ok(f64::from(milliseconds) * 1e3)
     }
+
+    /// Whether the stream has come to it.
+    ///
+    /// # Errors
+    ///
+    /// If work before it failed.
+    pub fn is_done(&self) -> Result<bool, GpuError> {
+        self.0.try_is_complete().map_err(driver("asking whether the GPU is done"))
+    }
 }
 
 impl Gpu {
