@@ -15,11 +15,14 @@ pub(crate) use small::{SmallKernel, SmallKernels};
 use crate::cost::Architecture;
 use crate::device::DeviceSpec;
 use crate::predict::attention::{DecodePredictor, MixedPredictor, PrefillPredictor, TileKernel};
+use crate::predict::{ExpertsPredictor, GemmPredictor, PredictError};
 use crate::table::TableWarning;
 
 /// What was measured on a device, ready to predict from.
 #[derive(Clone, Debug)]
 pub struct Kernels {
+    pub(crate) gemm: GemmPredictor,
+    pub(crate) experts: ExpertsPredictor,
     pub(crate) prefill: PrefillPredictor,
     pub(crate) decode: DecodePredictor,
     pub(crate) mixed: MixedPredictor,
@@ -34,18 +37,28 @@ impl Kernels {
     ///
     /// If a table is of another device, or its times cannot be microseconds.
     pub fn new(device: &DeviceSpec, tables: &[NamedTable]) -> Result<(Self, Vec<TableWarning>), KernelsError> {
-        let (joined, warnings) = Joined::new(device, tables)?;
+        let (joined, mut warnings) = Joined::new(device, tables)?;
         let kernel = match Architecture::of(device) {
             Ok(Architecture::Hopper) => TileKernel::PerGroup,
             _ => TileKernel::PerQueryHead,
         };
         let kernels = Self {
+            gemm: GemmPredictor::new(&joined.gemm, device)?,
+            experts: ExpertsPredictor::new(&joined.experts, device)?,
             prefill: PrefillPredictor::new(&joined.prefill_attention, device),
             decode: DecodePredictor::new(&joined.decode_attention, device),
             mixed: MixedPredictor::new(&joined.mixed_attention, device, kernel),
             small: SmallKernels::new(&joined.elementwise),
             collectives: Collectives::new(&joined.collective),
         };
+        let disturbed = kernels.gemm.disturbed() as u64;
+        if disturbed > 0 {
+            let problem = format!(
+                "{disturbed} rows of kind `gemm` are left out: a product no smaller in any dimension took less than two thirds \
+                 of their time, so something disturbed the measurement"
+            );
+            warnings.push(TableWarning { file: format!("tables of {}", device.name), count: disturbed, problem });
+        }
         Ok((kernels, warnings))
     }
 }
@@ -64,6 +77,9 @@ pub enum KernelsError {
         /// What it was to be used for.
         device: String,
     },
+    /// The rows do not go together with the device, or with each other.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// The times cannot be microseconds.
     #[error("{file}: {problem}; times must be in microseconds")]
     Unit {

@@ -2,12 +2,15 @@
 
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US};
+use super::measured;
 use super::options::{ExpertRouting, PrefillCoverage};
 use super::tables::MOST_TABULATED;
 use super::{Evidence, Operator};
 use crate::fitted::{CompiledExperts, ExpertsLoad, ExpertsShape, FittedKernel, FittedProfile, KernelFormat};
 use crate::model::ExpertFfn;
 use crate::parallel::DType;
+use crate::predict::ExpertsCurve;
+use crate::predict::experts::ExpertsLoad as TableLoad;
 
 /// Share of a layer's experts that rows leave untouched, by the number of rows.
 #[derive(Clone, Debug)]
@@ -145,6 +148,8 @@ pub(super) struct ExpertsCost {
     busiest: f64,
     /// By the device's fitted profile, which the coefficients of time then are silent beside.
     fitted: Option<CompiledExperts>,
+    /// Between measured layers, which comes before all else.
+    measured: Option<ExpertsCurve>,
     evidence: Evidence,
 }
 
@@ -208,6 +213,7 @@ impl ExpertsCost {
             bytes_per_row: assignments * activation_bytes,
             busiest,
             fitted: kernel.map(compile),
+            measured: measured::experts(slice, all_experts, context),
             evidence,
         }
     }
@@ -223,6 +229,11 @@ impl ExpertsCost {
         }
         let untouched = self.prefill.by(prefill_rows * self.ranks) * self.decode.by(decode_rows * self.ranks);
         let touched = self.experts * (1.0 - untouched);
+        if let Some(measured) = &self.measured {
+            let load = TableLoad { touched, assignments: rows * self.busiest };
+            let (ns, evidence) = measured.ns((prefill_rows + decode_rows) * self.ranks, load);
+            return ExpertsPrice { ns, evidence, touched };
+        }
         if let Some(fitted) = &self.fitted {
             let rows_here = rows * self.busiest;
             let busiest_rows = f64::from(prefill_rows * self.ranks) * self.prefill.most_popular

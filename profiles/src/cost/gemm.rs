@@ -1,9 +1,11 @@
 //! How long matrix products take: by a device's fitted profile, or by the curve of its architecture.
 
-use super::efficiency::GemmCurve;
-use super::load::{ACTIVATION_BYTES, GemmOperands, NS_PER_S, NS_PER_US};
+use super::Evidence;
+use super::efficiency::GemmCurve as TileCurve;
+use super::load::{ACTIVATION_BYTES, Basis, GemmOperands, NS_PER_S, NS_PER_US};
 use crate::device::DeviceSpec;
 use crate::fitted::{CompiledGemm, FittedKernel, GemmShape};
+use crate::predict::GemmCurve;
 
 /// Time of a product by its number of rows.
 #[derive(Clone, Debug)]
@@ -12,6 +14,8 @@ pub(super) enum GemmTime {
     Curve(TiledGemm),
     /// By the fitted profile of the device.
     Fitted(Box<CompiledGemm>),
+    /// Between measured products.
+    Measured(Box<GemmCurve>),
 }
 
 impl GemmTime {
@@ -22,11 +26,15 @@ impl GemmTime {
         Self::Fitted(Box::new(CompiledGemm::new(shape, kernel.floor_us * NS_PER_US, &kernel.surface, device)))
     }
 
-    /// Nanoseconds for so many rows.
-    pub(super) fn ns(&self, rows: u32) -> f64 {
+    /// Nanoseconds for so many rows, and what they come from.
+    pub(super) fn ns(&self, rows: u32) -> (f64, Basis) {
         match self {
-            Self::Curve(tiled) => tiled.ns(rows),
-            Self::Fitted(compiled) => compiled.time_ns(rows),
+            Self::Curve(tiled) => (tiled.ns(rows), Basis::Curve),
+            Self::Fitted(compiled) => (compiled.time_ns(rows), Basis::Curve),
+            Self::Measured(measured) => {
+                let (ns, evidence) = measured.ns(rows);
+                (ns, Basis::of_measured(evidence == Evidence::Measured))
+            }
         }
     }
 }
@@ -55,7 +63,7 @@ struct Tile {
 }
 
 impl TiledGemm {
-    pub(super) fn new(n: f64, k: f64, operands: GemmOperands, curve: &GemmCurve, device: &DeviceSpec) -> Self {
+    pub(super) fn new(n: f64, k: f64, operands: GemmOperands, curve: &TileCurve, device: &DeviceSpec) -> Self {
         let sms = f64::from(device.sms);
         let tile = |rows: u32, columns: u32, efficiency: f64, max_rows: u32| Tile {
             rows: f64::from(rows),

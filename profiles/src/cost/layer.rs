@@ -6,6 +6,7 @@ use super::efficiency::Curves;
 use super::gemm::{GemmTime, TiledGemm};
 use super::graph::{LayerGraph, Schedule, Stream};
 use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::measured;
 use super::options::{CostOptions, EngineOverheads, Link};
 use super::small::{Collective, Elementwise};
 use super::{Evidence, Operator};
@@ -109,7 +110,10 @@ impl<'a> Context<'a> {
             &[KernelFormat::Fp8, KernelFormat::Fp8Block]
         };
         let fitted = self.fitted.and_then(|profile| FittedProfile::first(&profile.gemm, formats));
-        let (time, evidence) = if let Some(kernel) = fitted {
+        let measured = measured::gemm(columns.here, k, weights, activations, self);
+        let (time, evidence) = if let Some(curve) = measured {
+            (GemmTime::Measured(Box::new(curve)), Evidence::Measured)
+        } else if let Some(kernel) = fitted {
             let evidence = if same { Evidence::Fitted } else { Evidence::Extrapolated };
             (GemmTime::fitted(columns.here, k, operands, kernel, device), evidence)
         } else {

@@ -119,17 +119,19 @@ impl Gemm {
         Self { useful_share, ..self }
     }
 
-    fn load(&self, rows: u32, useful_rows: u32) -> Load {
+    fn load(&self, rows: u32, useful_rows: u32) -> (Load, Basis) {
         let exact_rows = f64::from(rows);
-        Load {
-            time_ns: self.time.ns(rows),
+        let (time_ns, basis) = self.time.ns(rows);
+        let load = Load {
+            time_ns,
             flops: exact_rows * self.flops_per_row,
             useful_flops: f64::from(useful_rows) * self.flops_per_row * self.useful_share,
             at_peak_ns: exact_rows * self.flops_per_row * self.peak_ns_per_flop,
             memory_bytes: self.weight_bytes + exact_rows * self.bytes_per_row,
             necessary_bytes: self.weight_bytes * self.useful_share,
             link_bytes: 0.0,
-        }
+        };
+        (load, basis)
     }
 }
 
@@ -147,7 +149,7 @@ impl RowWork {
     /// Cost for `rows` rows, `useful_rows` of which are not padding, and what its time stands on.
     pub(super) fn load(&self, rows: u32, useful_rows: u32) -> (Load, Basis) {
         match self {
-            Self::Gemm(gemm) => (gemm.load(rows, useful_rows), Basis::Curve),
+            Self::Gemm(gemm) => gemm.load(rows, useful_rows),
             Self::Elementwise(elementwise) => elementwise.load(rows),
             Self::Collective(collective) => collective.load(rows),
             Self::Elsewhere(_) => (Load::default(), Basis::Curve),

@@ -1,12 +1,15 @@
-//! Attention of a layer from measured kernels.
+//! Attention, products and experts of a layer from measured kernels.
 
 use super::efficiency::Architecture;
 use super::layer::Context;
 use super::load::Timed;
-use crate::model::Attention;
+use crate::model::{Attention, ExpertFfn};
 use crate::parallel::DType;
 use crate::predict::attention::{DecodeTimes, HeadShape, MixedTimes, Predicted, PrefillTimes, Residency, TileKernel};
+use crate::predict::experts::ExpertsShape;
+use crate::predict::{ExpertsCurve, GemmCurve, OperandFormat, Operands};
 use crate::step::{DecodeBatch, PrefillPiece};
+use crate::table::Scaling;
 
 /// Attention of one kind of layer from measured kernels, as far as the tables have it.
 #[derive(Clone, Debug, Default)]
@@ -87,4 +90,41 @@ fn tile_kernel(architecture: Architecture) -> Option<TileKernel> {
         Architecture::Ampere | Architecture::Ada => Some(TileKernel::PerQueryHead),
         Architecture::Blackwell => None,
     }
+}
+
+/// Formats in which a product with these weights and activations may have been measured, the likeliest first.
+fn operand_formats(weights: DType, activations: DType, block_first: bool) -> Vec<OperandFormat> {
+    let scalings: &[Scaling] = match (activations, block_first) {
+        (DType::Bf16, _) => &[Scaling::None],
+        (_, true) => &[Scaling::Block, Scaling::Tensor],
+        (_, false) => &[Scaling::Tensor, Scaling::Block],
+    };
+    scalings.iter().map(|&scaling| OperandFormat { weights, activations, scaling }).collect()
+}
+
+/// Products with `n` columns and inner length `k` from measured kernels; `None` if neither they nor products around them
+/// were measured.
+pub(super) fn gemm(n: f64, k: f64, weights: DType, activations: DType, context: &Context<'_>) -> Option<GemmCurve> {
+    let kernels = context.options.kernels?;
+    operand_formats(weights, activations, false)
+        .into_iter()
+        .filter_map(|format| kernels.gemm.for_shape(format, n as u32, k as u32, Operands::Cold))
+        .find(|curve| curve.measured_rows().is_some())
+}
+
+/// The experts of a layer as one GPU holds them, from measured kernels; `None` if the tables do not have them.
+pub(super) fn experts(slice: &ExpertFfn, all_experts: u32, context: &Context<'_>) -> Option<ExpertsCurve> {
+    let kernels = context.options.kernels?;
+    let shape = ExpertsShape {
+        hidden_size: context.options.model.hidden_size,
+        intermediate_size: slice.intermediate_size,
+        top_k: slice.top_k,
+        experts: all_experts,
+        local_experts: slice.experts,
+    };
+    let precision = context.options.precision;
+    operand_formats(precision.weights, precision.activations, true)
+        .into_iter()
+        .filter_map(|format| kernels.experts.for_layer(format, &shape, None, Operands::Cold))
+        .find(|curve| curve.measured_tokens().is_some())
 }
