@@ -8,13 +8,19 @@
 //! predicted time is left out where GPU time is compared ([`schedule::ScheduledStep::kernels_ns`]).
 
 mod blocks;
+mod bounds;
 mod comparison;
 mod error;
 mod execute;
 mod experts;
+mod gpu;
+mod lists;
 mod measured;
+mod memory;
+mod program;
 pub mod schedule;
 mod select;
+mod shard;
 #[cfg(test)]
 mod testing;
 
@@ -22,6 +28,8 @@ pub use blocks::BlockTables;
 pub use comparison::{Bucket, Comparison, Drift, NoiseFloor, Phase, StepPair};
 pub use error::ReplayError;
 pub use execute::{MeasuredStep, ReplayOptions, StepExecutor, StepTiming, Timing, replay};
-pub use experts::ExpertDraws;
+pub use experts::{ExpertDraws, StepDraws};
+pub use gpu::{GpuExecutor, GpuReplay};
 pub use measured::{read_measured, read_measured_file};
 pub use select::select;
+pub use shard::{Shard, ShardFfn};

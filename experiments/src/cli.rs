@@ -2,6 +2,7 @@
 
 mod profiles;
 mod reference;
+mod replay;
 mod run;
 mod trace;
 
@@ -46,6 +47,8 @@ enum Command {
     /// Models and devices: what there is and where it came from
     #[command(subcommand)]
     Profiles(profiles::ProfilesCommand),
+    /// Execute the steps of a recorded run on a GPU, and compare the time of each with its prediction
+    Replay(replay::ReplayArgs),
     /// Print a reference page in Markdown: every key of the experiment file, or every measure
     Reference(reference::ReferenceArgs),
 }
@@ -58,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),
         Command::Profiles(command) => profiles::run(command, terminal),
+        Command::Replay(args) => replay::run(&args, terminal),
         Command::Reference(args) => {
             reference::run(&args);
             Ok(())

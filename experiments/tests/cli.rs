@@ -9,6 +9,7 @@ mod cli {
     pub(crate) mod output_folder;
     pub(crate) mod parquet;
     pub(crate) mod power;
+    pub(crate) mod replay;
     pub(crate) mod schedule;
     pub(crate) mod shipped;
     pub(crate) mod support;

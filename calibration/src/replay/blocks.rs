@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::SliceRandom;
+use crate::numbers::Random;
 
 /// Block tables of the requests in a step.
 ///
@@ -23,7 +21,7 @@ impl BlockTables {
     /// All `blocks` blocks of `block_size` tokens are free, shuffled by `seed`.
     pub fn new(blocks: u32, block_size: u32, seed: u64) -> Self {
         let mut order: Vec<u32> = (0..blocks).collect();
-        order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+        Random::new(seed).shuffle(&mut order);
         Self { block_size, free: order.into(), tables: BTreeMap::new(), shared: 0 }
     }
 

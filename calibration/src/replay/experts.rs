@@ -1,9 +1,8 @@
 //! Expert choices of each row, drawn from the routing that the prediction assumed.
 
 use profiles::cost::ExpertRouting;
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+
+use crate::numbers::Random;
 
 /// Draws the experts of every row.
 ///
@@ -25,33 +24,48 @@ impl ExpertDraws {
         Self { routing, experts, top_k, seed }
     }
 
-    /// Appends the choices of `prefill_rows` prompt rows and then of `decode_rows` decode rows, `top_k` each, in step
-    /// `step` and layer `layer`.
-    pub fn draw(&self, step: u64, layer: u32, prefill_rows: u32, decode_rows: u32, out: &mut Vec<u32>) {
-        let prompt = || self.routing.prefill_popularity(self.experts, self.top_k, prefill_rows);
+    /// The draws of step `step`, in which so many prompt and decode rows pass.
+    pub fn step(&self, step: u64, prefill_rows: u32, decode_rows: u32) -> StepDraws {
+        let prefill = || self.routing.prefill_popularity(self.experts, self.top_k, prefill_rows);
         let decode = || self.routing.decode_popularity(self.experts, self.top_k);
-        if prefill_rows > 0 {
-            self.draw_rows(&prompt(), 0, (step, layer), prefill_rows, out);
+        StepDraws {
+            top_k: self.top_k,
+            seed: self.seed,
+            step,
+            prefill: (prefill_rows, if prefill_rows > 0 { reached(&prefill()) } else { Vec::new() }),
+            decode: (decode_rows, if decode_rows > 0 { reached(&decode()) } else { Vec::new() }),
         }
-        if decode_rows > 0 {
-            self.draw_rows(&decode(), 1, (step, layer), decode_rows, out);
+    }
+}
+
+/// The draws of one step.
+#[derive(Clone, Debug)]
+pub struct StepDraws {
+    top_k: u32,
+    seed: u64,
+    step: u64,
+    /// Rows, and the sums of [`reached`].
+    prefill: (u32, Vec<f64>),
+    decode: (u32, Vec<f64>),
+}
+
+impl StepDraws {
+    /// Appends the choices in layer `layer`: `top_k` of each decode row, and then of each prompt row, if prompts pass
+    /// through the layer.
+    pub fn layer(&self, layer: u32, with_prefill: bool, out: &mut Vec<i32>) {
+        self.rows(&self.decode, 1, layer, out);
+        if with_prefill {
+            self.rows(&self.prefill, 0, layer, out);
         }
     }
 
-    fn draw_rows(&self, popularity: &[f64], phase: u64, (step, layer): (u64, u32), rows: u32, out: &mut Vec<u32>) {
-        let order = self.order(phase, layer);
-        // Σ of the popularities up to and including each expert, in units of one choice.
-        let mut sum = 0.0;
-        let reached: Vec<f64> = popularity
-            .iter()
-            .map(|p| {
-                sum += p;
-                sum
-            })
-            .collect();
-        let mut rng = stream([self.seed, 2 + phase, step, u64::from(layer)]);
-        for _ in 0..rows {
-            let start = uniform(&mut rng);
+    fn rows(&self, (rows, reached): &(u32, Vec<f64>), phase: u64, layer: u32, out: &mut Vec<i32>) {
+        // Which expert has which rank of popularity, the same in all steps.
+        let mut order: Vec<i32> = (0..reached.len() as i32).collect();
+        stream([self.seed, phase, 0, u64::from(layer)]).shuffle(&mut order);
+        let mut random = stream([self.seed, 2 + phase, self.step, u64::from(layer)]);
+        for _ in 0..*rows {
+            let start = random.uniform();
             let mut next = 0;
             for choice in 0..self.top_k {
                 let at = start + f64::from(choice);
@@ -62,31 +76,21 @@ impl ExpertDraws {
             }
         }
     }
+}
 
-    /// Which expert has which rank of popularity in a layer.
-    fn order(&self, phase: u64, layer: u32) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.experts).collect();
-        order.shuffle(&mut stream([self.seed, phase, 0, u64::from(layer)]));
-        order
-    }
+/// Σ of the popularities up to and including each expert, in units of one choice.
+fn reached(popularity: &[f64]) -> Vec<f64> {
+    let add = |sum: &mut f64, p: &f64| {
+        *sum += p;
+        Some(*sum)
+    };
+    popularity.iter().scan(0.0, add).collect()
 }
 
 /// A stream of its own for each name.
-fn stream(name: [u64; 4]) -> Xoshiro256PlusPlus {
-    // The finaliser of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
-    let mix = |state: u64, word: u64| {
-        let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    Xoshiro256PlusPlus::seed_from_u64(name.into_iter().fold(0, mix))
-}
-
-/// Uniform in [0, 1).
-fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
-    const CELLS: f64 = (1_u64 << 53) as f64;
-    (rng.next_u64() >> 11) as f64 / CELLS
+fn stream(name: [u64; 4]) -> Random {
+    let seed = name.into_iter().fold(0, |state, word| Random::new(state ^ word).bits());
+    Random::new(seed)
 }
 
 #[cfg(test)]
@@ -106,12 +110,13 @@ mod tests {
 
     /// Mean share of experts touched, over layers.
     fn touched(prefill_rows: u32, decode_rows: u32) -> f64 {
-        let layers = 200;
+        let layers = 100;
+        let step = draws().step(3, prefill_rows, decode_rows);
         let mut sum = 0;
         for layer in 0..layers {
             let mut ids = Vec::new();
-            draws().draw(3, layer, prefill_rows, decode_rows, &mut ids);
-            sum += ids.into_iter().collect::<BTreeSet<u32>>().len();
+            step.layer(layer, true, &mut ids);
+            sum += ids.into_iter().collect::<BTreeSet<i32>>().len();
         }
         sum as f64 / f64::from(layers * EXPERTS)
     }
@@ -119,11 +124,11 @@ mod tests {
     #[test]
     fn every_row_chooses_different_experts() {
         let mut ids = Vec::new();
-        draws().draw(1, 0, 500, 300, &mut ids);
+        draws().step(1, 500, 300).layer(0, true, &mut ids);
         assert_eq!(ids.len(), 800 * TOP_K as usize);
         for row in ids.chunks(TOP_K as usize) {
             assert_eq!(row.iter().collect::<BTreeSet<_>>().len(), TOP_K as usize, "{row:?}");
-            assert!(row.iter().all(|&expert| expert < EXPERTS));
+            assert!(row.iter().all(|&expert| (0..EXPERTS as i32).contains(&expert)));
         }
     }
 
@@ -143,11 +148,14 @@ mod tests {
     fn the_same_step_draws_the_same_experts_and_another_layer_draws_others() {
         let draw = |step, layer| {
             let mut ids = Vec::new();
-            draws().draw(step, layer, 4, 4, &mut ids);
+            draws().step(step, 4, 4).layer(layer, true, &mut ids);
             ids
         };
         assert_eq!(draw(1, 2), draw(1, 2));
         assert_ne!(draw(1, 2), draw(1, 3));
         assert_ne!(draw(1, 2), draw(2, 2));
+        let mut decode_rows = Vec::new();
+        draws().step(1, 4, 4).layer(2, false, &mut decode_rows);
+        assert_eq!(draw(1, 2)[..4 * TOP_K as usize], decode_rows, "prompts that do not pass change nothing");
     }
 }

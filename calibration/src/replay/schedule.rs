@@ -272,9 +272,14 @@ impl ScheduledStep {
 
     /// The same if only `layers` of `all_layers` equal layers are executed.
     pub fn kernels_ns_of(&self, layers: u32, all_layers: u32) -> f64 {
-        let share = f64::from(layers) / f64::from(all_layers);
-        let own = self.operators_ns.iter().filter(|(operator, _)| is_kernel(**operator));
-        own.map(|(operator, &ns)| if is_once(*operator) { ns as f64 } else { ns as f64 * share }).sum()
+        let own = self.operators_ns.keys().filter(|operator| is_kernel(**operator));
+        own.map(|&operator| self.operator_ns_of(operator, layers, all_layers)).sum()
+    }
+
+    /// Predicted time of one operator in nanoseconds if only `layers` of `all_layers` equal layers are executed.
+    pub fn operator_ns_of(&self, operator: Operator, layers: u32, all_layers: u32) -> f64 {
+        let ns = self.operators_ns.get(&operator).copied().unwrap_or(0) as f64;
+        if is_once(operator) { ns } else { ns * f64::from(layers) / f64::from(all_layers) }
     }
 
     /// Fills in what a cost model says of the step.

@@ -16,6 +16,8 @@ pub(crate) const ROW: f64 = 11.5;
 pub(crate) enum Key {
     /// A piece of the curve with its mark.
     Curve(SeriesStyle),
+    /// A mark without a line.
+    Mark(SeriesStyle),
     /// A piece of a line without marks.
     Line(Stroke),
     /// The colour of bars.
@@ -29,7 +31,7 @@ impl Key {
     fn width(self) -> f64 {
         match self {
             Key::Curve(_) | Key::Line(_) => KEY_WIDTH + KEY_GAP,
-            Key::Swatch(_) => SWATCH_WIDTH + KEY_GAP,
+            Key::Swatch(_) | Key::Mark(_) => SWATCH_WIDTH + KEY_GAP,
             Key::Absent => 0.0,
         }
     }
@@ -113,6 +115,7 @@ fn draw_key(drawing: &mut Drawing, key: Key, left: Point) {
             drawing.line(Layer::Legend, &[left, end], style.stroke);
             mark(drawing, Layer::Legend, style, at(left.x + KEY_WIDTH / 2.0, left.y), 4.4);
         }
+        Key::Mark(style) => mark(drawing, Layer::Legend, style, at(left.x + SWATCH_WIDTH / 2.0, left.y), 4.4),
         Key::Line(stroke) => drawing.line(Layer::Legend, &[left, end], stroke),
         Key::Swatch(color) => {
             let (top, bottom) = (left.y - 3.2, left.y + 3.2);
