@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use profiles::CostModel;
 use profiles::cost::simple::ConstantCost;
-use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, simulate};
+use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, simulate};
 use workloads::{ContentId, Prompt, Request, RequestId, SimTime, Source, Span, WorkloadError};
 
 /// `running` requests at once, each generating `output_tokens`.
@@ -50,6 +50,7 @@ fn spec(cost: Box<dyn CostModel>, max_num_seqs: u32, prefix_caching: bool) -> De
         sliding_window: None,
         devices: 1,
         idle_power_w: 70.0,
+        engine: EngineSpec::default(),
     };
     DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 }
 }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use profiles::cost::{AnalyticCost, CostOptions};
 use profiles::{DeviceSpec, ModelSpec};
-use sim::{DeploymentSpec, KvSpec, Measures, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos, simulate};
+use sim::{
+    DeploymentSpec, EngineSpec, KvSpec, Measures, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos, simulate,
+};
 use workloads::{Arrivals, Bounds, Cut, Lengths, RequestLengths, Synthetic, WorkloadSpec};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sliding_window: None,
         devices: 1,
         idle_power_w: device.idle_power_w,
+        engine: EngineSpec::default(),
     };
     let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
     let mut measures = Measures::new(Slos::default(), None);

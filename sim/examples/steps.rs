@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use profiles::cost::{AnalyticCost, CostOptions};
 use profiles::{DeviceSpec, ModelSpec};
-use sim::{DeploymentSpec, KvSpec, Measures, Outcome, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos, simulate};
+use sim::{
+    DeploymentSpec, EngineSpec, KvSpec, Measures, Outcome, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos,
+    simulate,
+};
 use workloads::{Arrivals, Lengths, RequestLengths, Synthetic, WorkloadSpec};
 
 const REPETITIONS: u32 = 7;
@@ -83,6 +86,7 @@ fn play(
         sliding_window: None,
         devices: 1,
         idle_power_w: 72.0,
+        engine: EngineSpec::default(),
     };
     let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
     let mut source = Synthetic::new(&workload, 1)?;

@@ -1,19 +1,34 @@
 //! The event loop: step ends, arrivals, and pumping, in integer time.
 
+mod check;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use workloads::{Request, SimDuration, SimTime, Source};
+use workloads::{Request, RequestId, SimDuration, SimTime, Source};
 
 use crate::error::SimError;
 use crate::outcome::{Outcome, RequestCounts};
 use crate::record::{Ending, Observer, Rejection, RequestRecord};
 use crate::replica::{Replica, Wants};
 use crate::router::Router;
-use crate::spec::{DeploymentSpec, ReplicaSpec};
+use crate::spec::DeploymentSpec;
+use check::check;
 
-/// End of a step: when, in which order dispatched, where. At equal times the step dispatched first ends first.
-type StepEnd = Reverse<(SimTime, u64, u32, u32)>;
+/// What is due at a time; at equal times in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The client of a request has its last token; the one that ended first, first.
+    Answered { ending: u64, request: RequestId },
+    /// A step ends; the one dispatched first, first.
+    StepEnd { dispatch: u64, replica: u32, slot: u32 },
+    /// A request that was sent to this replica reaches its queue.
+    Queued { replica: u32 },
+    /// A step starts, and the host of an asynchronous engine turns to the next one.
+    StepStart { replica: u32 },
+}
+
+type Due = Reverse<(SimTime, Event)>;
 
 /// A hundred years: whoever gets here has lost a unit prefix, and integer time must not overflow.
 const LATEST: SimTime = SimTime::from_nanos(100 * 365 * 86_400 * 1_000_000_000);
@@ -24,8 +39,9 @@ struct Engine<'a, O> {
     source: &'a mut dyn Source,
     observer: &'a mut O,
     wants: Wants,
-    ends: BinaryHeap<StepEnd>,
+    due: BinaryHeap<Due>,
     dispatched: u64,
+    ended: u64,
     /// Replicas to be pumped at the current time.
     touched: Vec<u32>,
     counts: RequestCounts,
@@ -61,8 +77,9 @@ pub fn simulate(
             details: observer.wants_step_details(),
         },
         observer,
-        ends: BinaryHeap::new(),
+        due: BinaryHeap::new(),
         dispatched: 0,
+        ended: 0,
         touched: Vec::new(),
         counts: RequestCounts::default(),
         last_completion: first_arrival,
@@ -80,10 +97,10 @@ impl<O: Observer> Engine<'_, O> {
         let mut now = first_arrival;
         let mut arrival = Some(first_arrival);
         loop {
-            let step_end = self.ends.peek().map(|&Reverse((end, ..))| end);
-            now = match (step_end, arrival) {
-                (Some(end), Some(arrival)) => end.min(arrival),
-                (Some(end), None) => end,
+            let due = self.due.peek().map(|&Reverse((at, _))| at);
+            now = match (due, arrival) {
+                (Some(due), Some(arrival)) => due.min(arrival),
+                (Some(due), None) => due,
                 (None, Some(arrival)) => arrival,
                 (None, None) => return Ok(()),
             }
@@ -91,7 +108,7 @@ impl<O: Observer> Engine<'_, O> {
             if now > LATEST {
                 return Err(SimError::TooLong { now });
             }
-            if step_end == Some(now) && self.end_steps(now) {
+            if due == Some(now) && self.handle_due(now) {
                 arrival = self.source.next_arrival()?;
             }
             while arrival.is_some_and(|at| at <= now) {
@@ -102,27 +119,55 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    /// Ends all steps that end now; `true` if requests left with them.
-    fn end_steps(&mut self, now: SimTime) -> bool {
-        let before = self.counts.completed;
-        while let Some(&Reverse((end, _, replica, slot))) = self.ends.peek() {
-            if end > now {
+    /// Handles all that is due now; `true` if the source was told of endings.
+    fn handle_due(&mut self, now: SimTime) -> bool {
+        let mut told = false;
+        while let Some(&Reverse((at, event))) = self.due.peek() {
+            if at > now {
                 break;
             }
-            self.ends.pop();
-            let (source, counts) = (&mut *self.source, &mut self.counts);
-            self.replicas[replica as usize].end_step(slot, now, self.observer, |request| {
-                counts.completed += 1;
-                source.ended(request, now);
-            });
-            self.touched.push(replica);
+            self.due.pop();
+            match event {
+                Event::Answered { request, .. } => {
+                    self.source.ended(request, now);
+                    told = true;
+                }
+                Event::StepEnd { replica, slot, .. } => {
+                    told |= self.end_step(replica, slot, now);
+                    self.touched.push(replica);
+                }
+                Event::Queued { replica } => {
+                    self.replicas[replica as usize].enqueue_next();
+                    self.touched.push(replica);
+                }
+                Event::StepStart { replica } => self.touched.push(replica),
+            }
         }
+        told
+    }
+
+    /// Ends a step; `true` if requests left with it and the source was told.
+    fn end_step(&mut self, replica: u32, slot: u32, now: SimTime) -> bool {
+        let before = self.counts.completed;
+        let (source, counts, due, ended) = (&mut *self.source, &mut self.counts, &mut self.due, &mut self.ended);
+        let replica = &mut self.replicas[replica as usize];
+        let to_client = replica.engine_to_client();
+        let answered = now + to_client;
+        replica.end_step(slot, now, self.observer, |request| {
+            counts.completed += 1;
+            if to_client == SimDuration::ZERO {
+                source.ended(request, now);
+            } else {
+                *ended += 1;
+                due.push(Reverse((answered, Event::Answered { ending: *ended, request })));
+            }
+        });
         if self.counts.completed == before {
             return false;
         }
-        self.last_completion = now;
+        self.last_completion = self.last_completion.max(answered);
         self.observer.progress(now, self.counts.completed + self.counts.rejected());
-        true
+        to_client == SimDuration::ZERO
     }
 
     fn take_request(&mut self, now: SimTime) -> Result<(), SimError> {
@@ -144,8 +189,14 @@ impl<O: Observer> Engine<'_, O> {
         if let Some(rejection) = replica.refusal(&request) {
             self.reject(&request, chosen as u32, rejection, now);
         } else {
-            replica.arrive(request);
-            self.touched.push(chosen as u32);
+            replica.send(request);
+            let on_the_way = replica.client_to_engine();
+            if on_the_way == SimDuration::ZERO {
+                replica.enqueue_next();
+                self.touched.push(chosen as u32);
+            } else {
+                self.due.push(Reverse((now + on_the_way, Event::Queued { replica: chosen as u32 })));
+            }
         }
         Ok(())
     }
@@ -182,57 +233,16 @@ impl<O: Observer> Engine<'_, O> {
             self.touched.dedup();
         }
         for &number in &self.touched {
-            let (ends, dispatched) = (&mut self.ends, &mut self.dispatched);
+            let (due, dispatched) = (&mut self.due, &mut self.dispatched);
             self.replicas[number as usize].pump(now, self.observer, self.wants, |step| {
                 *dispatched += 1;
-                ends.push(Reverse((step.end, *dispatched, number, step.slot)));
+                let end = Event::StepEnd { dispatch: *dispatched, replica: number, slot: step.slot };
+                due.push(Reverse((step.end, end)));
+                if let Some(start) = step.turn_at {
+                    due.push(Reverse((start, Event::StepStart { replica: number })));
+                }
             });
         }
         self.touched.clear();
     }
-}
-
-fn check(spec: &DeploymentSpec) -> Result<(), SimError> {
-    if spec.replicas.is_empty() {
-        return Err(SimError::NoReplicas);
-    }
-    spec.replicas.iter().enumerate().try_for_each(|(number, replica)| check_replica(number, replica))
-}
-
-fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
-    let wrong = |field, value: &dyn ToString, expected: &str| {
-        Err(SimError::Spec { replica, field, value: value.to_string(), expected: expected.to_owned() })
-    };
-    if spec.kv.block_size == 0 {
-        return wrong("block_size", &0, "a block holds at least one token");
-    }
-    if spec.kv.blocks == 0 {
-        return wrong("blocks", &0, "the KV cache has at least one block");
-    }
-    if spec.scheduler.max_num_seqs == 0 {
-        return wrong("max_num_seqs", &0, "at least one request must be able to run");
-    }
-    if spec.scheduler.max_num_batched_tokens < spec.scheduler.max_num_seqs {
-        return wrong(
-            "max_num_batched_tokens",
-            &spec.scheduler.max_num_batched_tokens,
-            &format!(
-                "at least max_num_seqs = {}, so that every running request can decode",
-                spec.scheduler.max_num_seqs
-            ),
-        );
-    }
-    if spec.max_model_len < 2 {
-        return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
-    }
-    if spec.sliding_window == Some(0) {
-        return wrong("sliding_window", &0, "a window holds at least one token");
-    }
-    if spec.cost.stages() == 0 {
-        return wrong("cost", &"0 stages", "at least one pipeline stage");
-    }
-    if !(spec.idle_power_w.is_finite() && spec.idle_power_w >= 0.0) {
-        return wrong("idle_power_w", &spec.idle_power_w, "a finite power, not negative");
-    }
-    Ok(())
 }

@@ -26,4 +26,4 @@ pub use record::{
     DecodeMember, Ending, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord, StepWork,
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
-pub use spec::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+pub use spec::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};

@@ -2,11 +2,13 @@
 //!
 //! The rules are those of `SEMANTICS.md`; what makes them cheap is in [`group`].
 
+mod ahead;
 mod compose;
 mod details;
 mod dispatch;
 mod group;
 mod live;
+mod output;
 mod walk;
 
 use std::collections::VecDeque;
@@ -18,7 +20,7 @@ use crate::kv::{Chain, Kv};
 use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
-use crate::spec::{ReplicaSpec, SchedulerSpec};
+use crate::spec::{EngineSpec, ReplicaSpec, SchedulerSpec};
 pub(crate) use dispatch::Wants;
 use group::Group;
 use live::{Live, LiveId, Lives, Phase};
@@ -27,8 +29,13 @@ use live::{Live, LiveId, Lives, Phase};
 #[derive(Debug)]
 struct Slot {
     group: Group,
+    /// Whether the step composed last is in flight.
     busy: bool,
     batch: Batch,
+    /// With asynchronous scheduling: the step in flight that counts as done, if there is one.
+    counted: Option<Batch>,
+    /// When the step composed last starts.
+    start: SimTime,
 }
 
 /// What a step contains.
@@ -40,6 +47,8 @@ struct Batch {
     /// Whether the slot's group takes part.
     decodes: bool,
     energy_per_token_nj: u64,
+    /// Requests that have left the group since this step counted as done, and are owed their token of it.
+    owed: Vec<LiveId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,11 +85,16 @@ pub(crate) struct Replica {
     max_model_len: u32,
     devices: u32,
     idle_power_w: f64,
+    engine: EngineSpec,
+    /// When the host has done its part for the step composed last.
+    host_free_at: SimTime,
     scheduler: Box<dyn Scheduler>,
     decode_takes_blocks: bool,
     cost: Box<dyn CostModel>,
 
     lives: Lives,
+    /// Requests on their way from the client to the queue.
+    sent: VecDeque<Request>,
     waiting: VecDeque<LiveId>,
     /// Requests let in that miss tokens no step has been given yet, in order of admission.
     prefilling: Vec<LiveId>,
@@ -91,6 +105,8 @@ pub(crate) struct Replica {
     /// The head of the queue did not fit when the cache had this version and it asked for so many tokens.
     blocked: Option<(u64, u32)>,
     slots: Vec<Slot>,
+    /// An empty batch, kept for its room.
+    spare_batch: Batch,
     /// Slots whose steps have ended since the last pumping, in that order.
     just_ended: Vec<u32>,
     stages: Vec<Stage>,
@@ -108,6 +124,8 @@ impl Replica {
                 group: Group::new(slot, spec.kv.block_size, spec.sliding_window),
                 busy: false,
                 batch: Batch::default(),
+                counted: None,
+                start: SimTime::ZERO,
             })
             .collect();
         let scheduler = scheduler::new(&spec.scheduler, &spec.kv);
@@ -117,10 +135,13 @@ impl Replica {
             max_model_len: spec.max_model_len,
             devices: spec.devices,
             idle_power_w: spec.idle_power_w,
+            engine: spec.engine,
+            host_free_at: SimTime::ZERO,
             decode_takes_blocks: scheduler.decode_takes_blocks(),
             scheduler,
             cost: spec.cost,
             lives: Lives::default(),
+            sent: VecDeque::new(),
             waiting: VecDeque::new(),
             prefilling: Vec::new(),
             loose: Vec::new(),
@@ -128,6 +149,7 @@ impl Replica {
             kv: Kv::new(&spec.kv),
             blocked: None,
             slots,
+            spare_batch: Batch::default(),
             just_ended: Vec::new(),
             stages: vec![Stage::default(); stages],
             stage_ns: vec![0; stages],
@@ -179,28 +201,49 @@ impl Replica {
         self.counts.requests += 1;
     }
 
-    /// Queues a request.
-    pub(crate) fn arrive(&mut self, request: Request) {
+    /// Time that a request takes from the client to the queue.
+    pub(crate) fn client_to_engine(&self) -> SimDuration {
+        self.engine.client_to_engine
+    }
+
+    /// Time that a token takes from the end of its step to the client.
+    pub(crate) fn engine_to_client(&self) -> SimDuration {
+        self.engine.engine_to_client
+    }
+
+    /// Sends a request on its way to the queue.
+    pub(crate) fn send(&mut self, request: Request) {
         self.outstanding_tokens += u64::from(request.prompt.tokens());
+        self.sent.push_back(request);
+    }
+
+    /// Queues the request that was sent first.
+    pub(crate) fn enqueue_next(&mut self) {
+        let request = self.sent.pop_front().expect("a request was sent");
         let id = self.lives.insert(Live::new(request));
         self.waiting.push_back(id);
     }
 
-    /// Whether a request is in flight in some slot, and so cannot be preempted.
+    /// Whether a request is in flight in some slot, and so cannot be preempted. With asynchronous scheduling what is in
+    /// flight counts as done, and protects nobody.
     fn in_flight(&self, live: &Live) -> bool {
+        if self.engine.async_scheduling {
+            return false;
+        }
         match live.phase {
             Phase::Prefilling => live.in_flight > 0,
             Phase::Decoding { slot } => {
                 let slot = &self.slots[slot as usize];
                 slot.busy && slot.batch.decodes
             }
-            Phase::Loose | Phase::Waiting => false,
+            Phase::Loose | Phase::Finishing | Phase::Waiting => false,
         }
     }
 
     /// Closes the books at the end of the run.
     pub(crate) fn close(mut self, first_arrival: SimTime, end: SimTime) -> ReplicaOutcome {
-        assert!(self.waiting.is_empty() && self.lives.running() == 0, "a request never left replica {}", self.number);
+        let nobody = self.sent.is_empty() && self.waiting.is_empty() && self.lives.running() == 0;
+        assert!(nobody, "a request never left replica {}", self.number);
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
         self.kv.assert_all_free();
         let elapsed = end - first_arrival;

@@ -1,6 +1,7 @@
 //! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
 
 use profiles::CostModel;
+use workloads::SimDuration;
 
 /// Replicas behind a router.
 pub struct DeploymentSpec {
@@ -28,6 +29,44 @@ pub struct ReplicaSpec {
     pub devices: u32,
     /// Power of all its devices together when idle, in watts.
     pub idle_power_w: f64,
+    /// What the engine adds to the time of its steps.
+    pub engine: EngineSpec,
+}
+
+/// What an engine adds around the steps that the cost model prices. The default adds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineSpec {
+    /// Whether a step is composed when the step before it starts, whose tokens are taken as done (vLLM from 0.14 on by
+    /// default), or when that has ended. Not with several pipeline stages: vLLM turns it off there, and the stages keep
+    /// several steps in flight anyway.
+    pub async_scheduling: bool,
+    /// Host time between composing a step and its start: scheduler, input preparation, launches. The host works on one
+    /// step at a time.
+    pub host_per_step: SimDuration,
+    /// Host time on top for each request in the step.
+    pub host_per_request: SimDuration,
+    /// From a request's arrival to the queue of its replica: HTTP, tokenising.
+    pub client_to_engine: SimDuration,
+    /// From the end of a step until the client has its tokens: detokenising, streaming.
+    pub engine_to_client: SimDuration,
+}
+
+impl EngineSpec {
+    /// Host time for a step with so many requests.
+    pub(crate) fn host_time(&self, requests: u32) -> SimDuration {
+        let nanos = self.host_per_request.as_nanos() * u64::from(requests);
+        SimDuration::from_nanos(self.host_per_step.as_nanos() + nanos)
+    }
+
+    /// Its times, by name.
+    pub(crate) fn times(&self) -> [(&'static str, SimDuration); 4] {
+        [
+            ("host_per_step", self.host_per_step),
+            ("host_per_request", self.host_per_request),
+            ("client_to_engine", self.client_to_engine),
+            ("engine_to_client", self.engine_to_client),
+        ]
+    }
 }
 
 /// The paged KV cache of a replica.

@@ -130,10 +130,11 @@ impl Replica {
         while left > 0 {
             let Some(id) = at else { return false };
             let live = self.lives.get(id);
-            if live.phase != Phase::Prefilling {
-                return false;
+            match live.phase {
+                Phase::Prefilling => left -= usize::from(live.missing() > 0),
+                Phase::Finishing => {}
+                _ => return false,
             }
-            left -= usize::from(live.missing() > 0);
             at = self.lives.previous_running(id);
         }
         true
@@ -157,7 +158,8 @@ impl Replica {
     fn continue_prefill(&mut self, draft: &mut Draft, tokens: u32) {
         let id = self.prefilling[draft.continue_at];
         let live = self.lives.get(id);
-        let tokens = if live.in_flight > 0 { 0 } else { live.missing().min(tokens).min(draft.budget) };
+        let waits = live.in_flight > 0 && !self.engine.async_scheduling;
+        let tokens = if waits { 0 } else { live.missing().min(tokens).min(draft.budget) };
         draft.continued += 1;
         if tokens == 0 || !self.add_piece(draft, id, tokens, 0) {
             draft.continue_at += 1;

@@ -1,11 +1,11 @@
-//! Sending a step through the pipeline stages, and what happens when it comes out.
+//! Filling slots with steps, and sending those through the pipeline stages.
 
 use profiles::{CostTotals, DecodeBatch, StepShape};
-use workloads::{RequestId, SimDuration, SimTime};
+use workloads::{SimDuration, SimTime};
 
+use super::Replica;
 use super::compose::Draft;
-use super::{LiveId, Phase, Replica};
-use crate::record::{Ending, Observer, RequestRecord, StepRecord, StepWork};
+use crate::record::{Observer, StepRecord, StepWork};
 
 /// What the observer wants to know of steps.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Wants {
 pub(crate) struct Dispatched {
     pub(crate) slot: u32,
     pub(crate) end: SimTime,
+    /// When it starts, if the host then turns to the next step and nothing else happens at that time.
+    pub(crate) turn_at: Option<SimTime>,
 }
 
 impl Replica {
@@ -32,15 +34,33 @@ impl Replica {
         mut sent: impl FnMut(Dispatched),
     ) {
         let mut ended = std::mem::take(&mut self.just_ended);
+        if self.engine.async_scheduling {
+            self.pump_ahead(now, observer, wants, &mut sent);
+        } else {
+            self.pump_slots(&ended, now, observer, wants, &mut sent);
+        }
+        ended.clear();
+        self.just_ended = ended;
+    }
+
+    /// The slots in `ended` first.
+    fn pump_slots(
+        &mut self,
+        ended: &[u32],
+        now: SimTime,
+        observer: &mut impl Observer,
+        wants: Wants,
+        sent: &mut impl FnMut(Dispatched),
+    ) {
         loop {
             let preempted = self.counts.preemptions;
-            for &slot in &ended {
-                self.try_slot(slot as usize, now, observer, wants, &mut sent);
+            for &slot in ended {
+                self.try_slot(slot as usize, now, observer, wants, sent);
             }
             if self.slots.len() > 1 || ended.is_empty() {
                 for slot in 0..self.slots.len() {
                     if !ended.contains(&(slot as u32)) {
-                        self.try_slot(slot, now, observer, wants, &mut sent);
+                        self.try_slot(slot, now, observer, wants, sent);
                     }
                 }
             }
@@ -49,26 +69,27 @@ impl Replica {
                 break;
             }
         }
-        ended.clear();
-        self.just_ended = ended;
     }
 
-    fn try_slot(
+    /// `true` if a step was dispatched.
+    pub(super) fn try_slot(
         &mut self,
         slot: usize,
         now: SimTime,
         observer: &mut impl Observer,
         wants: Wants,
         sent: &mut impl FnMut(Dispatched),
-    ) {
+    ) -> bool {
         if self.slots[slot].busy || (self.waiting.is_empty() && self.lives.running() == 0) {
-            return;
+            return false;
         }
         let draft = self.compose(slot);
         let batch = &self.slots[slot].batch;
-        if batch.decodes || !batch.pieces.is_empty() {
+        let any = batch.decodes || !batch.pieces.is_empty();
+        if any {
             sent(self.dispatch(&draft, now, observer, wants));
         }
+        any
     }
 
     fn dispatch(&mut self, draft: &Draft, now: SimTime, observer: &mut impl Observer, wants: Wants) -> Dispatched {
@@ -87,13 +108,17 @@ impl Replica {
         let totals = (wants.work || wants.details).then(|| self.cost.explain(&shape));
         let sampled = shape.sampled;
         let rows = prefill_tokens + decode.requests;
-        let (start, end) = self.pass_stages(now, rows);
+        let requests = self.slots[draft.slot].batch.pieces.len() as u32 + decode.requests;
+        let free_at = self.stages[0].free_at;
+        self.host_free_at = self.host_free_at.max(now) + self.engine.host_time(requests);
+        let (start, end) = self.pass_stages(self.host_free_at, rows);
 
         self.dynamic_energy_j += cost.dynamic_energy_j;
         let idle_j = self.idle_power_w * (end - start).as_secs_f64() / self.stages.len() as f64;
         let energy_per_token_nj = ((idle_j + cost.dynamic_energy_j) * 1e9 / f64::from(rows)).round() as u64;
 
         let slot = &mut self.slots[draft.slot];
+        slot.start = start;
         slot.batch.energy_per_token_nj = energy_per_token_nj;
         for piece in &slot.batch.pieces {
             let live = self.lives.get_mut(piece.live);
@@ -111,7 +136,7 @@ impl Replica {
                 start,
                 end,
                 prefill_tokens,
-                prefill_requests: self.slots[draft.slot].batch.pieces.len() as u32,
+                prefill_requests: requests - decode.requests,
                 decode_requests: decode.requests,
                 decode_context_tokens: decode.context_tokens,
                 admitted: draft.admitted,
@@ -130,11 +155,12 @@ impl Replica {
                 self.tell_details(draft.slot, &record, sampled, totals, observer);
             }
         }
-        Dispatched { slot: draft.slot as u32, end }
+        let by_itself = self.engine.async_scheduling && start > now && start > free_at;
+        Dispatched { slot: draft.slot as u32, end, turn_at: by_itself.then_some(start) }
     }
 
-    /// Books a step of `rows` rows on every pipeline stage, as `stage_ns` says; returns when the first stage begins and
-    /// the last one ends.
+    /// Books a step of `rows` rows on every pipeline stage from `now` on, as `stage_ns` says; returns when the first stage
+    /// begins and the last one ends.
     fn pass_stages(&mut self, now: SimTime, rows: u32) -> (SimTime, SimTime) {
         let mut ready = now;
         let mut first_start = None;
@@ -151,105 +177,6 @@ impl Replica {
             first_start.get_or_insert(start);
         }
         (first_start.unwrap_or(now), ready)
-    }
-
-    /// The step in `slot` has ended at `now`; `left` receives the requests that end with it.
-    pub(crate) fn end_step(
-        &mut self,
-        slot: u32,
-        now: SimTime,
-        observer: &mut impl Observer,
-        mut left: impl FnMut(RequestId),
-    ) {
-        self.just_ended.push(slot);
-        self.slots[slot as usize].busy = false;
-        if std::mem::take(&mut self.slots[slot as usize].batch.decodes) {
-            self.advance_group(slot as usize, now, observer);
-            loop {
-                let lives = &self.lives;
-                let group = &mut self.slots[slot as usize].group;
-                let Some(id) = group.pop_ended(|id, ticket| lives.holds(id, ticket)) else { break };
-                self.detach(id);
-                left(self.finish(id, observer));
-            }
-        }
-        let mut pieces = std::mem::take(&mut self.slots[slot as usize].batch.pieces);
-        for piece in &pieces {
-            let live = self.lives.get_mut(piece.live);
-            live.in_flight -= 1;
-            if piece.completes && self.first_token_of_phase(piece.live, now, observer) {
-                left(self.finish(piece.live, observer));
-            }
-        }
-        pieces.clear();
-        let batch = &mut self.slots[slot as usize].batch;
-        batch.pieces = pieces;
-        batch.shapes.clear();
-    }
-
-    fn advance_group(&mut self, slot: usize, now: SimTime, observer: &mut impl Observer) {
-        let lives = &mut self.lives;
-        let slot = &mut self.slots[slot];
-        slot.group.advance(
-            now,
-            slot.batch.energy_per_token_nj,
-            |id| {
-                let live = lives.get_mut(id);
-                let gap_ns = now.since(live.last_token).as_nanos();
-                live.max_gap_ns = live.max_gap_ns.max(gap_ns);
-                gap_ns
-            },
-            |gap_ns, members| observer.gaps(now, SimDuration::from_nanos(gap_ns), u64::from(members)),
-        );
-        slot.group.advance_windows(|id, ticket| lives.holds(id, ticket));
-    }
-
-    /// A request with nothing missing produces a token at the end of a prefill step; `true` if it was its last one,
-    /// else the request decodes from now on.
-    fn first_token_of_phase(&mut self, id: LiveId, now: SimTime, observer: &mut impl Observer) -> bool {
-        let live = self.lives.get_mut(id);
-        if live.first_token.is_none() {
-            live.first_token = Some(now);
-        } else {
-            let gap = now - live.last_token;
-            live.max_gap_ns = live.max_gap_ns.max(gap.as_nanos());
-            observer.gaps(now, gap, 1);
-        }
-        live.last_token = now;
-        live.generated += 1;
-        live.phase = Phase::Loose;
-        if live.generated == live.output_tokens {
-            return true;
-        }
-        self.loose.push(id);
-        false
-    }
-
-    /// The last token of a request is out.
-    fn finish(&mut self, id: LiveId, observer: &mut impl Observer) -> RequestId {
-        self.release(id);
-        self.lives.unlink(id);
-        let live = self.lives.remove(id);
-        assert_eq!(live.generated, live.output_tokens, "request {:?} ends with other than all its tokens", live.id);
-        assert_eq!(live.computed + 1, live.total(), "request {:?} ends with tokens not computed", live.id);
-        self.outstanding_tokens -= u64::from(live.prompt.tokens());
-        observer.request(&RequestRecord {
-            id: live.id,
-            session: live.session,
-            ending: Ending::Completed,
-            replica: self.number,
-            arrival: live.arrival,
-            first_scheduled: live.first_scheduled.expect("it was scheduled"),
-            first_token: live.first_token.expect("its first token is out"),
-            last_token: live.last_token,
-            input_tokens: live.prompt.tokens(),
-            cached_tokens: live.cached_tokens.expect("it was let in"),
-            output_tokens: live.output_tokens,
-            preemptions: live.preemptions,
-            max_gap: SimDuration::from_nanos(live.max_gap_ns),
-            energy_nj: live.energy_nj,
-        });
-        live.id
     }
 }
 

@@ -10,6 +10,10 @@
 //! | whether it needs a block in this step | a count of members per (tokens computed − steps run) modulo block size |
 //! | its longest gap | a monotonic stack of the group's gaps |
 //! | its energy | a running sum per token, less the sum when it joined |
+//!
+//! A step counts as done ([`Group::count_step`]) when the next one may be composed, and its tokens come out
+//! ([`Group::put_out`]) when it ends. With asynchronous scheduling the former comes first, by one step at most, and members
+//! come and go in between; otherwise they are one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,8 +31,10 @@ type Due = Reverse<(u64, u64, LiveId, u64)>;
 pub(crate) struct Group {
     slot: u32,
     window: Option<u32>,
-    /// Decode steps run.
+    /// Decode steps that count as done.
     step: u64,
+    /// Decode steps whose tokens are out.
+    out: u64,
     members: u32,
     /// Σ over members of the tokens they attend to in the next step.
     context: u64,
@@ -40,8 +46,8 @@ pub(crate) struct Group {
     by_phase: Vec<u32>,
     ends: BinaryHeap<Due>,
     window_fills: BinaryHeap<Due>,
-    /// Members without a token from this group yet.
-    fresh: Vec<LiveId>,
+    /// Members without a token out from this group, and the step at which they joined; in that order.
+    fresh: Vec<(u64, LiveId)>,
     last_token: SimTime,
     gaps: GapStack,
     /// Σ over steps of the energy per token.
@@ -54,6 +60,7 @@ impl Group {
             slot,
             window,
             step: 0,
+            out: 0,
             members: 0,
             context: 0,
             windowed: 0,
@@ -104,7 +111,7 @@ impl Group {
         live.ticket = ticket;
         live.energy_mark_nj = self.energy_nj;
         self.members += 1;
-        self.fresh.push(id);
+        self.fresh.push((self.step, id));
         let attended = live.computed + 1;
         self.context += u64::from(attended);
         let phase = self.phase_of(live.computed, live.joined);
@@ -121,7 +128,8 @@ impl Group {
         }
     }
 
-    /// Takes a member out and writes to it what it has done here; it becomes loose.
+    /// Takes a member out and writes to it what it has done here; it becomes loose. Whoever is owed a token of a step that
+    /// counts as done and is not out takes that on itself.
     pub(crate) fn leave(&mut self, id: LiveId, live: &mut Live) {
         debug_assert_eq!(live.phase, Phase::Decoding { slot: self.slot });
         let steps = self.step - live.joined;
@@ -130,8 +138,9 @@ impl Group {
         live.computed += steps as u32;
         live.generated += steps as u32;
         live.energy_nj += self.energy_nj - live.energy_mark_nj;
-        if steps == 0 {
-            self.fresh.retain(|&other| other != id);
+        live.owed = live.joined < self.step && self.out < self.step;
+        if self.out <= live.joined {
+            self.fresh.retain(|&(_, other)| other != id);
         } else {
             live.last_token = self.last_token;
             live.max_gap_ns = live.max_gap_ns.max(self.gaps.longest_since(live.joined + 2));
@@ -154,25 +163,31 @@ impl Group {
         }
     }
 
-    /// One decode step of all members has ended at `now`. Calls `gap(ns, members)` for the gaps it made, and `fresh` for
-    /// the members whose previous token came from elsewhere, which returns that gap.
-    pub(crate) fn advance(
-        &mut self,
-        now: SimTime,
-        energy_per_token_nj: u64,
-        mut fresh_gap: impl FnMut(LiveId) -> u64,
-        mut gap: impl FnMut(u64, u32),
-    ) {
+    /// A decode step of all members counts as done.
+    pub(crate) fn count_step(&mut self, energy_per_token_nj: u64) {
         self.step += 1;
         self.context += u64::from(self.members);
         self.energy_nj += energy_per_token_nj;
+    }
+
+    /// The tokens of the first step that counts as done and is not out are out at `now`. Calls `gap(ns, members)` for the
+    /// gaps it made, and `fresh_gap` for the members whose previous token came from elsewhere, which returns that gap.
+    pub(crate) fn put_out(
+        &mut self,
+        now: SimTime,
+        mut fresh_gap: impl FnMut(LiveId) -> u64,
+        mut gap: impl FnMut(u64, u32),
+    ) {
+        self.out += 1;
+        debug_assert!(self.out <= self.step, "tokens come out of steps that count as done");
         let old = self.members - self.fresh.len() as u32;
         if old > 0 {
             let nanos = now.since(self.last_token).as_nanos();
-            self.gaps.push(self.step, nanos);
+            self.gaps.push(self.out, nanos);
             gap(nanos, old);
         }
-        for id in self.fresh.drain(..) {
+        let with_token = self.fresh.partition_point(|&(joined, _)| joined < self.out);
+        for (_, id) in self.fresh.drain(..with_token) {
             gap(fresh_gap(id), 1);
         }
         self.last_token = now;

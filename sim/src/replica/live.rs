@@ -22,6 +22,9 @@ pub(crate) enum Phase {
         /// The slot.
         slot: u32,
     },
+    /// All its tokens are done or in the step in flight: it only waits for that to end. Asynchronous scheduling alone knows
+    /// such requests.
+    Finishing,
 }
 
 /// A request that has not ended. While it decodes, `computed`, `generated` and `energy_nj` stay as they were when it
@@ -42,6 +45,8 @@ pub(crate) struct Live {
     pub(crate) hold: Hold,
     /// Prompt pieces in flight.
     pub(crate) in_flight: u32,
+    /// Whether it has left its group while a step with a token of it is in flight: among those generated, but not out.
+    pub(crate) owed: bool,
     /// Position in the order of admission, growing.
     pub(crate) admission: u64,
     /// The group's step when it joined; see [`super::group::Group`].
@@ -77,6 +82,7 @@ impl Live {
             generated: 0,
             hold: Hold::default(),
             in_flight: 0,
+            owed: false,
             admission: 0,
             joined: 0,
             ticket: 0,

@@ -81,22 +81,27 @@ impl Replica {
         None
     }
 
-    /// Takes a decoding request out of its group, with all that it did there on its own account.
+    /// Takes a decoding request out of its group, with all that it did there on its own account, and what it is owed.
     pub(super) fn detach(&mut self, id: LiveId) {
         let live = self.lives.get_mut(id);
         let Phase::Decoding { slot } = live.phase else { return };
         let before = self.kv.blocks_for(live.computed);
-        self.slots[slot as usize].group.leave(id, live);
+        let slot = &mut self.slots[slot as usize];
+        slot.group.leave(id, live);
+        if live.owed {
+            slot.counted.as_mut().expect("only a step that counts as done owes tokens").owed.push(id);
+        }
         if self.decode_takes_blocks {
             Kv::assign(&mut live.hold, self.kv.blocks_for(live.computed) - before);
         }
     }
 
-    /// Takes all blocks from a request, keeping what is computed findable.
+    /// Takes all blocks from a request, keeping what is computed findable. A block that a decode step in flight fills is
+    /// not: vLLM makes it known when the step after it is composed.
     pub(super) fn release(&mut self, id: LiveId) {
         let live = self.lives.get_mut(id);
         let mut hold = std::mem::take(&mut live.hold);
-        self.kv.learn(&mut hold, &live.chain(), live.computed);
+        self.kv.learn(&mut hold, &live.chain(), live.computed - u32::from(live.owed));
         self.kv.release(hold);
     }
 

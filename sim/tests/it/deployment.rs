@@ -4,7 +4,10 @@ use profiles::CostModel;
 use profiles::cost::simple::{DecodePolynomial, PolynomialOptions};
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads};
 use profiles::{DeviceSpec, ModelSpec};
-use sim::{DeploymentSpec, KvSpec, Observer, Outcome, Policy, ReplicaSpec, RequestRecord, RouterSpec, SchedulerSpec};
+use sim::{
+    DeploymentSpec, EngineSpec, KvSpec, Observer, Outcome, Policy, ReplicaSpec, RequestRecord, RouterSpec,
+    SchedulerSpec,
+};
 use workloads::{Arrivals, Lengths, RequestLengths, Source, Synthetic, WorkloadSpec};
 
 /// vLLM v1's policy with its default settings of old: no threshold, no reservation.
@@ -47,6 +50,7 @@ pub(crate) fn replica(scheduler: SchedulerSpec, kv: KvSpec, cost: impl CostModel
         sliding_window: None,
         devices: 1,
         idle_power_w: 0.0,
+        engine: EngineSpec::default(),
     }
 }
 

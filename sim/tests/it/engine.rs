@@ -10,7 +10,7 @@ use crate::reference::{Members, Run};
 #[derive(Default)]
 struct Log {
     records: Vec<RequestRecord>,
-    gaps: BTreeMap<u64, u64>,
+    gaps: BTreeMap<(u64, u64), u64>,
     steps: Vec<StepRecord>,
     members: Vec<Members>,
 }
@@ -28,8 +28,8 @@ impl Observer for Log {
         self.records.push(record.clone());
     }
 
-    fn gaps(&mut self, _now: SimTime, gap: SimDuration, requests: u64) {
-        *self.gaps.entry(gap.as_nanos()).or_default() += requests;
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        *self.gaps.entry((now.as_nanos(), gap.as_nanos())).or_default() += requests;
     }
 
     fn step(&mut self, record: &StepRecord) {

@@ -1,6 +1,6 @@
 //! The engine and the naive simulator agree on random scenarios, to the nanosecond, the token and the block.
 //!
-//! `SERVESIM_SCENARIOS` sets the number of scenarios per policy (1000), `SERVESIM_FIRST_SEED` the first seed (0).
+//! `SERVESIM_SCENARIOS` sets the number of scenarios per policy and timing (500), `SERVESIM_FIRST_SEED` the first seed (0).
 
 mod conservation;
 mod difference;
@@ -8,22 +8,22 @@ mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::scenario::{PolicyKind, Scenario};
+use crate::scenario::{PolicyKind, Scenario, Timing};
 use crate::{engine, reference};
 use difference::first_difference;
 use tally::{Shares, Tally};
 
 /// Compares the simulators on scenarios of `kind`, and demands that the rare things occurred in at least these
 /// shares of them.
-fn compare(kind: PolicyKind, least: Shares) {
+fn compare(kind: PolicyKind, timing: Timing, least: Shares) {
     let first = setting("SERVESIM_FIRST_SEED", 0);
-    let scenarios = setting("SERVESIM_SCENARIOS", 1000);
+    let scenarios = setting("SERVESIM_SCENARIOS", 500);
     let mut tally = Tally::default();
     for seed in first..first + scenarios {
-        let scenario = Scenario::draw(kind, seed);
+        let scenario = Scenario::draw(kind, timing, seed);
         match check(&scenario, Some(&mut tally)) {
             Ok(()) => {}
-            Err(difference) => panic!("{}", smallest_failure(kind, seed, &scenario, &difference)),
+            Err(difference) => panic!("{}", smallest_failure((kind, timing), seed, &scenario, &difference)),
         }
     }
     if scenarios >= 500 {
@@ -59,7 +59,7 @@ fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Drops requests from the end as long as the scenario still fails, and describes what is left.
-fn smallest_failure(kind: PolicyKind, seed: u64, scenario: &Scenario, difference: &str) -> String {
+fn smallest_failure(kind: (PolicyKind, Timing), seed: u64, scenario: &Scenario, difference: &str) -> String {
     let (mut smallest, mut last) = (scenario.clone(), difference.to_string());
     let mut drop = smallest.requests.len() / 2;
     while drop > 0 {
@@ -80,21 +80,54 @@ fn smallest_failure(kind: PolicyKind, seed: u64, scenario: &Scenario, difference
 fn chunked_prefill_is_exact() {
     compare(
         PolicyKind::ChunkedPrefill,
-        Shares { preemptions: 15, overlapping_prefills: 10, chained_chunks: 10, ..Shares::COMMON },
+        Timing::Synchronous,
+        Shares { preemptions: 15, overlapping_prefills: 10, chained_chunks: 10, ..Shares::SYNCHRONOUS },
     );
 }
 
 #[test]
 fn sarathi_is_exact() {
-    compare(PolicyKind::Sarathi, Shares { preemptions: 15, overlapping_prefills: 8, ..Shares::COMMON });
+    compare(
+        PolicyKind::Sarathi,
+        Timing::Synchronous,
+        Shares { preemptions: 15, overlapping_prefills: 8, ..Shares::SYNCHRONOUS },
+    );
 }
 
 #[test]
 fn prefill_first_is_exact() {
-    compare(PolicyKind::PrefillFirst, Shares { preemptions: 15, rejected_batch: 1, ..Shares::COMMON });
+    compare(
+        PolicyKind::PrefillFirst,
+        Timing::Synchronous,
+        Shares { preemptions: 15, rejected_batch: 1, ..Shares::SYNCHRONOUS },
+    );
 }
 
 #[test]
 fn orca_is_exact() {
-    compare(PolicyKind::Orca, Shares { rejected_batch: 1, ..Shares::COMMON });
+    compare(PolicyKind::Orca, Timing::Synchronous, Shares { rejected_batch: 1, ..Shares::SYNCHRONOUS });
+}
+
+#[test]
+fn asynchronous_chunked_prefill_is_exact() {
+    compare(
+        PolicyKind::ChunkedPrefill,
+        Timing::Asynchronous,
+        Shares { overlapping_prefills: 10, ..Shares::PREEMPTING },
+    );
+}
+
+#[test]
+fn asynchronous_sarathi_is_exact() {
+    compare(PolicyKind::Sarathi, Timing::Asynchronous, Shares::PREEMPTING);
+}
+
+#[test]
+fn asynchronous_prefill_first_is_exact() {
+    compare(PolicyKind::PrefillFirst, Timing::Asynchronous, Shares { rejected_batch: 1, ..Shares::PREEMPTING });
+}
+
+#[test]
+fn asynchronous_orca_is_exact() {
+    compare(PolicyKind::Orca, Timing::Asynchronous, Shares { rejected_batch: 1, ..Shares::COMMON });
 }

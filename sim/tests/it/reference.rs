@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sim::{
     DecodeMember, DeploymentSpec, Ending, Outcome, PrefillMember, Rejection, RequestCounts, RequestRecord, StepRecord,
 };
-use workloads::{SimTime, Source};
+use workloads::{RequestId, SimDuration, SimTime, Source};
 
 use job::Job;
 use replica::Replica;
@@ -30,8 +30,9 @@ use router::Router;
 pub(crate) struct Run {
     /// In the order in which requests ended.
     pub(crate) records: Vec<RequestRecord>,
-    /// How often each gap between two tokens of a request occurred, by nanoseconds.
-    pub(crate) gaps: BTreeMap<u64, u64>,
+    /// How often each gap between two tokens of a request occurred, by when its client saw it and how long it was, in
+    /// nanoseconds.
+    pub(crate) gaps: BTreeMap<(u64, u64), u64>,
     /// In the order in which steps were dispatched.
     pub(crate) steps: Vec<StepRecord>,
     /// Who was in each of them.
@@ -75,6 +76,12 @@ pub(crate) struct Coverage {
     pub(crate) pumped_again: u64,
     /// Moments at which several steps ended.
     pub(crate) simultaneous_ends: u64,
+    /// Requests preempted while a step with them was in flight.
+    pub(crate) victims_in_flight: u64,
+    /// Requests preempted although nothing was left for them to generate.
+    pub(crate) finishing_victims: u64,
+    /// Steps for which the device waited, although there was work, until the host was done.
+    pub(crate) waited_for_host: u64,
 }
 
 impl Coverage {
@@ -90,6 +97,9 @@ impl Coverage {
         self.hits_in_same_step += other.hits_in_same_step;
         self.pumped_again += other.pumped_again;
         self.simultaneous_ends += other.simultaneous_ends;
+        self.victims_in_flight += other.victims_in_flight;
+        self.finishing_victims += other.finishing_victims;
+        self.waited_for_host += other.waited_for_host;
     }
 }
 
@@ -100,15 +110,21 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica)).collect();
     let mut log = Log::default();
     let mut coverage = Coverage::default();
-    while let Some(now) = next_moment(&replicas, source) {
-        let mut touched = BTreeSet::new();
+    while let Some(now) = next_moment(&replicas, &log, source) {
+        log.answer(now, source);
         let ends = steps_ending_at(&replicas, now);
         coverage.simultaneous_ends += u64::from(ends.len() > 1);
         for &(_, number, slot) in &ends {
+            let to_client = replicas[number].spec.engine.engine_to_client;
             for job in replicas[number].finish(slot, now) {
-                log.completed(&job, number, source);
+                log.completed(&job, number, to_client, now, source);
             }
-            touched.insert(number);
+        }
+        let mut touched: BTreeSet<usize> = ends.iter().map(|end| end.1).collect();
+        for (number, replica) in replicas.iter_mut().enumerate() {
+            if replica.enqueue(now) || replica.next_start() == Some(now) {
+                touched.insert(number);
+            }
         }
         while source.next_arrival().expect("test sources do not fail") == Some(now) {
             let request = source.take();
@@ -121,8 +137,10 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             if let Some(rejection) = replicas[number].rejection(&request) {
                 log.rejected(&Job::new(request), number, rejection, source);
             } else {
-                replicas[number].enqueue(Job::new(request));
-                touched.insert(number);
+                replicas[number].send(Job::new(request), now);
+                if replicas[number].enqueue(now) {
+                    touched.insert(number);
+                }
             }
         }
         for number in touched {
@@ -133,11 +151,14 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
     log.finish(replicas, coverage)
 }
 
-/// The next nanosecond at which a step ends or a request arrives.
-fn next_moment(replicas: &[Replica], source: &mut dyn Source) -> Option<SimTime> {
-    let ends = replicas.iter().flat_map(|replica| replica.slots.iter().flatten()).map(|step| step.end);
+/// The next nanosecond at which anything happens.
+fn next_moment(replicas: &[Replica], log: &Log, source: &mut dyn Source) -> Option<SimTime> {
+    let ends = replicas.iter().flat_map(Replica::flying).map(|step| step.end);
+    let starts = replicas.iter().filter_map(Replica::next_start);
+    let queued = replicas.iter().flat_map(|replica| &replica.sent).map(|(at, _)| *at);
+    let answers = log.answers.iter().map(|(at, _)| *at);
     let arrival = source.next_arrival().expect("test sources do not fail");
-    ends.chain(arrival).min()
+    ends.chain(starts).chain(queued).chain(answers).chain(arrival).min()
 }
 
 /// Steps that end now as (number of dispatch, replica, slot), in order of dispatch.
@@ -160,23 +181,39 @@ fn steps_ending_at(replicas: &[Replica], now: SimTime) -> Vec<(u64, usize, usize
 #[derive(Default)]
 struct Log {
     records: Vec<RequestRecord>,
-    gaps: BTreeMap<u64, u64>,
+    gaps: BTreeMap<(u64, u64), u64>,
     /// In the order of dispatch, which numbers them from 1 on.
     steps: Vec<(StepRecord, Members)>,
+    /// Endings that their clients have not heard of, in order, and when they will.
+    answers: Vec<(SimTime, RequestId)>,
     first_arrival: Option<SimTime>,
     end: SimTime,
     counts: RequestCounts,
 }
 
 impl Log {
-    fn completed(&mut self, job: &Job, replica: usize, source: &mut dyn Source) {
-        for gap in job.gaps() {
-            *self.gaps.entry(gap.as_nanos()).or_default() += 1;
+    fn completed(&mut self, job: &Job, replica: usize, to_client: SimDuration, now: SimTime, source: &mut dyn Source) {
+        for (at, gap) in job.gaps() {
+            *self.gaps.entry(((at + to_client).as_nanos(), gap.as_nanos())).or_default() += 1;
         }
         self.counts.completed += 1;
-        let record = job.record(Ending::Completed, replica);
-        self.end = record.last_token;
-        self.ended(record, source);
+        let record = job.record(Ending::Completed, replica, to_client);
+        self.end = self.end.max(record.last_token);
+        self.answers.push((record.last_token, record.id));
+        self.records.push(record);
+        if to_client == SimDuration::ZERO {
+            self.answer(now, source);
+        }
+    }
+
+    /// Tells the source of the endings that clients hear of now.
+    fn answer(&mut self, now: SimTime, source: &mut dyn Source) {
+        let (due, later) = self.answers.iter().partition(|(at, _)| *at == now);
+        self.answers = later;
+        let due: Vec<(SimTime, RequestId)> = due;
+        for (_, id) in due {
+            source.ended(id, now);
+        }
     }
 
     fn rejected(&mut self, job: &Job, replica: usize, rejection: Rejection, source: &mut dyn Source) {
@@ -185,10 +222,7 @@ impl Log {
             Rejection::ExceedsKvCache => self.counts.rejected_kv_cache += 1,
             Rejection::ExceedsBatch => self.counts.rejected_batch += 1,
         }
-        self.ended(job.record(Ending::Rejected(rejection), replica), source);
-    }
-
-    fn ended(&mut self, record: RequestRecord, source: &mut dyn Source) {
+        let record = job.record(Ending::Rejected(rejection), replica, SimDuration::ZERO);
         source.ended(record.id, record.last_token);
         self.records.push(record);
     }

@@ -6,7 +6,8 @@ use profiles::CostTotals;
 use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
 use crate::script::{Planned, Script};
@@ -19,6 +20,15 @@ pub(crate) enum PolicyKind {
     Sarathi,
     PrefillFirst,
     Orca,
+}
+
+/// When steps are composed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timing {
+    /// When the step before has ended.
+    Synchronous,
+    /// When the step before starts.
+    Asynchronous,
 }
 
 /// How steps are priced.
@@ -37,6 +47,7 @@ struct ReplicaPlan {
     price: Price,
     sliding_window: Option<u32>,
     idle_power_w: f64,
+    engine: EngineSpec,
 }
 
 /// A deployment and its requests.
@@ -50,7 +61,7 @@ pub(crate) struct Scenario {
 
 impl Scenario {
     /// The scenario of a seed.
-    pub(crate) fn draw(kind: PolicyKind, seed: u64) -> Self {
+    pub(crate) fn draw(kind: PolicyKind, timing: Timing, seed: u64) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let quantum_ns = pick(&mut rng, &[1, 1, 1000]);
         let block_size = if rng.random_bool(0.5) { pick(&mut rng, &[1, 2, 4, 16]) } else { rng.random_range(1..=32) };
@@ -58,10 +69,11 @@ impl Scenario {
         let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
         let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
         let n = pick(&mut rng, &[1, 1, 1, 2, 3, 4]);
-        let first = replica(&mut rng, kind, lengths, step_ns, quantum_ns);
+        let replica = |rng: &mut Xoshiro256PlusPlus| replica(rng, kind, timing, lengths, step_ns, quantum_ns);
+        let first = replica(&mut rng);
         let mut replicas = vec![first; n];
         if rng.random_bool(0.3) {
-            replicas.fill_with(|| replica(&mut rng, kind, lengths, step_ns, quantum_ns));
+            replicas.fill_with(|| replica(&mut rng));
         }
         let router = match rng.random_range(0..4) {
             0 => RouterSpec::RoundRobin,
@@ -128,6 +140,7 @@ impl ReplicaPlan {
             sliding_window: self.sliding_window,
             devices: 1,
             idle_power_w: self.idle_power_w,
+            engine: self.engine,
         }
     }
 }
@@ -140,6 +153,7 @@ pub(crate) fn pick<T: Copy>(rng: &mut Xoshiro256PlusPlus, of: &[T]) -> T {
 fn replica(
     rng: &mut Xoshiro256PlusPlus,
     kind: PolicyKind,
+    timing: Timing,
     lengths: Lengths,
     step_ns: u64,
     quantum_ns: u64,
@@ -157,9 +171,25 @@ fn replica(
         scheduler: scheduler(rng, kind, longest),
         kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) },
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
-        price: price(rng, step_ns, quantum_ns),
+        price: price(rng, timing, step_ns, quantum_ns),
         sliding_window: rng.random_bool(0.3).then(|| rng.random_range(1..=longest)),
         idle_power_w: pick(rng, &[0.0, 64.0, 512.0]),
+        engine: engine(rng, timing, step_ns, quantum_ns),
+    }
+}
+
+/// Overheads of an engine, most of them nothing in half of all cases.
+fn engine(rng: &mut Xoshiro256PlusPlus, timing: Timing, step_ns: u64, quantum_ns: u64) -> EngineSpec {
+    let mut time = |of: &[u64]| {
+        let nanos = if rng.random_bool(0.5) { 0 } else { pick(rng, of) };
+        SimDuration::from_nanos(nanos.next_multiple_of(quantum_ns))
+    };
+    EngineSpec {
+        async_scheduling: timing == Timing::Asynchronous,
+        host_per_step: time(&[1, step_ns / 4, step_ns, step_ns * 3]),
+        host_per_request: time(&[1, step_ns / 10]),
+        client_to_engine: time(&[1, step_ns / 2, step_ns * 5]),
+        engine_to_client: time(&[1, step_ns / 2, step_ns * 5]),
     }
 }
 
@@ -192,12 +222,13 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32) -> Sc
     SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs }
 }
 
-fn price(rng: &mut Xoshiro256PlusPlus, step_ns: u64, quantum_ns: u64) -> Price {
+fn price(rng: &mut Xoshiro256PlusPlus, timing: Timing, step_ns: u64, quantum_ns: u64) -> Price {
+    let stages: &[usize] = if timing == Timing::Asynchronous { &[1] } else { &[1, 1, 1, 2, 3, 4] };
     match rng.random_range(0..10) {
         0 => Price::Constant(step_ns),
-        1 => Price::Polynomial(polynomial(pick(rng, &[1, 2]), step_ns as f64)),
+        1 => Price::Polynomial(polynomial(pick(rng, stages).min(2) as u32, step_ns as f64)),
         _ => Price::Shape(Box::new(ShapeCost {
-            stages: pick(rng, &[1, 1, 1, 2, 3, 4]),
+            stages: pick(rng, stages),
             base_ns: pick(rng, &[0, step_ns]),
             quantum_ns: if rng.random_bool(0.05) { 0 } else { quantum_ns },
             handover_base_ns: pick(rng, &[0, quantum_ns, 300 * quantum_ns]),

@@ -13,7 +13,7 @@ pub(super) fn first_difference(expected: &Run, actual: &Run) -> Option<String> {
         .or_else(|| in_list("record", &expected.records, &actual.records))
         .or_else(|| {
             let list = |run: &Run| run.gaps.iter().map(|(gap, count)| (*gap, *count)).collect::<Vec<_>>();
-            in_list("gap (nanoseconds, how often)", &list(expected), &list(actual))
+            in_list("gap (when and how long in nanoseconds, how often)", &list(expected), &list(actual))
         })
         .or_else(|| in_value("first arrival", &expected.outcome.first_arrival, &actual.outcome.first_arrival))
         .or_else(|| in_value("end", &expected.outcome.end, &actual.outcome.end))

@@ -54,6 +54,9 @@ shares! {
     pumped_again,
     one_token_answers,
     requests_waited,
+    victims_in_flight,
+    finishing_victims,
+    waited_for_host,
 }
 
 impl Shares {
@@ -74,12 +77,22 @@ impl Shares {
         rejected_cache: 3,
         rejected_batch: 0,
         several_replicas: 40,
-        pipelined: 35,
+        pipelined: 0,
         simultaneous_ends: 3,
         pumped_again: 0,
         one_token_answers: 70,
         requests_waited: 50,
+        victims_in_flight: 0,
+        finishing_victims: 0,
+        waited_for_host: 30,
     };
+
+    /// What synchronous ones show.
+    pub(super) const SYNCHRONOUS: Shares = Shares { pipelined: 35, ..Shares::COMMON };
+
+    /// What asynchronous ones show of policies that preempt.
+    pub(super) const PREEMPTING: Shares =
+        Shares { preemptions: 15, victims_in_flight: 10, finishing_victims: 1, ..Shares::COMMON };
 }
 
 impl Tally {
@@ -107,6 +120,9 @@ impl Tally {
             pumped_again: u32::from(coverage.pumped_again > 0),
             one_token_answers: u32::from(run.records.iter().any(|record| record.output_tokens == 1)),
             requests_waited: u32::from(run.steps.iter().any(|step| step.waiting > 0)),
+            victims_in_flight: u32::from(coverage.victims_in_flight > 0),
+            finishing_victims: u32::from(coverage.finishing_victims > 0),
+            waited_for_host: u32::from(coverage.waited_for_host > 0),
         });
     }
 }

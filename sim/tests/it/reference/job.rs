@@ -30,6 +30,8 @@ pub(super) struct Job {
     pub(super) first_scheduled: Option<SimTime>,
     /// When each of its tokens was out.
     pub(super) tokens_at: Vec<SimTime>,
+    /// Tokens of steps that count as done and have not ended.
+    pub(super) coming: u32,
     pub(super) energy_nj: u64,
 }
 
@@ -44,12 +46,19 @@ impl Job {
             preemptions: 0,
             first_scheduled: None,
             tokens_at: Vec::new(),
+            coming: 0,
             energy_nj: 0,
         }
     }
 
-    pub(super) fn generated(&self) -> u32 {
+    /// Tokens that are out.
+    fn out(&self) -> u32 {
         self.tokens_at.len() as u32
+    }
+
+    /// Tokens that are out or coming.
+    fn generated(&self) -> u32 {
+        self.out() + self.coming
     }
 
     pub(super) fn total(&self) -> u32 {
@@ -61,24 +70,32 @@ impl Job {
         self.request.prompt.tokens() + self.request.output_tokens - 1
     }
 
-    /// Its prompt and what it has generated.
+    /// Its prompt and what is out.
     pub(super) fn content(&self) -> Content {
         let mut content: Content = self.request.prompt.spans().iter().map(|span| (span.content, span.tokens)).collect();
-        if self.generated() > 0 {
-            content.push((self.request.answer, self.generated()));
+        if self.out() > 0 {
+            content.push((self.request.answer, self.out()));
         }
         content
     }
 
-    pub(super) fn has_all_tokens(&self) -> bool {
+    /// Whether it has nothing more to generate.
+    pub(super) fn is_finishing(&self) -> bool {
         self.generated() == self.request.output_tokens
     }
 
-    pub(super) fn gaps(&self) -> impl Iterator<Item = SimDuration> {
-        self.tokens_at.windows(2).map(|pair| pair[1] - pair[0])
+    /// Whether its last token is out.
+    pub(super) fn has_all_tokens(&self) -> bool {
+        self.out() == self.request.output_tokens
     }
 
-    pub(super) fn record(&self, ending: Ending, replica: usize) -> RequestRecord {
+    /// When each token but the first was out, and how long after the one before.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (SimTime, SimDuration)> {
+        self.tokens_at.windows(2).map(|pair| (pair[1], pair[1] - pair[0]))
+    }
+
+    /// What is reported of it when a client has its tokens `to_client` after they are out.
+    pub(super) fn record(&self, ending: Ending, replica: usize, to_client: SimDuration) -> RequestRecord {
         let arrival = self.request.arrival;
         RequestRecord {
             id: self.request.id,
@@ -87,13 +104,13 @@ impl Job {
             replica: replica as u32,
             arrival,
             first_scheduled: self.first_scheduled.unwrap_or(arrival),
-            first_token: self.tokens_at.first().copied().unwrap_or(arrival),
-            last_token: self.tokens_at.last().copied().unwrap_or(arrival),
+            first_token: self.tokens_at.first().map_or(arrival, |&at| at + to_client),
+            last_token: self.tokens_at.last().map_or(arrival, |&at| at + to_client),
             input_tokens: self.request.prompt.tokens(),
             cached_tokens: self.cached.unwrap_or(0),
-            output_tokens: self.generated(),
+            output_tokens: self.out(),
             preemptions: self.preemptions,
-            max_gap: self.gaps().max().unwrap_or_default(),
+            max_gap: self.gaps().map(|(_, gap)| gap).max().unwrap_or_default(),
             energy_nj: self.energy_nj,
         }
     }

@@ -14,9 +14,12 @@ use super::{Coverage, Members, chunked_prefill, orca, prefill_first, sarathi};
 /// A step on its way through the stages.
 pub(super) struct InFlight {
     pub(super) dispatch: u64,
+    pub(super) start: SimTime,
     pub(super) end: SimTime,
-    decode: Vec<RequestId>,
+    pub(super) decode: Vec<RequestId>,
     pieces: Vec<Piece>,
+    /// Whether its tokens are taken as done.
+    pub(super) counted: bool,
 }
 
 #[derive(Default)]
@@ -36,11 +39,15 @@ pub(super) struct Replica {
     number: u32,
     pub(super) spec: ReplicaSpec,
     pub(super) jobs: BTreeMap<RequestId, Job>,
+    /// On their way to the queue, and when they get there.
+    pub(super) sent: VecDeque<(SimTime, RequestId)>,
     pub(super) waiting: VecDeque<RequestId>,
     /// In the order in which they were let in.
     pub(super) running: Vec<RequestId>,
     pub(super) kv: Kv,
+    /// Steps in flight: one place for each micro-batch, or two for asynchronous scheduling.
     pub(super) slots: Vec<Option<InFlight>>,
+    host_free: SimTime,
     stage_free: Vec<SimTime>,
     pub(super) books: Books,
     pub(super) coverage: Coverage,
@@ -52,10 +59,12 @@ impl Replica {
         Replica {
             number,
             jobs: BTreeMap::new(),
+            sent: VecDeque::new(),
             waiting: VecDeque::new(),
             running: Vec::new(),
             kv: Kv::new(spec.kv),
-            slots: (0..stages).map(|_| None).collect(),
+            slots: (0..if spec.engine.async_scheduling { 2 } else { stages }).map(|_| None).collect(),
+            host_free: SimTime::ZERO,
             stage_free: vec![SimTime::ZERO; stages],
             books: Books { stage_busy_ns: vec![0; stages], ..Books::default() },
             coverage: Coverage::default(),
@@ -89,9 +98,30 @@ impl Replica {
         }
     }
 
-    pub(super) fn enqueue(&mut self, job: Job) {
-        self.waiting.push_back(job.request.id);
+    /// A request was routed here; it gets to the queue later.
+    pub(super) fn send(&mut self, job: Job, now: SimTime) {
+        self.sent.push_back((now + self.spec.engine.client_to_engine, job.request.id));
         self.jobs.insert(job.request.id, job);
+    }
+
+    /// Puts those into the queue that get there now; whether there were any.
+    pub(super) fn enqueue(&mut self, now: SimTime) -> bool {
+        let before = self.waiting.len();
+        while self.sent.front().is_some_and(|(at, _)| *at == now) {
+            self.waiting.extend(self.sent.pop_front().map(|(_, id)| id));
+        }
+        self.waiting.len() > before
+    }
+
+    /// Steps in flight.
+    pub(super) fn flying(&self) -> impl Iterator<Item = &InFlight> {
+        self.slots.iter().flatten()
+    }
+
+    /// When a step starts for which nobody has looked ahead yet.
+    pub(super) fn next_start(&self) -> Option<SimTime> {
+        let ahead = self.spec.engine.async_scheduling;
+        self.flying().filter(|step| ahead && !step.counted).map(|step| step.start).min()
     }
 
     /// Σ prompt tokens of the requests that have not ended.
@@ -107,6 +137,9 @@ impl Replica {
 
     /// Fills the idle slots, first those in `ended`.
     pub(super) fn pump(&mut self, now: SimTime, ended: Vec<usize>, steps: &mut Vec<(StepRecord, Members)>) {
+        if self.spec.engine.async_scheduling {
+            return self.pump_ahead(now, steps);
+        }
         let mut order = ended;
         let others: Vec<usize> = (0..self.slots.len()).filter(|slot| !order.contains(slot)).collect();
         order.extend(others);
@@ -120,7 +153,7 @@ impl Replica {
                 preempted += plan.preempted;
                 if !plan.decode.is_empty() || !plan.pieces.is_empty() {
                     let number = steps.len() as u64 + 1;
-                    steps.push(self.dispatch(now, plan, number));
+                    steps.push(self.dispatch(now, plan, number, slot));
                 }
             }
             let nothing_in_flight = self.slots.iter().all(Option::is_none);
@@ -128,6 +161,48 @@ impl Replica {
                 break;
             }
             self.coverage.pumped_again += 1;
+        }
+    }
+
+    /// Keeps one step in flight and one ahead of it.
+    fn pump_ahead(&mut self, now: SimTime, steps: &mut Vec<(StepRecord, Members)>) {
+        loop {
+            let mut preempted = 0;
+            loop {
+                let flying: Vec<usize> = (0..2).filter(|&place| self.slots[place].is_some()).collect();
+                match flying[..] {
+                    [] => {}
+                    [place] if self.slots[place].as_ref().is_some_and(|step| step.start <= now && !step.counted) => {
+                        self.count_as_done(place);
+                    }
+                    _ => break,
+                }
+                let plan = self.plan(0);
+                preempted += plan.preempted;
+                if plan.decode.is_empty() && plan.pieces.is_empty() {
+                    break;
+                }
+                let number = steps.len() as u64 + 1;
+                let place = self.slots.iter().position(Option::is_none).expect("at most one step is in flight");
+                steps.push(self.dispatch(now, plan, number, place));
+            }
+            if preempted == 0 || self.flying().count() > 0 {
+                break;
+            }
+            self.coverage.pumped_again += 1;
+        }
+    }
+
+    /// The tokens of a step are taken as done, whenever they come out.
+    fn count_as_done(&mut self, place: usize) {
+        let step = self.slots[place].as_mut().expect("a step is in flight");
+        step.counted = true;
+        for id in step.decode.iter().chain(step.pieces.iter().filter(|piece| piece.completes).map(|piece| &piece.id)) {
+            let job = self.jobs.get_mut(id).expect("requests in flight stay");
+            job.coming += 1;
+            if job.phase == Phase::Prefilling {
+                job.phase = Phase::Decoding(None);
+            }
         }
     }
 
@@ -145,7 +220,7 @@ impl Replica {
         plan
     }
 
-    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64) -> (StepRecord, Members) {
+    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64, place: usize) -> (StepRecord, Members) {
         let decode = self.decode_batch(&plan);
         let pieces: Vec<PrefillPiece> = plan
             .pieces
@@ -156,17 +231,20 @@ impl Replica {
         let sampled = decode.requests + completing;
         let prefill_tokens: u32 = pieces.iter().map(|piece| piece.new_tokens).sum();
         let rows = prefill_tokens + decode.requests;
-        let mut stage_ns = vec![0; self.slots.len()];
+        let mut stage_ns = vec![0; self.stage_free.len()];
         let shape = StepShape { prefill: &pieces, decode, sampled, prefill_layers: None };
         let cost = self.spec.cost.step(&shape, &mut stage_ns);
-        let (start, end) = self.pass_stages(now, &stage_ns, rows);
+        let ready = self.pass_host(now, pieces.len() as u64 + u64::from(decode.requests));
+        let stage_was_free = self.stage_free[0] <= ready;
+        let (start, end) = self.pass_stages(ready, &stage_ns, rows);
+        self.coverage.waited_for_host += u64::from(stage_was_free && ready > now && dispatch > 1);
 
         let idle_j = self.spec.idle_power_w * (end - start).as_secs_f64() / stage_ns.len() as f64;
         let per_token_nj = ((idle_j + cost.dynamic_energy_j) * 1e9 / f64::from(rows)).round() as u64;
         let shares = plan.decode.iter().map(|id| (*id, 1));
         for (id, tokens) in shares.chain(plan.pieces.iter().map(|piece| (piece.id, piece.new_tokens))) {
             let job = self.jobs.get_mut(&id).expect("scheduled requests exist");
-            self.coverage.chained_chunks += u64::from(job.in_flight > 0);
+            self.coverage.chained_chunks += u64::from(job.in_flight > 0 && stage_ns.len() > 1);
             job.in_flight += 1;
             job.first_scheduled.get_or_insert(start);
             job.energy_nj += per_token_nj * u64::from(tokens);
@@ -215,7 +293,8 @@ impl Replica {
             sampled,
             stage_ns,
         };
-        self.slots[plan.slot] = Some(InFlight { dispatch, end, decode: plan.decode, pieces: plan.pieces });
+        let (decode, pieces) = (plan.decode, plan.pieces);
+        self.slots[place] = Some(InFlight { dispatch, start, end, decode, pieces, counted: false });
         (record, members)
     }
 
@@ -228,6 +307,14 @@ impl Replica {
             context_tokens: contexts.iter().map(|context| u64::from(*context)).sum(),
             windowed_context_tokens: contexts.iter().map(|context| u64::from(*context.min(&window))).sum(),
         }
+    }
+
+    /// When the host has done its part for a step of so many requests.
+    fn pass_host(&mut self, now: SimTime, requests: u64) -> SimTime {
+        let engine = self.spec.engine;
+        let ns = engine.host_per_step.as_nanos() + engine.host_per_request.as_nanos() * requests;
+        self.host_free = self.host_free.max(now) + SimDuration::from_nanos(ns);
+        self.host_free
     }
 
     /// Leads a step through the stages: start of the first, end of the last.
@@ -250,7 +337,11 @@ impl Replica {
 
     /// Ends the step of a slot; returns the requests that have all their tokens, in the order in which they end.
     pub(super) fn finish(&mut self, slot: usize, now: SimTime) -> Vec<Job> {
-        let step = self.slots[slot].take().expect("a step ends where one is in flight");
+        if !self.slots[slot].as_ref().expect("a step ends where one is in flight").counted {
+            assert!(!self.spec.engine.async_scheduling, "a step is looked beyond before it ends");
+            self.count_as_done(slot);
+        }
+        let step = self.slots[slot].take().expect("it was there a line ago");
         for id in step.decode.iter().chain(step.pieces.iter().map(|piece| &piece.id)) {
             self.jobs.get_mut(id).expect("requests in flight stay").in_flight -= 1;
         }
@@ -258,14 +349,16 @@ impl Replica {
         let completing = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
         for id in step.decode.iter().copied().chain(completing) {
             let job = self.jobs.get_mut(&id).expect("requests in flight stay");
+            job.coming -= 1;
             job.tokens_at.push(now);
-            if job.phase == Phase::Prefilling {
-                job.phase = Phase::Decoding(None);
-            }
             if job.has_all_tokens() {
                 let job = self.jobs.remove(&id).expect("it was there a line ago");
-                self.running.retain(|running| *running != id);
-                self.kv.release(id, &job.content(), job.computed);
+                if job.phase == Phase::Waiting {
+                    self.waiting.retain(|waiting| *waiting != id);
+                } else {
+                    self.running.retain(|running| *running != id);
+                    self.kv.release(id, &job.content(), job.computed);
+                }
                 ended.push(job);
             }
         }

@@ -51,7 +51,8 @@ impl Plan {
 impl Replica {
     /// Whether a request is decoding and belongs into a step of this slot.
     pub(super) fn decodes_in(&self, id: RequestId, slot: usize) -> bool {
-        matches!(self.jobs[&id].phase, Phase::Decoding(attached) if attached.is_none_or(|at| at == slot))
+        let job = &self.jobs[&id];
+        matches!(job.phase, Phase::Decoding(attached) if attached.is_none_or(|at| at == slot)) && !job.is_finishing()
     }
 
     /// Gives one token to every decoding request of the slot and every loose one, in running order.
@@ -116,10 +117,10 @@ impl Replica {
         true
     }
 
-    /// The last running request that is neither in flight nor ahead of the one in need.
+    /// The last running request that is neither in flight (unless that protects nobody) nor ahead of the one in need.
     fn victim(&self, in_need: RequestId) -> Option<RequestId> {
         for &id in self.running.iter().rev() {
-            if self.jobs[&id].in_flight == 0 {
+            if self.jobs[&id].in_flight == 0 || self.spec.engine.async_scheduling {
                 return Some(id);
             }
             if id == in_need {
@@ -131,7 +132,10 @@ impl Replica {
 
     fn preempt(&mut self, id: RequestId) {
         let (content, computed) = (self.jobs[&id].content(), self.jobs[&id].computed);
-        self.kv.release(id, &content, computed);
+        let writing = self.flying().filter(|step| step.decode.contains(&id)).count() as u32;
+        self.kv.release(id, &content, computed - writing);
+        self.coverage.victims_in_flight += u64::from(self.jobs[&id].in_flight > 0);
+        self.coverage.finishing_victims += u64::from(self.jobs[&id].is_finishing());
         self.set_phase(id, Phase::Waiting);
         self.job(id).computed = 0;
         self.job(id).preemptions += 1;

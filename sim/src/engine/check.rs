@@ -1,0 +1,82 @@
+//! What a deployment must be before anything is simulated.
+
+use workloads::SimDuration;
+
+use crate::error::SimError;
+use crate::spec::{DeploymentSpec, ReplicaSpec};
+
+/// Whether the deployment makes sense.
+pub(super) fn check(spec: &DeploymentSpec) -> Result<(), SimError> {
+    if spec.replicas.is_empty() {
+        return Err(SimError::NoReplicas);
+    }
+    spec.replicas.iter().enumerate().try_for_each(|(number, replica)| check_replica(number, replica))
+}
+
+fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
+    let wrong = |field, value: &dyn ToString, expected: &str| {
+        Err(SimError::Spec { replica, field, value: value.to_string(), expected: expected.to_owned() })
+    };
+    if spec.kv.block_size == 0 {
+        return wrong("block_size", &0, "a block holds at least one token");
+    }
+    if spec.kv.blocks == 0 {
+        return wrong("blocks", &0, "the KV cache has at least one block");
+    }
+    if spec.scheduler.max_num_seqs == 0 {
+        return wrong("max_num_seqs", &0, "at least one request must be able to run");
+    }
+    if spec.scheduler.max_num_batched_tokens < spec.scheduler.max_num_seqs {
+        return wrong(
+            "max_num_batched_tokens",
+            &spec.scheduler.max_num_batched_tokens,
+            &format!(
+                "at least max_num_seqs = {}, so that every running request can decode",
+                spec.scheduler.max_num_seqs
+            ),
+        );
+    }
+    if spec.max_model_len < 2 {
+        return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
+    }
+    if spec.sliding_window == Some(0) {
+        return wrong("sliding_window", &0, "a window holds at least one token");
+    }
+    if spec.cost.stages() == 0 {
+        return wrong("cost", &"0 stages", "at least one pipeline stage");
+    }
+    check_engine(replica, spec)?;
+    if !(spec.idle_power_w.is_finite() && spec.idle_power_w >= 0.0) {
+        return wrong("idle_power_w", &spec.idle_power_w, "a finite power, not negative");
+    }
+    Ok(())
+}
+
+/// Longer than any engine takes for anything but its steps: whoever gets here has lost a unit prefix.
+const LONGEST_OVERHEAD: SimDuration = SimDuration::from_nanos(60_000_000_000);
+
+fn check_engine(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
+    let engine = &spec.engine;
+    let wrong = |field, value: String, expected: &str| {
+        Err(SimError::Spec { replica, field, value, expected: expected.to_owned() })
+    };
+    for (field, time) in engine.times() {
+        if time > LONGEST_OVERHEAD {
+            return wrong(field, time.to_string(), "at most a minute");
+        }
+    }
+    let requests = u64::from(spec.scheduler.max_num_seqs);
+    let largest_ns = engine.host_per_request.as_nanos().checked_mul(requests);
+    if largest_ns.is_none_or(|nanos| nanos > LONGEST_OVERHEAD.as_nanos()) {
+        let expected = format!("at most a minute for max_num_seqs = {requests} together");
+        return wrong("host_per_request", engine.host_per_request.to_string(), &expected);
+    }
+    if engine.async_scheduling && spec.cost.stages() > 1 {
+        let expected = format!(
+            "false with {} pipeline stages: vLLM turns it off there, and the stages keep several steps in flight anyway",
+            spec.cost.stages()
+        );
+        return wrong("async_scheduling", "true".to_owned(), &expected);
+    }
+    Ok(())
+}

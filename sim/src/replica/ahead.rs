@@ -1,0 +1,101 @@
+//! Asynchronous scheduling: a step is composed when the step before it starts, whose tokens count as done.
+//!
+//! At most two steps are in flight, one after the other. The second is composed when the first starts; at that moment the
+//! first [counts as done](Replica::count_step), so that everything from blocks to sums of contexts stands as it will when it
+//! has ended, but for the requests that it ends: they keep their blocks and their place until it has.
+
+use workloads::{RequestId, SimTime};
+
+use super::dispatch::{Dispatched, Wants};
+use super::{Phase, Replica};
+use crate::record::Observer;
+
+impl Replica {
+    /// Composes and dispatches as many steps as may be by now; `sent` receives them.
+    pub(super) fn pump_ahead(
+        &mut self,
+        now: SimTime,
+        observer: &mut impl Observer,
+        wants: Wants,
+        sent: &mut impl FnMut(Dispatched),
+    ) {
+        loop {
+            let preempted = self.counts.preemptions;
+            while self.may_compose(now) {
+                if self.slots[0].busy {
+                    self.count_step();
+                }
+                if !self.try_slot(0, now, observer, wants, sent) {
+                    break;
+                }
+            }
+            // A lone request that preempted itself (its private copies left no room) must not wait for an event.
+            let slot = &self.slots[0];
+            if self.counts.preemptions == preempted || slot.busy || slot.counted.is_some() {
+                break;
+            }
+        }
+    }
+
+    /// Whether nothing is in flight, or a step that has started and beside which none was composed yet.
+    fn may_compose(&self, now: SimTime) -> bool {
+        let slot = &self.slots[0];
+        slot.counted.is_none() && (!slot.busy || slot.start <= now)
+    }
+
+    /// The step composed last counts as done from now on.
+    fn count_step(&mut self) {
+        self.slots[0].busy = false;
+        let decodes = self.slots[0].batch.decodes;
+        if decodes {
+            self.count_group_step(0);
+        }
+        for index in 0..self.slots[0].batch.pieces.len() {
+            let piece = self.slots[0].batch.pieces[index];
+            if piece.completes {
+                self.count_token_of_prefill(piece.live);
+            }
+        }
+        let slot = &mut self.slots[0];
+        slot.counted = Some(std::mem::replace(&mut slot.batch, std::mem::take(&mut self.spare_batch)));
+        while decodes && let Some(id) = self.pop_ended(0) {
+            self.detach(id);
+            self.lives.get_mut(id).phase = Phase::Finishing;
+        }
+    }
+
+    /// The step that counts as done has ended at `now`; `left` receives the requests that end with it.
+    pub(super) fn end_counted_step(
+        &mut self,
+        slot: usize,
+        now: SimTime,
+        observer: &mut impl Observer,
+        mut left: impl FnMut(RequestId),
+    ) {
+        let mut counted = self.slots[slot].counted.take().expect("a step counts as done before it ends");
+        if counted.decodes {
+            self.put_group_out(slot, now, observer);
+        }
+        for &id in &counted.owed {
+            self.put_token_out(id, now, observer);
+            let live = self.lives.get_mut(id);
+            live.owed = false;
+            if live.generated == live.output_tokens {
+                left(self.finish(id, observer));
+            }
+        }
+        for piece in &counted.pieces {
+            let live = self.lives.get_mut(piece.live);
+            live.in_flight -= 1;
+            let last = live.generated == live.output_tokens;
+            if piece.completes {
+                self.put_token_out(piece.live, now, observer);
+                if last {
+                    left(self.finish(piece.live, observer));
+                }
+            }
+        }
+        counted.clear();
+        self.spare_batch = counted;
+    }
+}
