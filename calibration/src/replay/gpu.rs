@@ -7,9 +7,9 @@ use std::time::Instant;
 use profiles::Operator;
 
 use crate::gpu::{Event, Gpu, GpuError, ProductFormat, ProductPlan, ProductShape, Work};
-use crate::kernels::{Kernel, rotary_angles};
-use crate::machine::Machine as _;
-use crate::numbers::f32_bytes;
+use crate::kernels::{Kernel, LaunchError, rotary_angles};
+use crate::machine::{Machine as _, MachineError};
+use crate::numbers::{Random, bf16_bytes, f32_bytes};
 
 use super::ReplayError;
 use super::blocks::BlockTables;
@@ -24,6 +24,8 @@ use super::shard::{Shard, ShardFfn};
 
 /// Deviation of weights: keeps activations of models of usual widths near 1 (GPT-2's initialisation).
 const DEVIATION: f32 = 0.02;
+/// Random numbers after which weights repeat.
+const PATTERN: usize = 1 << 20;
 /// Base of the rotation's frequencies. It changes angles, which take the same time whatever they are.
 const ROTARY_BASE: f64 = 10_000.0;
 
@@ -62,8 +64,14 @@ impl From<GpuError> for ReplayError {
     }
 }
 
-impl From<crate::kernels::LaunchError> for ReplayError {
-    fn from(error: crate::kernels::LaunchError) -> Self {
+impl From<MachineError> for ReplayError {
+    fn from(error: MachineError) -> Self {
+        ReplayError::Device(error.to_string())
+    }
+}
+
+impl From<LaunchError> for ReplayError {
+    fn from(error: LaunchError) -> Self {
         ReplayError::Device(error.to_string())
     }
 }
@@ -107,12 +115,12 @@ impl GpuExecutor {
                 ),
             });
         }
-        let angles = gpu.upload(&angles).map_err(|error| ReplayError::Device(error.to_string()))?;
-        let mut seed = run.seed;
+        let angles = gpu.upload(&angles)?;
+        // The same numbers for all layers, each with memory of its own: what they are decides power, not which.
+        let pattern = bf16_bytes(&Random::new(run.seed).normals(PATTERN, DEVIATION));
         let numbers = |bytes: u64| {
             let view = gpu.allocate(bytes)?;
-            seed = seed.wrapping_add(1);
-            gpu.fill_normal(&view, DEVIATION, seed)?;
+            gpu.fill(&view, &pattern)?;
             Ok(view)
         };
         let memory = needs.take::<GpuError>(angles, numbers, |bytes| gpu.allocate(bytes))?;
@@ -189,7 +197,7 @@ impl GpuExecutor {
 
     fn tokens(&mut self, step: &ScheduledStep) -> Result<(), ReplayError> {
         let tokens = self.memory.shared.tokens_out.part(0, 4 * u64::from(step.sampled))?;
-        self.gpu.download(&tokens).map_err(|error| ReplayError::Device(error.to_string()))?;
+        self.gpu.download(&tokens)?;
         Ok(())
     }
 

@@ -235,3 +235,6 @@ impl Writer {
         (self.push(&rows), longest as u64)
     }
 }
+
+#[cfg(test)]
+mod tests;

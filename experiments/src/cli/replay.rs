@@ -28,7 +28,6 @@ const WARM_UP: Duration = Duration::from_millis(500);
                   --compare measured.csv\n\nWhat --compare reads: a CSV table with the columns step (its number in the \
                   schedule) and time_ms."
 )]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct ReplayArgs {
     /// Folder of a run with --record-steps, or its schedule.jsonl.gz
     schedule: PathBuf,
