@@ -5,6 +5,7 @@ mod reference;
 mod replay;
 mod run;
 mod trace;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,8 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
+
+pub(crate) use profiles::{new_table, right_aligned};
 
 /// Simulates LLM serving deployments and compares them.
 ///
@@ -41,6 +44,8 @@ struct Cli {
 enum Command {
     /// Simulate every system of an experiment file on the same requests, and compare them
     Run(run::RunArgs),
+    /// Simulate measured runs of real engines, and tell the errors
+    Validate(validate::ValidateArgs),
     /// Look at, translate and make workloads
     #[command(subcommand)]
     Trace(trace::TraceCommand),
@@ -59,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
     let terminal = Terminal::new(cli.quiet, cli.verbose);
     let result: Result<(), Failure> = match cli.command {
         Command::Run(args) => run::run(args, terminal),
+        Command::Validate(args) => validate::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),
         Command::Profiles(command) => profiles::run(command, terminal),
         Command::Replay(args) => replay::run(&args, terminal),

@@ -167,6 +167,17 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// All of them in one line: what is wrong, and what would be right.
+    pub(crate) fn brief(&self) -> String {
+        let one = |problem: &Problem| {
+            let label = problem.at.as_ref().map(|(_, label)| label.as_str()).filter(|label| !label.is_empty());
+            let helps = problem.help.iter().map(String::as_str);
+            let parts: Vec<&str> = std::iter::once(problem.message.as_str()).chain(label).chain(helps).collect();
+            parts.join(": ")
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
     /// All of them as text for a terminal.
     pub(crate) fn render(&self, sources: &Sources, level: &Level<'_>, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -17,6 +17,7 @@ use std::path::Path;
 use sim::Slos;
 use workloads::SimDuration;
 
+pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, left_out};
 
@@ -90,6 +91,20 @@ pub(crate) struct Digest {
 /// # Errors
 /// What makes no sense although every single value does.
 pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) -> Result<Experiment, Problems> {
+    resolve_with(root, path, span, sources, &KernelLibrary::default())
+}
+
+/// As [`resolve`], with kernel tables that other experiments have read.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_with(
+    root: &Table,
+    path: &Path,
+    span: Span,
+    sources: &Sources,
+    library: &KernelLibrary,
+) -> Result<Experiment, Problems> {
     let mut problems = Problems::default();
     let mut reader = Reader::new(root, span, &keys::ROOT);
     let name = reader.or(&keys::NAME, || {
@@ -104,8 +119,7 @@ pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) 
     };
     let slo = problems.keep(reader.table(&keys::SLO, |table| Ok(self::slo(table)))).flatten();
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
-    let mut library = kernels::Library::default();
-    let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, &mut library));
+    let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, library));
     let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
     let lock = problems.keep(reader.table(&keys::LOCK, lock)).flatten();
     let mut good = Vec::new();

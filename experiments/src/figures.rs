@@ -7,6 +7,7 @@
 mod axis;
 mod cdf;
 mod collect;
+mod dots;
 mod drawing;
 mod font;
 mod legend;
@@ -24,6 +25,7 @@ mod tests;
 
 pub(crate) use cdf::{CdfFigure, CdfSeries};
 pub(crate) use collect::TimelineCollector;
+pub(crate) use dots::{DotFigure, DotRow};
 pub(crate) use drawing::Drawing;
 pub(crate) use png::png;
 pub(crate) use scatter::{ScatterFigure, ScatterSeries};

@@ -10,6 +10,7 @@ mod output;
 mod run;
 mod tables;
 mod terminal;
+mod validate;
 
 fn main() -> std::process::ExitCode {
     cli::main()

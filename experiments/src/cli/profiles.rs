@@ -31,7 +31,7 @@ pub(super) fn run(command: ProfilesCommand, terminal: Terminal) -> Result<(), Fa
 }
 
 /// A plain table as wide as the terminal.
-pub(super) fn new_table(terminal: Terminal, header: &[&str]) -> Table {
+pub(crate) fn new_table(terminal: Terminal, header: &[&str]) -> Table {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line)).set_header(header);
@@ -42,7 +42,7 @@ pub(super) fn new_table(terminal: Terminal, header: &[&str]) -> Table {
 }
 
 /// The table with every column but the first aligned as numbers are.
-pub(super) fn right_aligned(mut table: Table) -> Table {
+pub(crate) fn right_aligned(mut table: Table) -> Table {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

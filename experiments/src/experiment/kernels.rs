@@ -1,7 +1,7 @@
 //! What was measured on a system's device.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use profiles::DeviceSpec;
 use profiles::kernels::Kernels;
@@ -22,14 +22,15 @@ pub(super) struct Measured {
     pub(super) warnings: Vec<String>,
 }
 
-/// What has been read: systems share tables, and those of a device are large.
+/// What has been read: systems, and experiments that are resolved beside each other, share tables, and those of a device
+/// are large.
 #[derive(Default)]
-pub(super) struct Library(Vec<(Vec<PathBuf>, String, Measured)>);
+pub(crate) struct Library(Mutex<Vec<(Vec<PathBuf>, String, Measured)>>);
 
 impl Library {
     /// The tables that `kernel_tables` lists, for this device; `None` if it lists none.
     pub(super) fn read(
-        &mut self,
+        &self,
         reader: &mut Reader<'_>,
         device: &DeviceSpec,
         sources: &Sources,
@@ -39,12 +40,14 @@ impl Library {
             return Ok(None);
         }
         let known = |(listed, name, _): &&(Vec<PathBuf>, String, Measured)| *listed == paths && *name == device.name;
-        if let Some((_, _, measured)) = self.0.iter().find(known) {
+        // Held while tables are read, so that nobody reads them a second time meanwhile.
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, measured)) = shelf.iter().find(known) {
             return Ok(Some(measured.clone()));
         }
         let measured = load(&paths, device)
             .map_err(|problem| reader.problem(&s::KERNEL_TABLES, "kernel tables cannot be used").label(problem))?;
-        self.0.push((paths, device.name.clone(), measured.clone()));
+        shelf.push((paths, device.name.clone(), measured.clone()));
         Ok(Some(measured))
     }
 }

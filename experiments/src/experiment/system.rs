@@ -48,7 +48,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     shared_model: Option<&ModelSpec>,
     sources: &Sources,
-    library: &mut Library,
+    library: &Library,
 ) -> Result<System, Problem> {
     let name: String = reader.get(&s::NAME);
     if reader.has(&s::INHERIT) {

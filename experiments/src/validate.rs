@@ -1,0 +1,193 @@
+//! `servesim validate`: measured runs simulated, and the errors of it.
+
+mod case;
+mod engine;
+mod error;
+mod experiment;
+mod figure;
+mod figures;
+mod folder;
+mod kernel_tables;
+mod load;
+mod meta;
+mod names;
+mod page;
+mod requests;
+mod rows;
+mod score;
+mod series;
+mod show;
+mod simulate;
+mod sources;
+mod system;
+mod tables;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rayon::prelude::*;
+
+use crate::experiment::KernelLibrary;
+use crate::failure::Failure;
+use crate::terminal::{self, Terminal};
+use case::Case;
+use error::NotScored;
+use kernel_tables::KernelTables;
+use score::Compared;
+use simulate::Simulated;
+
+/// What `validate` was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ValidateRequest {
+    /// Folders of cases, or folders of such.
+    pub(crate) cases: Vec<PathBuf>,
+    /// Where results go; `None`: only to the terminal.
+    pub(crate) directory: Option<PathBuf>,
+    /// Kernel tables, of any devices.
+    pub(crate) kernel_tables: Vec<PathBuf>,
+    /// Values laid over the experiment of every case.
+    pub(crate) settings: Vec<String>,
+    /// Cases at a time; `None`: one per processor.
+    pub(crate) jobs: Option<usize>,
+    /// Whether figures are drawn into the folder of results.
+    pub(crate) figures: bool,
+    /// Whether the errors are printed as JSON.
+    pub(crate) json: bool,
+}
+
+/// A case that was simulated.
+pub(crate) struct Scored {
+    case: Case,
+    simulated: Simulated,
+    compared: Vec<Compared>,
+    /// In sentences: of the data, and of the simulation.
+    assumptions: Vec<String>,
+}
+
+/// What became of a case.
+pub(crate) struct Verdict {
+    name: String,
+    result: Result<Scored, NotScored>,
+}
+
+/// Simulates the cases, and prints and writes their errors.
+pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), Failure> {
+    let loaded = load::load(&request.cases)?;
+    let tables = KernelTables::read(&request.kernel_tables)?;
+    let place = Place::new(request.directory.as_deref())?;
+    let bar = progress(loaded.len(), terminal);
+    let library = KernelLibrary::default();
+    let one = |loaded: load::Loaded| {
+        let result = loaded.case.and_then(|case| score(case, request, &tables, &place, &library));
+        bar.inc(1);
+        Verdict { name: loaded.name, result }
+    };
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = request.jobs.unwrap_or_else(processors);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
+    let verdicts: Vec<Verdict> = pool.install(|| loaded.into_par_iter().map(one).collect());
+    bar.finish_and_clear();
+    let files = match &request.directory {
+        Some(directory) => write::all(directory, &verdicts, request.figures)?,
+        None => Vec::new(),
+    };
+    show::all(&verdicts, &files, request.json, terminal);
+    if verdicts.iter().all(|verdict| verdict.result.is_err()) {
+        return Err(Failure::Request("no case could be scored".to_owned()));
+    }
+    Ok(())
+}
+
+fn score(
+    mut case: Case,
+    request: &ValidateRequest,
+    tables: &KernelTables,
+    place: &Place,
+    library: &KernelLibrary,
+) -> Result<Scored, NotScored> {
+    let own_tables = tables.of(&case.gpu);
+    if own_tables.is_empty() && !tables.is_empty() {
+        case.assumptions.push(format!("none of the kernel tables is of {}: fitted curves alone", case.gpu));
+    }
+    let folder = place.of(&case.name);
+    let experiment = experiment::make(&case, &own_tables, &request.settings, &folder, library)?;
+    let simulated = simulate::run(&case, &experiment)?;
+    let mut compared = Vec::new();
+    let mut assumptions = case.assumptions.clone();
+    for part in &case.parts {
+        let pairs = score::pair(&part.measured, &simulated.figures(&case, part));
+        let series = series::compare(&case.series, &simulated.series);
+        compared.extend(pairs.into_iter().chain(series).map(|(measured, simulated)| Compared {
+            case: case.name.clone(),
+            part: part.name.clone(),
+            group: part.group.clone(),
+            metric: measured.metric,
+            statistic: measured.statistic,
+            measured: measured.value,
+            simulated: simulated.value,
+        }));
+        let rejected = simulated.rejected(part);
+        if rejected > 0 {
+            assumptions.push(format!("the simulated engine rejected {rejected} requests that the real one served"));
+        }
+    }
+    if compared.is_empty() {
+        return Err(NotScored::Nothing("no figure is both measured and simulated".to_owned()));
+    }
+    place.clear(&case.name);
+    Ok(Scored { case, simulated, compared, assumptions })
+}
+
+fn progress(cases: usize, terminal: Terminal) -> ProgressBar {
+    let target = if terminal.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {elapsed}").expect("the template is right");
+    ProgressBar::with_draw_target(Some(cases as u64), target).with_style(style)
+}
+
+/// Where the experiments of the cases lie: beside the results, or in a folder that goes when all is done.
+struct Place {
+    folder: PathBuf,
+    is_kept: bool,
+}
+
+impl Place {
+    fn new(directory: Option<&Path>) -> Result<Self, Failure> {
+        let is_kept = directory.is_some();
+        let folder = match directory {
+            Some(directory) => directory.join("cases"),
+            None => std::env::temp_dir().join(format!("servesim-validate-{}", std::process::id())),
+        };
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::Request(format!("cannot create the folder {}: {error}", folder.display())))?;
+        Ok(Place { folder, is_kept })
+    }
+
+    /// The folder of a case.
+    fn of(&self, case: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        self.folder.join(case.chars().map(plain).collect::<String>())
+    }
+
+    /// Removes the folder of a case that nobody wants to keep.
+    fn clear(&self, case: &str) {
+        if !self.is_kept {
+            // What cannot be removed stays in the temporary folder.
+            let _ = std::fs::remove_dir_all(self.of(case));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Prints a table whose columns but the first are numbers.
+fn print_table(table: comfy_table::Table) {
+    terminal::print_line(&crate::cli::right_aligned(table).to_string());
+}

@@ -1,0 +1,148 @@
+//! What the terminal shows.
+
+use serde_json::{Value, json};
+
+use super::figure::{Metric, Statistic};
+use super::score::{Compared, GroupError, by_group};
+use super::{Verdict, print_table};
+use crate::cli::new_table;
+use crate::terminal::{self, Terminal, short};
+
+/// Columns of the table of cases.
+const HEADLINES: [(Metric, Statistic); 9] = [
+    (Metric::Ttft, Statistic::Mean),
+    (Metric::Ttft, Statistic::P50),
+    (Metric::Ttft, Statistic::P99),
+    (Metric::Tpot, Statistic::Mean),
+    (Metric::Tpot, Statistic::P99),
+    (Metric::Itl, Statistic::Mean),
+    (Metric::E2e, Statistic::Mean),
+    (Metric::OutputThroughput, Statistic::Mean),
+    (Metric::Power, Statistic::Mean),
+];
+/// Tables with more rows than this are shown by their groups only.
+const MOST_CASES: usize = 60;
+
+/// Prints errors of cases and groups, what was not scored, and where the files are.
+pub(super) fn all(verdicts: &[Verdict], files: &[std::path::PathBuf], as_json: bool, terminal: Terminal) {
+    let compared: Vec<Compared> = compared(verdicts);
+    let groups = by_group(&compared);
+    if as_json {
+        return terminal::print_line(&to_json(verdicts, &compared, &groups).to_string());
+    }
+    if !terminal.talks() {
+        return;
+    }
+    let mut titles: Vec<String> = compared.iter().map(Compared::title).collect();
+    titles.dedup();
+    if titles.len() <= MOST_CASES {
+        cases(&compared, &titles, terminal);
+    } else {
+        terminal::print_line(&format!("{} cases scored; the errors of each are in errors.csv (-o DIR)", titles.len()));
+    }
+    show_groups(&groups, terminal);
+    assumptions(verdicts, terminal);
+    for verdict in verdicts {
+        if let Err(why) = &verdict.result {
+            terminal.note(&format!("not scored: {}: {why}", verdict.name));
+        }
+    }
+    let scored = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
+    terminal::print_line(&format!("{scored} of {} cases scored", verdicts.len()));
+    if !files.is_empty() {
+        terminal::print_line("Wrote:");
+        for path in files {
+            terminal::print_line(&format!("  {}", short(path)));
+        }
+    }
+}
+
+/// All comparisons in the order of the cases.
+pub(super) fn compared(verdicts: &[Verdict]) -> Vec<Compared> {
+    verdicts
+        .iter()
+        .filter_map(|verdict| verdict.result.as_ref().ok())
+        .flat_map(|scored| scored.compared.clone())
+        .collect()
+}
+
+/// An error with its sign.
+pub(super) fn percent(error: f64) -> String {
+    let text = format!("{error:+.1}");
+    if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text }
+}
+
+fn cases(compared: &[Compared], titles: &[String], terminal: Terminal) {
+    let shown: Vec<_> = HEADLINES
+        .into_iter()
+        .filter(|(metric, statistic)| compared.iter().any(|one| (one.metric, one.statistic) == (*metric, *statistic)))
+        .collect();
+    let names: Vec<String> = shown
+        .iter()
+        .map(|(metric, statistic)| format!("{} {}", metric.name().replace('_', " "), statistic.name()))
+        .collect();
+    let header: Vec<&str> = std::iter::once("error in %").chain(names.iter().map(String::as_str)).collect();
+    let mut table = new_table(terminal, &header);
+    for title in titles {
+        let error = |(metric, statistic): &(Metric, Statistic)| {
+            let is_it = |one: &&Compared| one.title() == *title && (one.metric, one.statistic) == (*metric, *statistic);
+            compared.iter().find(is_it).map_or_else(|| "-".to_owned(), |one| percent(one.error_percent()))
+        };
+        table.add_row(std::iter::once(title.clone()).chain(shown.iter().map(error)));
+    }
+    print_table(table);
+}
+
+fn show_groups(groups: &[GroupError], terminal: Terminal) {
+    let mut table =
+        new_table(terminal, &["group", "metric", "cases", "median |error| %", "bias %", "worst %", "worst case"]);
+    for group in groups.iter().filter(|group| matches!(group.statistic, Statistic::Mean | Statistic::P99)) {
+        table.add_row([
+            group.group.clone(),
+            format!("{} {}", group.metric.name().replace('_', " "), group.statistic.name()),
+            group.cases.to_string(),
+            format!("{:.1}", group.median_percent),
+            percent(group.bias_percent),
+            percent(group.worst_percent),
+            group.worst_case.clone(),
+        ]);
+    }
+    terminal::print_line("");
+    print_table(table);
+}
+
+fn assumptions(verdicts: &[Verdict], terminal: Terminal) {
+    for scored in verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok()) {
+        for assumption in &scored.assumptions {
+            terminal.detail(&format!("assumed: {}: {assumption}", scored.case.name));
+        }
+    }
+    let count: usize =
+        verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok()).map(|scored| scored.assumptions.len()).sum();
+    if count > 0 && !terminal.is_verbose() {
+        terminal.note(&format!("{count} assumptions were made: -v lists them, assumptions.csv has them (-o DIR)"));
+    }
+}
+
+fn to_json(verdicts: &[Verdict], compared: &[Compared], groups: &[GroupError]) -> Value {
+    let errors = compared.iter().map(|one| {
+        json!({
+            "case": one.case, "part": one.part, "group": one.group, "metric": one.metric, "statistic": one.statistic,
+            "measured": one.measured, "simulated": one.simulated, "error_percent": one.error_percent(),
+        })
+    });
+    let groups = groups.iter().map(|group| {
+        json!({
+            "group": group.group, "metric": group.metric, "statistic": group.statistic, "cases": group.cases,
+            "median_abs_error_percent": group.median_percent, "mean_abs_error_percent": group.mean_percent,
+            "bias_percent": group.bias_percent, "worst_percent": group.worst_percent, "worst_case": group.worst_case,
+        })
+    });
+    let cases = verdicts.iter().map(|verdict| match &verdict.result {
+        Ok(scored) => json!({ "case": verdict.name, "scored": true, "assumptions": scored.assumptions }),
+        Err(why) => json!({ "case": verdict.name, "scored": false, "reason": why.to_string() }),
+    });
+    json!({
+        "cases": cases.collect::<Vec<_>>(), "groups": groups.collect::<Vec<_>>(), "errors": errors.collect::<Vec<_>>(),
+    })
+}

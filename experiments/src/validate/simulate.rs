@@ -1,0 +1,163 @@
+//! Simulates a case and reads off what was measured of the real run.
+
+use profiles::Evidence;
+use sim::{Observer, Outcome, RequestRecord, StepRecord, Summary, SystemFacts};
+
+use super::case::{Case, Latency, Members, Part, Second, Workload};
+use super::error::NotScored;
+use super::figure::{Figure, Metric, Statistic};
+use super::folder::figures;
+use super::series;
+use crate::experiment::Experiment;
+
+/// What a simulated run came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Simulated {
+    /// Per request in the order of sending; `None` if it was rejected.
+    pub(crate) latencies: Vec<Option<Latency>>,
+    /// Second by second, where the case has such a log.
+    pub(crate) series: Vec<Second>,
+    /// Mean power of all GPUs in watts while no request that can run is missing from the batch.
+    pub(crate) steady_power_w: Option<f64>,
+    /// Gaps between tokens, as statistics in seconds.
+    pub(crate) itl: Vec<Figure>,
+    /// Requests that were preempted at least once.
+    pub(crate) preemptions: u64,
+    /// Shares of step time that stand on measured, fitted and extrapolated kernels.
+    pub(crate) evidence: [f64; 3],
+    /// Share of prompt tokens found in the prefix cache.
+    pub(crate) cached_share: f64,
+}
+
+/// Watches a run.
+struct Watch {
+    latencies: Vec<Option<Latency>>,
+    steps: Option<series::Recorder>,
+    power: Steady,
+    measures: sim::Measures,
+}
+
+/// Energy and time of the steps that ran while requests were waiting.
+#[derive(Default)]
+struct Steady {
+    wanted: bool,
+    energy_j: f64,
+    from_s: Option<f64>,
+    to_s: f64,
+}
+
+impl Observer for Watch {
+    fn wants_steps(&self) -> bool {
+        self.steps.is_some() || self.power.wanted
+    }
+
+    fn request(&mut self, record: &RequestRecord) {
+        self.measures.request(record);
+        let index = record.id.0 as usize;
+        if index >= self.latencies.len() {
+            self.latencies.resize(index + 1, None);
+        }
+        let completed = record.ending == sim::Ending::Completed;
+        self.latencies[index] = completed.then(|| Latency {
+            sent_s: record.arrival.as_secs_f64(),
+            ttft_s: record.ttft().as_secs_f64(),
+            e2e_s: record.e2e().as_secs_f64(),
+            output_tokens: record.output_tokens,
+        });
+    }
+
+    fn gaps(&mut self, now: workloads::SimTime, gap: workloads::SimDuration, requests: u64) {
+        Observer::gaps(&mut self.measures, now, gap, requests);
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        if let Some(steps) = &mut self.steps {
+            steps.step(record);
+        }
+        if self.power.wanted && record.waiting > 0 {
+            self.power.energy_j += record.dynamic_energy_j;
+            self.power.from_s.get_or_insert(record.start.as_secs_f64());
+            self.power.to_s = record.end.as_secs_f64();
+        }
+    }
+}
+
+/// Runs the experiment of a case.
+///
+/// # Errors
+/// If the simulation cannot run.
+pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, NotScored> {
+    let failed = |error: String| NotScored::Simulation(error);
+    let system = &experiment.systems[0];
+    let seed = experiment.seeds[0];
+    let mut requests = experiment.workload.requests(seed).map_err(|error| failed(error.to_string()))?;
+    let wants_power = case.parts.iter().flat_map(|part| &part.measured).any(|figure| figure.metric == Metric::Power);
+    let mut watch = Watch {
+        latencies: Vec::new(),
+        steps: (!case.series.is_empty()).then(|| series::Recorder::new(system.kv.blocks, system.engines)),
+        power: Steady { wanted: wants_power, ..Steady::default() },
+        measures: sim::Measures::new(sim::Slos::default(), None),
+    };
+    let outcome =
+        sim::simulate(system.deployment(seed), &mut requests, &mut watch).map_err(|error| failed(error.to_string()))?;
+    if let Workload::Requests { requests, .. } = &case.workload {
+        watch.latencies.resize(requests.len(), None);
+    }
+    let facts = system.facts();
+    let summary = Summary::new(&mut watch.measures, &outcome, &facts);
+    Ok(Simulated {
+        latencies: watch.latencies,
+        series: watch.steps.map(|steps| steps.seconds(&case.series)).unwrap_or_default(),
+        steady_power_w: steady_power_w(&watch.power, &outcome, &facts),
+        itl: itl(&summary),
+        preemptions: summary.preemptions,
+        evidence: Evidence::ALL.map(|evidence| summary.evidence_share(evidence).unwrap_or(0.0)),
+        cached_share: summary.cached_tokens as f64 / (summary.prompt_tokens.max(1)) as f64,
+    })
+}
+
+/// Idle power of all devices, and what the steps of the steady time added.
+fn steady_power_w(steady: &Steady, outcome: &Outcome, facts: &SystemFacts) -> Option<f64> {
+    let seconds = steady.to_s - steady.from_s?;
+    let idle_w =
+        outcome.replicas.iter().map(|replica| replica.idle_energy_j).sum::<f64>() / outcome.elapsed().as_secs_f64();
+    debug_assert!(facts.devices > 0, "a deployment has devices");
+    (seconds > 0.0).then(|| idle_w + steady.energy_j / seconds)
+}
+
+fn itl(summary: &Summary) -> Vec<Figure> {
+    let Some(itl) = &summary.itl else { return Vec::new() };
+    let of = |statistic, ns: f64| Figure { metric: Metric::Itl, statistic, value: ns * 1e-9 };
+    vec![
+        of(Statistic::Mean, itl.mean_ns),
+        of(Statistic::P50, itl.median_ns),
+        of(Statistic::P90, itl.p90_ns),
+        of(Statistic::P95, itl.p95_ns),
+        of(Statistic::P99, itl.p99_ns),
+    ]
+}
+
+impl Simulated {
+    /// The figures of a part, as the measured ones are defined.
+    pub(super) fn figures(&self, case: &Case, part: &Part) -> Vec<Figure> {
+        let members: Vec<usize> = match &part.members {
+            Members::Listed(members) => members.clone(),
+            Members::From(first) => (*first..self.latencies.len()).collect(),
+        };
+        let latencies: Vec<Latency> = members.iter().filter_map(|&index| self.latencies[index]).collect();
+        let mut all = if latencies.is_empty() { Vec::new() } else { figures(&latencies, case.tpot) };
+        all.extend(self.itl.iter().copied());
+        let power =
+            self.steady_power_w.map(|value| Figure { metric: Metric::Power, statistic: Statistic::Mean, value });
+        all.extend(power);
+        all
+    }
+
+    /// Requests of a part that the simulator turned away.
+    pub(super) fn rejected(&self, part: &Part) -> usize {
+        match &part.members {
+            Members::Listed(members) => members.iter().filter(|&&index| self.latencies[index].is_none()).count(),
+            Members::From(first) => self.latencies[*first..].iter().filter(|latency| latency.is_none()).count(),
+        }
+    }
+}
