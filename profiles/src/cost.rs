@@ -8,6 +8,7 @@ mod energy;
 mod experts;
 mod gemm;
 mod graph;
+mod laws;
 mod layer;
 mod load;
 mod measured;

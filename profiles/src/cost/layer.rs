@@ -5,6 +5,7 @@ use petgraph::graph::NodeIndex;
 use super::efficiency::Curves;
 use super::gemm::{GemmTime, TiledGemm};
 use super::graph::{LayerGraph, Schedule, Stream};
+use super::laws::SmallLaws;
 use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
 use super::measured;
 use super::options::{CostOptions, EngineOverheads, Link};
@@ -49,6 +50,8 @@ pub(super) struct Context<'a> {
     pub(super) curves: &'static Curves,
     /// The device's own fitted profile, which comes before the curves.
     pub(super) fitted: Option<&'a FittedProfile>,
+    /// How long small kernels and collectives take.
+    pub(super) laws: SmallLaws,
     pub(super) link: Link,
     /// Formats of weights and activations of linear layers outside routed experts.
     linear: (DType, DType),
@@ -63,7 +66,9 @@ impl<'a> Context<'a> {
         let weights = options.model.dtype_outside_experts(options.precision);
         let activations = if weights == DType::Bf16 { DType::Bf16 } else { options.precision.activations };
         let link = options.link.unwrap_or_else(|| Link::between_peers(options.device));
-        Self { options, curves, fitted, link, linear: (weights, activations) }
+        let own_link = link == Link::between_peers(options.device);
+        let laws = SmallLaws::new(curves, fitted, options.device, own_link);
+        Self { options, curves, fitted, laws, link, linear: (weights, activations) }
     }
 
     pub(super) fn hidden(&self) -> f64 {
@@ -145,7 +150,7 @@ impl<'a> Context<'a> {
         let measured = self.options.kernels.and_then(|kernels| kernels.small.find(operation, width as u32));
         // The launch of what samples is in the gap between steps.
         let launches = operation != "sample";
-        Elementwise::new(launches, bytes_per_row, &self.curves.elementwise, self.options.device).measured(measured)
+        Elementwise::new(launches, bytes_per_row, &self.laws.elementwise, self.options.device).measured(measured)
     }
 
     /// What was measured of a collective over so many GPUs, by bytes of its whole message, of which a row has
@@ -164,12 +169,13 @@ impl<'a> Context<'a> {
     /// (ring and two-shot algorithms alike).
     pub(super) fn all_reduce(&self, width: f64) -> Collective {
         let ranks = self.tensor_ranks();
-        let curve = &self.curves.all_reduce;
+        let law = &self.laws.all_reduce;
         let doublings = (ranks / 2.0).log2().max(0.0);
-        let efficiency = curve.efficiency[(doublings.ceil() as usize).min(2)];
+        let efficiency = law.efficiency[(doublings.ceil() as usize).min(2)];
         let link_bytes_per_row = 2.0 * (ranks - 1.0) / ranks * width * ACTIVATION_BYTES;
         Collective {
-            floor_ns: self.link.latency_ns + curve.us_per_doubling * NS_PER_US * doublings,
+            floor_ns: law.latency_us.map_or(self.link.latency_ns, |us| us * NS_PER_US)
+                + law.us_per_doubling * NS_PER_US * doublings,
             link_bytes_per_row,
             ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * efficiency),
             measured: self.collective(CollectiveOperation::AllReduce, ranks, width * ACTIVATION_BYTES),
@@ -181,13 +187,13 @@ impl<'a> Context<'a> {
     fn all_to_all(&self, ffn: &ExpertFfn) -> Collective {
         let ranks = f64::from(self.options.parallelism.expert_ranks());
         let remote = (ranks - 1.0) / ranks;
-        let curve = &self.curves.all_to_all;
+        let law = &self.laws.all_to_all;
         let bytes_per_row = f64::from(ffn.top_k) * self.hidden() * ACTIVATION_BYTES / self.tensor_ranks();
         let link_bytes_per_row = bytes_per_row * remote;
         Collective {
-            floor_ns: curve.floor_us * NS_PER_US,
+            floor_ns: law.floor_us * NS_PER_US,
             link_bytes_per_row,
-            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * curve.efficiency),
+            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * law.efficiency),
             measured: self.collective(CollectiveOperation::AllToAll, ranks, bytes_per_row),
         }
     }
@@ -259,7 +265,7 @@ impl Builder<'_> {
     }
 
     fn push_elementwise(&mut self, work: Elementwise) {
-        let evidence = self.context.curves.elementwise.fitted.evidence(self.context.options.device, true);
+        let evidence = self.context.laws.elementwise.evidence;
         self.push(Operator::Elementwise, (RowWork::Elementwise(work), evidence));
     }
 
@@ -271,7 +277,7 @@ impl Builder<'_> {
     fn all_reduce(&mut self, width: f64) {
         if self.context.tensor_ranks() > 1.0 {
             let work = RowWork::Collective(self.context.all_reduce(width));
-            let evidence = self.context.curves.all_reduce.fitted.evidence(self.context.options.device, true);
+            let evidence = self.context.laws.all_reduce.evidence;
             self.push(Operator::AllReduce, (work, evidence));
         }
     }
@@ -414,7 +420,7 @@ impl Builder<'_> {
         let travels = self.context.options.parallelism.data_parallel_size > 1;
         let travel = |builder: &mut Self| {
             let work = RowWork::Collective(builder.context.all_to_all(ffn));
-            let evidence = builder.context.curves.all_to_all.fitted.evidence(builder.context.options.device, true);
+            let evidence = builder.context.laws.all_to_all.evidence;
             builder.push(Operator::AllToAll, (work, evidence));
         };
         if travels {
@@ -439,7 +445,7 @@ impl Builder<'_> {
         let after: Vec<NodeIndex> = self.last.into_iter().chain(shared).collect();
         if self.context.tensor_ranks() > 1.0 {
             let work = RowWork::Collective(self.context.all_reduce(hidden));
-            let evidence = self.context.curves.all_reduce.fitted.evidence(self.context.options.device, true);
+            let evidence = self.context.laws.all_reduce.evidence;
             self.last = Some(self.push_after(Operator::AllReduce, (work, evidence), &after));
         }
     }

@@ -21,7 +21,7 @@ impl Sequence {
         let mut operators =
             vec![elementwise(context, Operator::Embedding, ("embedding", hidden), 2.0 * hidden * ACTIVATION_BYTES)];
         if context.tensor_ranks() > 1.0 {
-            let evidence = context.curves.all_reduce.fitted.evidence(context.options.device, true);
+            let evidence = context.laws.all_reduce.evidence;
             operators.push((Operator::AllReduce, evidence, RowWork::Collective(context.all_reduce(hidden))));
         }
         Self(operators)
@@ -41,15 +41,15 @@ impl Sequence {
         let (work, evidence) = context.plain_gemm(columns, context.hidden());
         let mut operators = vec![(Operator::LmHead, evidence, work)];
         if ranks > 1.0 {
-            let curve = &context.curves.all_to_all;
+            let law = &context.laws.all_to_all;
             let link_bytes_per_row = (ranks - 1.0) / ranks * vocabulary * ACTIVATION_BYTES;
             let gather = Collective {
-                floor_ns: curve.floor_us * NS_PER_US,
+                floor_ns: law.floor_us * NS_PER_US,
                 link_bytes_per_row,
-                ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * curve.efficiency),
+                ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * law.efficiency),
                 measured: context.collective(CollectiveOperation::AllGather, ranks, vocabulary * ACTIVATION_BYTES),
             };
-            let evidence = curve.fitted.evidence(context.options.device, true);
+            let evidence = law.evidence;
             operators.push((Operator::LmHead, evidence, RowWork::Collective(gather)));
         }
         // Logits are read as 16 bits, written as 32, and read again to be sampled from.
@@ -84,6 +84,6 @@ fn elementwise(
     (name, width): (&str, f64),
     bytes_per_row: f64,
 ) -> (Operator, Evidence, RowWork) {
-    let evidence = context.curves.elementwise.fitted.evidence(context.options.device, true);
+    let evidence = context.laws.elementwise.evidence;
     (operator, evidence, RowWork::Elementwise(context.elementwise(name, width, bytes_per_row)))
 }

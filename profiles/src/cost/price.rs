@@ -29,17 +29,17 @@ impl Tables {
             }
             if rows.prompt > 0 {
                 book.prefill(prompt_layers, prefill, sums);
-                let (_, load) = attention.cost.prefill_load(sums);
-                joules += prompt_layers * self.energy.of(&Load { time_ns: prefill.ns, ..load });
+                let (operator, load) = attention.cost.prefill_load(sums);
+                joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: prefill.ns, ..load });
             }
             if rows.decode > 0 {
                 let keys = attention.cost.decode_keys(shape.decode);
                 let alone_layers = placement.all - prompt_layers;
                 book.decode(prompt_layers, joint, rows.decode, keys);
                 book.decode(alone_layers, alone, rows.decode, keys);
-                let (_, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
-                joules += prompt_layers * self.energy.of(&Load { time_ns: joint.ns, ..load });
-                joules += alone_layers * self.energy.of(&Load { time_ns: alone.ns, ..load });
+                let (operator, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
+                joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: joint.ns, ..load });
+                joules += alone_layers * self.energy.of_operator(operator, &Load { time_ns: alone.ns, ..load });
             }
         }
         joules
@@ -65,8 +65,8 @@ impl Tables {
             book.time.add(alone.evidence, alone_layers * alone.ns);
             book.rows += layer_rows;
             book.touched += touched;
-            let (_, load) = experts.cost.load(layer_rows, touched);
-            joules += self.energy.of(&Load { time_ns, ..load });
+            let (operator, load) = experts.cost.load(layer_rows, touched);
+            joules += self.energy.of_operator(operator, &Load { time_ns, ..load });
         }
         joules
     }

@@ -36,7 +36,7 @@ impl ScanCost {
         let mixer = layer.slice(context.options.parallelism).mixer;
         let Mixer::StateSpace(space) = mixer else { return None };
         let device = context.options.device;
-        let curve = &context.curves.elementwise;
+        let law = &context.laws.elementwise;
         let (inner, state) = (f64::from(space.d_inner), f64::from(space.d_state));
         let (kernels, shared, tensor_flops, vector_flops) = match space.kind {
             StateSpaceKind::Mamba1 { .. } => (2.0, 2.0 * state, 0.0, FLOPS_PER_STATE * inner * state),
@@ -46,16 +46,16 @@ impl ScanCost {
                 (5.0, shared, CHUNK_TOKENS * (shared / 2.0 + inner) + 4.0 * inner * state, 0.0)
             }
         };
-        let ns_per_byte = NS_PER_S / (device.memory_bandwidth * curve.memory);
+        let ns_per_byte = NS_PER_S / (device.memory_bandwidth * law.memory);
         let seconds = tensor_flops / device.bf16_flops + vector_flops / (device.bf16_flops * VECTOR_SHARE);
         // Convolution reads and writes x, B and C; the scan reads them, the gate and Δ, and writes y.
         let bytes_per_token = (3.0 * (inner + shared) + 3.0 * inner) * ACTIVATION_BYTES;
         let state_elements = mixer.state_elements_per_sequence();
         let state_bytes = 2.0 * state_elements as f64 * ACTIVATION_BYTES;
         Some(Self {
-            prefill_floor_ns: kernels * curve.kernel_us * NS_PER_US,
+            prefill_floor_ns: kernels * law.kernel_us * NS_PER_US,
             ns_per_token: (bytes_per_token * ns_per_byte).max(seconds * NS_PER_S / COMPUTE_EFFICIENCY),
-            decode_floor_ns: 2.0 * curve.kernel_us * NS_PER_US,
+            decode_floor_ns: 2.0 * law.kernel_us * NS_PER_US,
             ns_per_state: (state_bytes + bytes_per_token) * ns_per_byte,
             flops_per_token: FLOPS_PER_STATE * inner * state + 2.0 * f64::from(space.conv_kernel) * inner,
             peak_ns_per_flop: NS_PER_S / device.bf16_flops,

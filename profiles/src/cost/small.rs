@@ -1,6 +1,6 @@
 //! Small kernels and collectives: a floor and a term per row, or what was measured.
 
-use super::efficiency::ElementwiseCurve;
+use super::laws::ElementwiseLaw;
 use super::load::{Basis, Load, NS_PER_S, NS_PER_US};
 use crate::device::DeviceSpec;
 use crate::kernels::{Series, SmallKernel};
@@ -18,12 +18,12 @@ pub(super) struct Elementwise {
 
 impl Elementwise {
     /// A kernel that moves so many bytes per row. One without a launch of its own (`launches: false`) has no floor.
-    pub(super) fn new(launches: bool, bytes_per_row: f64, curve: &ElementwiseCurve, device: &DeviceSpec) -> Self {
+    pub(super) fn new(launches: bool, bytes_per_row: f64, law: &ElementwiseLaw, device: &DeviceSpec) -> Self {
         Self {
-            floor_ns: if launches { curve.kernel_us * NS_PER_US } else { 0.0 },
+            floor_ns: if launches { law.kernel_us * NS_PER_US } else { 0.0 },
             bytes_per_row,
             necessary_bytes_per_row: 0.0,
-            ns_per_row: bytes_per_row * NS_PER_S / (device.memory_bandwidth * curve.memory),
+            ns_per_row: bytes_per_row * NS_PER_S / (device.memory_bandwidth * law.memory),
             measured: None,
         }
     }

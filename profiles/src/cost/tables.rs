@@ -103,11 +103,12 @@ impl Tables {
         let stages = options.parallelism.stages(layers.len() as u32);
         let rows = options.max_num_batched_tokens.saturating_add(options.max_num_seqs);
         let gpus = context.tensor_ranks();
-        let link_efficiency = context.curves.all_to_all.efficiency;
+        let link_efficiency = context.laws.all_to_all.efficiency;
         // vLLM hands on hidden states and residual, each tensor-parallel GPU its share.
         let handover_bytes = 2.0 * context.hidden() * ACTIVATION_BYTES / gpus;
         let handover_load = Load { link_bytes: handover_bytes, ..Load::default() };
-        let energy = Energy::new(options.device, gpus);
+        let own_energy = context.fitted.and_then(|profile| profile.energy.as_ref());
+        let energy = Energy::new(options.device, own_energy, gpus);
         let mut tables = Self {
             kinds: place(layers, &stages, |layer, other| layer == other, |layer| Some(LayerKind::new(layer, context))),
             attention: place(

@@ -142,7 +142,7 @@ impl Surface {
                 return Some(format!("a term has {} values for {} knots", term.values.len(), term.grid_len()));
             }
             // A factor of 20,000 is no correction any more.
-            let large = term.values.iter().find(|value| !(value.abs() < 10.0));
+            let large = term.values.iter().find(|value| !(-10.0..=10.0).contains(*value));
             large.map(|value| format!("the value {value} is out of range; expected -10 to 10"))
         })
     }
