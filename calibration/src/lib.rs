@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the project needs this crate.
 
+pub mod fit;
 mod gemm;
 pub mod gpu;
 pub mod import;
@@ -12,5 +13,6 @@ pub mod numbers;
 pub mod replay;
 pub mod stages;
 pub mod verify;
+mod work;
 
 pub use gemm::{GemmShape, gemm_shapes, row_counts};

@@ -1,0 +1,151 @@
+//! Small kernels and collectives: a floor and a part of a bandwidth.
+
+use profiles::DeviceSpec;
+use profiles::fitted::{AllReduceFit, AllToAllFit, ElementwiseFit};
+use profiles::table::{CollectiveOperation, CollectiveRow, Header, Launch, Rows};
+
+use super::Named;
+use super::spread::Spread;
+
+/// Times below which a floor of nothing is asked for.
+const FEWEST_ROWS: usize = 5;
+/// Fused kernels, as serving engines run them; others take several launches where they were timed.
+const FUSED: [&str; 3] = ["rms_norm", "silu_mul", "rotary"];
+
+/// `floor + at_peak ÷ efficiency`.
+#[derive(Clone, Copy, Debug)]
+struct Law {
+    floor_us: f64,
+    efficiency: f64,
+}
+
+impl Law {
+    fn us(self, at_peak_us: f64) -> f64 {
+        self.floor_us + at_peak_us / self.efficiency
+    }
+
+    /// The law with the least sum of absolute logarithms of its errors over `(time at peak, time)` in microseconds.
+    fn fit(points: &[(f64, f64)]) -> Option<Self> {
+        if points.len() < FEWEST_ROWS {
+            return None;
+        }
+        let loss = |law: Self| points.iter().map(|&(x, time)| (law.us(x) / time).ln().abs()).sum::<f64>();
+        let shortest = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
+        let best_floor = |efficiency: f64| {
+            let of = |part: f64| Self { floor_us: shortest * part, efficiency };
+            of(least(0.05, 3.0, |part| loss(of(part))))
+        };
+        let efficiency = least(0.005, 1.2, |efficiency| loss(best_floor(efficiency)));
+        Some(best_floor(efficiency))
+    }
+
+    fn spread(self, points: &[(f64, f64)]) -> Spread {
+        Spread::of(points.iter().map(|&(x, time)| self.us(x) / time - 1.0).collect()).expect("there are points")
+    }
+}
+
+/// Where between two bounds (> 0) a function with one minimum is least: golden-section search over the logarithm.
+fn least(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    const ROUNDS: u32 = 40;
+    let (mut low, mut high) = (low.ln(), high.ln());
+    for _ in 0..ROUNDS {
+        let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+        if function(left.exp()) < function(right.exp()) {
+            high = right;
+        } else {
+            low = left;
+        }
+    }
+    f64::midpoint(low, high).exp()
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn told(header: &Header, spread: Spread) -> String {
+    format!("{}; median error {:.0} %, p95 {:.0} %", header.source, spread.median, spread.p95)
+}
+
+/// Small kernels from the first table that has any fused ones.
+pub(super) fn elementwise(device: &DeviceSpec, tables: &[Named]) -> Option<ElementwiseFit> {
+    tables.iter().find_map(|Named { table, .. }| {
+        let Rows::Elementwise(rows) = &table.rows else { return None };
+        let fused = rows.iter().filter(|row| FUSED.contains(&row.operation.as_str()));
+        let point = |bytes: u64, time_us: f64| (bytes as f64 / device.memory_bandwidth * 1e6, time_us);
+        let points: Vec<_> = fused.map(|row| point(row.bytes, row.timing.time_us)).collect();
+        let law = Law::fit(&points)?;
+        let source = told(&table.header, law.spread(&points));
+        Some(ElementwiseFit { kernel_us: rounded(law.floor_us), memory: rounded(law.efficiency), source })
+    })
+}
+
+/// Points of one collective over so many GPUs of one server.
+fn points(rows: &[CollectiveRow], operation: CollectiveOperation, ranks: u32, device: &DeviceSpec) -> Vec<(f64, f64)> {
+    let part = match operation {
+        CollectiveOperation::AllReduce => 2.0 * f64::from(ranks - 1) / f64::from(ranks),
+        _ => f64::from(ranks - 1) / f64::from(ranks),
+    };
+    let of = |row: &&CollectiveRow| row.operation == operation && row.ranks == ranks && row.servers == 1;
+    let point = |row: &CollectiveRow| (row.bytes as f64 * part / device.peer_bandwidth * 1e6, row.timing.time_us);
+    rows.iter().filter(of).map(point).collect()
+}
+
+/// All-reduce from the first table that has it over two GPUs and was not launched kernel by kernel.
+pub(super) fn all_reduce(device: &DeviceSpec, tables: &[Named]) -> Option<AllReduceFit> {
+    tables.iter().filter(|named| named.table.header.launch != Launch::Eager).find_map(|Named { table, .. }| {
+        let Rows::Collective(rows) = &table.rows else { return None };
+        let of = |ranks| points(rows, CollectiveOperation::AllReduce, ranks, device);
+        let groups = [of(2), of(4), of(8)];
+        let two = Law::fit(&groups[0])?;
+        let laws = [two, Law::fit(&groups[1]).unwrap_or(two), Law::fit(&groups[2]).unwrap_or(two)];
+        // The floors rise by about as much with each doubling; never taken to fall.
+        let us_per_doubling = ((laws[2].floor_us - two.floor_us) / 2.0).max(0.0);
+        let mut errors = Vec::new();
+        for (doublings, (law, points)) in [0.0, 1.0, 2.0].into_iter().zip(laws.iter().zip(&groups)) {
+            let floor_us = two.floor_us + us_per_doubling * doublings;
+            let law = Law { floor_us, ..*law };
+            errors.extend(points.iter().map(|&(x, time)| law.us(x) / time - 1.0));
+        }
+        Some(AllReduceFit {
+            latency_us: rounded(two.floor_us),
+            us_per_doubling: rounded(us_per_doubling),
+            efficiency: laws.map(|law| rounded(law.efficiency)),
+            source: told(&table.header, Spread::of(errors)?),
+        })
+    })
+}
+
+/// All-to-all from the first table that has it, over any number of GPUs of one server.
+pub(super) fn all_to_all(device: &DeviceSpec, tables: &[Named]) -> Option<AllToAllFit> {
+    tables.iter().find_map(|Named { table, .. }| {
+        let Rows::Collective(rows) = &table.rows else { return None };
+        let of = |ranks| points(rows, CollectiveOperation::AllToAll, ranks, device);
+        let points: Vec<_> = [2, 4, 8].into_iter().flat_map(of).collect();
+        let law = Law::fit(&points)?;
+        let source = told(&table.header, law.spread(&points));
+        Some(AllToAllFit { floor_us: rounded(law.floor_us), efficiency: rounded(law.efficiency), source })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_and_an_efficiency_are_recovered_beside_wild_points() {
+        let law = Law { floor_us: 4.0, efficiency: 0.7 };
+        let mut points: Vec<_> = (-8..12).map(|i| f64::from(i).exp2()).map(|x| (x, law.us(x))).collect();
+        points[3].1 *= 2.0;
+        points[15].1 *= 0.6;
+        let found = Law::fit(&points).expect("enough points");
+        assert!((found.floor_us - 4.0).abs() < 0.04, "{found:?}");
+        assert!((found.efficiency - 0.7).abs() < 0.01, "{found:?}");
+    }
+
+    #[test]
+    fn few_points_are_no_law() {
+        assert!(Law::fit(&[(1.0, 2.0); 4]).is_none());
+    }
+}
