@@ -5,6 +5,7 @@ mod cli {
     pub(crate) mod bad_traces;
     pub(crate) mod commands;
     pub(crate) mod determinism;
+    pub(crate) mod import;
     pub(crate) mod model_limits;
     pub(crate) mod output_folder;
     pub(crate) mod parquet;

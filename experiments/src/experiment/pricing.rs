@@ -108,7 +108,7 @@ impl Pricing {
         let mut notes: Vec<String> = self.measured.iter().flat_map(|measured| measured.warnings.clone()).collect();
         if !self.knows_work() {
             notes.push(
-                "`step_cost` tells times only: energy and power are those of idle devices, and FLOPs and bytes are not counted"
+                "`step_cost` tells times only: there are no figures of energy, FLOPs and bytes, and power.csv holds that of idle devices"
                     .to_owned(),
             );
         }

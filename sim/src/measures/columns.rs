@@ -347,27 +347,27 @@ fn energy(list: &mut List) {
     use Better::Lower;
     list.section = Section::Energy;
     list.real(("energy_j", "J", Lower), "Energy of all devices over the run, idle power included.", |summary| {
-        Some(summary.energy_j())
+        summary.of_work(summary.energy_j())
     });
     list.real(("idle_energy_j", "J", Lower), "The part of it that idle power takes, busy or not.", |summary| {
         Some(summary.idle_energy_j)
     });
     list.real(("dynamic_energy_j", "J", Lower), "The part of it above idle power.", |summary| {
-        Some(summary.dynamic_energy_j)
+        summary.of_work(summary.dynamic_energy_j)
     });
     list.real(
         ("energy_j_per_token", "J/tok", Lower),
         "Energy of all devices ÷ (prompt + output tokens) of completed requests.",
-        |summary| per(summary.energy_j(), tokens(summary)),
+        |summary| per(summary.of_work(summary.energy_j())?, tokens(summary)),
     );
     list.real(
         ("energy_j_per_output_token", "J/tok", Lower),
         "Energy of all devices ÷ output tokens of completed requests.",
-        |summary| per(summary.energy_j(), summary.total_output_tokens as f64),
+        |summary| per(summary.of_work(summary.energy_j())?, summary.total_output_tokens as f64),
     )
     .headline();
     list.real(("mean_power_w", "W", Lower), "Mean power of all devices together.", |summary| {
-        per(summary.energy_j(), summary.duration_s)
+        per(summary.of_work(summary.energy_j())?, summary.duration_s)
     });
 }
 
@@ -425,17 +425,19 @@ fn hardware(list: &mut List) {
         "Share of time in which pipeline stages compute, over replicas and stages (0 to 1).",
         |summary| summary.busy_share,
     );
-    list.real(("flops", "FLOP", Neither), "Floating-point operations, all devices.", |summary| Some(summary.flops));
+    list.real(("flops", "FLOP", Neither), "Floating-point operations, all devices.", |summary| {
+        summary.of_work(summary.flops)
+    });
     list.real(("memory_bytes", "B", Neither), "Bytes moved to and from device memory, all devices.", |summary| {
-        Some(summary.memory_bytes)
+        summary.of_work(summary.memory_bytes)
     });
     list.real(("link_bytes", "B", Neither), "Bytes sent over links between devices.", |summary| {
-        Some(summary.link_bytes)
+        summary.of_work(summary.link_bytes)
     });
     list.real(
         ("expert_load_bytes", "B", Lower),
         "Bytes of routed experts' weights read from device memory, all devices.",
-        |summary| Some(summary.expert_load_bytes),
+        |summary| summary.of_work(summary.expert_load_bytes),
     );
     list.real(
         ("mfu", "", Higher),

@@ -15,7 +15,8 @@ pub struct SystemFacts {
     pub devices: u32,
     /// Price of all of them in US dollars per hour; `None` where one has no price.
     pub usd_per_hour: Option<f64>,
-    /// Peak rate of all of them in FLOP/s, dense, at the precision of the matrix products.
+    /// Peak rate of all of them in FLOP/s, dense, at the precision of the matrix products. 0 where the cost model knows times
+    /// only: then figures of FLOPs, bytes and energy do not exist, for it counts none.
     pub peak_flops: f64,
     /// Peak bandwidth of all their memories in bytes/s.
     pub peak_memory_bytes_per_s: f64,
@@ -53,6 +54,7 @@ pub struct Summary {
     pub e2e_attainment: Option<f64>,
     pub request_goodput: Option<f64>,
 
+    pub knows_work: bool,
     pub idle_energy_j: f64,
     pub dynamic_energy_j: f64,
     pub cost_usd: Option<f64>,
@@ -117,6 +119,7 @@ impl Summary {
             tbt_attainment: share(slos.tbt.is_some(), attained.tbt),
             e2e_attainment: share(slos.e2e.is_some(), attained.e2e),
             request_goodput: per(served.good_requests as f64, measured_s).filter(|_| slos.any()),
+            knows_work: facts.peak_flops > 0.0,
             idle_energy_j: replicas.real(|replica| replica.idle_energy_j),
             dynamic_energy_j: replicas.real(|replica| replica.dynamic_energy_j),
             cost_usd: facts.usd_per_hour.map(|usd| usd * duration_s / 3600.0),
@@ -136,6 +139,11 @@ impl Summary {
             mbu: per(necessary_bytes, facts.peak_memory_bytes_per_s * duration_s),
             operator_time_s: replicas.operator_time_s(),
         }
+    }
+
+    /// A figure of FLOPs, bytes or energy above idle; `None` where the cost model counts none of them.
+    pub(super) fn of_work(&self, figure: f64) -> Option<f64> {
+        self.knows_work.then_some(figure)
     }
 
     /// Energy of all devices over the whole run in joules, idle power included.
@@ -273,6 +281,24 @@ pub(in crate::measures) mod tests {
     pub(in crate::measures) fn summary() -> Summary {
         let slos = Slos { ttft: Some(seconds(2.0)), tbt: Some(seconds(60.0)), ..Slos::default() };
         Summary::new(&mut measures(slos, None), &outcome(), &FACTS)
+    }
+
+    #[test]
+    fn a_cost_model_that_knows_times_only_has_no_figures_of_work() {
+        let facts = SystemFacts { peak_flops: 0.0, peak_memory_bytes_per_s: 0.0, ..FACTS };
+        let outcome = outcome();
+        let known = |facts: &SystemFacts| {
+            let summary = Summary::new(&mut Measures::new(Slos::default(), None), &outcome, facts);
+            let has = |name: &str| {
+                let columns = Summary::columns();
+                let column = columns.iter().find(|column| column.name == name).expect("a column of this name");
+                column.value(&summary).is_some()
+            };
+            ["energy_j", "dynamic_energy_j", "mean_power_w", "flops", "memory_bytes", "link_bytes", "mfu", "mbu"]
+                .map(has)
+        };
+        assert_eq!(known(&facts), [false; 8]);
+        assert!(known(&FACTS)[0], "the same run has an energy where its cost model counts it");
     }
 
     #[test]
