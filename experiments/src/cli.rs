@@ -1,5 +1,6 @@
 //! The command line.
 
+mod calibrate;
 mod profiles;
 mod reference;
 mod replay;
@@ -52,6 +53,8 @@ enum Command {
     /// Models and devices: what there is and where it came from
     #[command(subcommand)]
     Profiles(profiles::ProfilesCommand),
+    /// Measure kernels on a machine with an NVIDIA GPU
+    Calibrate(calibrate::CalibrateArgs),
     /// Execute the steps of a recorded run on a GPU, and compare the time of each with its prediction
     Replay(replay::ReplayArgs),
     /// Print a reference page in Markdown: every key of the experiment file, or every measure
@@ -67,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Validate(args) => validate::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),
         Command::Profiles(command) => profiles::run(command, terminal),
+        Command::Calibrate(args) => calibrate::run(args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Reference(args) => {
             reference::run(&args);
