@@ -1,9 +1,14 @@
 //! Kernel tables that others measured: what is taken, what is left out, and what is refused.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use profiles::table::{Kernel, KernelTable, Row as _, Rows};
 
 use super::support::{Place, SMALL, shared_data};
@@ -128,6 +133,56 @@ fn a_file_that_was_cut_is_refused_whole() {
     let error = message(GEMM, GEMM_ROWS.trim_end_matches(",4096,0.135\n"));
     assert!(error.contains("line 4: 4 fields, but 6 columns: the file may have been cut"), "{error}");
     assert_eq!(place.files("tables"), [] as [&str; 0], "nothing is written of a file that was cut");
+}
+
+/// A Parquet file of decode attention in the layout of aiconfigurator's package: one new token after `step` cached ones.
+fn parquet(device: &str, steps: &[i64]) -> Vec<u8> {
+    let text = ["framework", "version", "device", "kernel_source", "attn_dtype", "kv_cache_dtype"];
+    let whole =
+        ["batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "beam_width", "step", "window_size"];
+    let fields: Vec<String> = text
+        .iter()
+        .map(|name| format!("required binary {name} (STRING);"))
+        .chain(whole.iter().map(|name| format!("required int64 {name};")))
+        .chain(["required double latency;".to_owned()])
+        .collect();
+    let schema = parse_message_type(&format!("message m {{ {} }}", fields.join(" "))).expect("a schema");
+    let properties = WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
+    let mut bytes = Vec::new();
+    let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties)).expect("a writer");
+    let mut group = file.next_row_group().expect("a group");
+    for value in ["VLLM", "0.24.0", device, "fa3", "bfloat16", "fp8"] {
+        let mut column = group.next_column().expect("a column").expect("one more");
+        let values = vec![ByteArray::from(value); steps.len()];
+        column.typed::<ByteArrayType>().write_batch(&values, None, None).expect("memory takes it");
+        column.close().expect("memory takes it");
+    }
+    for name in whole {
+        let value = [("batch_size", 4), ("num_heads", 32), ("num_key_value_heads", 8), ("head_dim", 128)];
+        let value =
+            value.iter().find(|(known, _)| *known == name).map_or(i64::from(name != "window_size"), |(_, n)| *n);
+        let values = if name == "step" { steps.to_vec() } else { vec![value; steps.len()] };
+        let mut column = group.next_column().expect("a column").expect("one more");
+        column.typed::<Int64Type>().write_batch(&values, None, None).expect("memory takes it");
+        column.close().expect("memory takes it");
+    }
+    let mut column = group.next_column().expect("a column").expect("one more");
+    column.typed::<DoubleType>().write_batch(&vec![0.02; steps.len()], None, None).expect("memory takes it");
+    column.close().expect("memory takes it");
+    group.close().expect("memory takes it");
+    file.close().expect("memory takes it");
+    bytes
+}
+
+#[test]
+fn the_parquet_layout_of_aiconfigurator_is_read() {
+    let place = Place::new();
+    std::fs::write(place.path("generation_attention_perf.parquet"), parquet("NVIDIA H200", &[999, 1999]))
+        .expect("written");
+    place.succeed(&["profiles", "import", ".", "-o", "tables"]);
+    let text = place.text("tables/h200-sxm-141gb_vllm-0.24.0_decode_attention.csv");
+    let rows = "\n4,4000,1000,32,8,128,0,bf16,fp8,20\n4,8000,2000,32,8,128,0,bf16,fp8,20\n";
+    assert!(text.ends_with(rows), "the new token is attended to as well: {text}");
 }
 
 #[test]

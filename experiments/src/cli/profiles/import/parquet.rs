@@ -53,10 +53,12 @@ fn text(field: &Field) -> String {
 
 fn failure(file: &str, line: Option<u64>, error: &ParquetError) -> ImportError {
     let said = error.to_string();
-    let problem = if said.contains("codec") || said.contains("compression") {
-        format!("{said}; write it with Snappy or without compression, or as CSV")
-    } else {
-        format!("this is no whole Parquet file ({said}): it may have been cut; fetch it again")
+    let problem = match said.split_once("Disabled feature at compile time: ") {
+        Some((_, codec)) => format!(
+            "it is compressed with {codec}, which is not read; write it anew with Snappy (pyarrow.parquet.write_table(…, \
+             compression=\"snappy\")) or as CSV"
+        ),
+        None => format!("this is no whole Parquet file ({said}): it may have been cut; fetch it again"),
     };
     ImportError::Unreadable { file: file.to_owned(), line, problem }
 }
