@@ -9,6 +9,7 @@
 
 use super::prefill::PrefillTimes;
 use super::{HeadShape, Peaks};
+use crate::cost::Evidence;
 use crate::device::DeviceSpec;
 use crate::step::PrefillPiece;
 
@@ -39,6 +40,9 @@ const APART_SHARPNESS: f64 = 4.87;
 /// unequal batches of the same source.
 const UNEQUAL: f64 = 0.03;
 
+/// Pieces, as new tokens and context, whose time is almost all walking over keys; the first measured one gives the pace.
+const LONG_PROMPTS: [(u32, u32); 5] = [(2048, 8192), (16_384, 0), (8192, 0), (4096, 0), (2048, 0)];
+
 /// How an attention kernel lays out generating requests that share a launch with prompt pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TileKernel {
@@ -57,8 +61,8 @@ pub enum TileKernel {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MixedForm {
     key_ns: f64,
-    tiles_per_request: f64,
-    tiles_per_piece_tile: f64,
+    /// Tiles on a multiprocessor for each token of a generating request, and for each run of rows of a piece.
+    tiles_per_row: f64,
     tile_tokens: f64,
     group: f64,
     visible: f64,
@@ -71,14 +75,13 @@ impl MixedForm {
     /// The form for the heads of a layer where a tile takes `key_ns` nanoseconds per key.
     pub fn new(heads: HeadShape, device: &DeviceSpec, kernel: TileKernel, key_ns: f64) -> Self {
         let peaks = Peaks::of(device, heads.activations);
-        let (tiles_per_row, group, tile_tokens) = match kernel {
+        let (tiles, group, tile_tokens) = match kernel {
             TileKernel::PerQueryHead => (heads.queries(), heads.group(), TILE_ROWS),
             TileKernel::PerGroup => (heads.keys(), 1.0, TILE_ROWS / heads.group()),
         };
         Self {
             key_ns,
-            tiles_per_request: tiles_per_row / peaks.sms,
-            tiles_per_piece_tile: tiles_per_row / peaks.sms,
+            tiles_per_row: tiles / peaks.sms,
             tile_tokens,
             group,
             visible: heads.visible(),
@@ -91,9 +94,13 @@ impl MixedForm {
     /// The form where no mixed batch was measured: the pace of a tile is that of a long prompt.
     pub fn from_prefill(heads: HeadShape, device: &DeviceSpec, kernel: TileKernel, prefill: &PrefillTimes) -> Self {
         let unit = Self::new(heads, device, kernel, 1.0);
-        let prompt = PrefillPiece { new_tokens: 8192, context_tokens: 0 };
-        let keys = unit.ns(&[prompt], 0.0, 0.0, 0.0);
-        Self { key_ns: prefill.ns(&[prompt]).ns / keys, ..unit }
+        let prompt = |&(new_tokens, context_tokens): &(u32, u32)| PrefillPiece { new_tokens, context_tokens };
+        let prompts: Vec<PrefillPiece> = LONG_PROMPTS.iter().map(prompt).collect();
+        let measured = |prompt: &&PrefillPiece| prefill.alike(1.0, **prompt).evidence == Evidence::Measured;
+        let prompt = *prompts.iter().find(measured).unwrap_or(&prompts[0]);
+        // The little cache that a prompt reads does not bound it.
+        let [walk, chain, _] = unit.bounds(&[prompt], 0.0, 0.0, 0.0);
+        Self { key_ns: prefill.alike(1.0, prompt).ns / together([walk, chain]), ..unit }
     }
 
     /// The same form at another pace.
@@ -108,6 +115,12 @@ impl MixedForm {
 
     /// Nanoseconds for these pieces and `requests` generating requests with a mean and a longest context in tokens.
     pub fn ns(&self, pieces: &[PrefillPiece], requests: f64, mean_context: f64, longest_context: f64) -> f64 {
+        let [walk, chain, traffic_ns] = self.bounds(pieces, requests, mean_context, longest_context);
+        together([self.key_ns * walk, self.key_ns * chain, traffic_ns])
+    }
+
+    /// Keys that multiprocessors walk over on average, keys of the longest chain, and nanoseconds of cache traffic.
+    fn bounds(&self, pieces: &[PrefillPiece], requests: f64, mean_context: f64, longest_context: f64) -> [f64; 3] {
         let (mut tiles, mut keys, mut most_tiles, mut cached) = (0.0, 0.0, 0.0_f64, 0.0);
         let mut chain = longest_context.min(self.visible);
         for piece in pieces {
@@ -124,14 +137,13 @@ impl MixedForm {
         }
         let mean = mean_context.min(self.visible);
         let unequal = if mean > 0.0 { 1.0 + UNEQUAL * (longest_context.min(self.visible) / mean - 1.0) } else { 1.0 };
-        let walk = self.tiles_per_piece_tile * (tiles * PIECE_TILE_KEYS + keys * PIECE_KEYS)
-            + self.tiles_per_request * requests * (REQUEST_TILE_KEYS + mean * unequal * REQUEST_KEYS)
+        let of_pieces = tiles * PIECE_TILE_KEYS + keys * PIECE_KEYS;
+        let of_requests = requests * (REQUEST_TILE_KEYS + mean * unequal * REQUEST_KEYS);
+        let walk = self.tiles_per_row * (of_pieces + of_requests)
             + requests * most_tiles / self.sms * EMPTY_TILE_KEYS;
         let chain = CHAIN_START_KEYS + chain * CHAIN_KEYS;
         let reads = self.reads(requests * mean, (requests + tiles) / self.sms);
-        let traffic = self.ns_per_cached_token * (requests * mean * reads + cached);
-        let bound = |ns: f64| ns.powf(SHARPNESS);
-        (bound(self.key_ns * walk) + bound(self.key_ns * chain) + bound(traffic)).powf(1.0 / SHARPNESS)
+        [walk, chain, self.ns_per_cached_token * (requests * mean * reads + cached)]
     }
 
     /// How often the cache of the generating requests is read from device memory.
@@ -140,6 +152,11 @@ impl MixedForm {
         let too_large = step(keys * self.head_bytes_over_l2 / L2_FIT, L2_SHARPNESS);
         1.0 + (self.group - 1.0) * too_large * step(tiles_per_sm / APART, APART_SHARPNESS)
     }
+}
+
+/// Time under several bounds, of which the largest rules.
+fn together<const N: usize>(bounds: [f64; N]) -> f64 {
+    bounds.iter().map(|bound| bound.powf(SHARPNESS)).sum::<f64>().powf(1.0 / SHARPNESS)
 }
 
 #[cfg(test)]
