@@ -18,6 +18,7 @@ mod lists;
 mod measured;
 mod memory;
 mod program;
+mod rehearsal;
 pub mod schedule;
 mod select;
 mod shard;
@@ -31,5 +32,6 @@ pub use execute::{MeasuredStep, ReplayOptions, StepExecutor, StepTiming, Timing,
 pub use experts::{ExpertDraws, StepDraws};
 pub use gpu::{GpuExecutor, GpuReplay};
 pub use measured::{read_measured, read_measured_file};
+pub(crate) use rehearsal::Rehearsal;
 pub use select::select;
 pub use shard::{Shard, ShardFfn};

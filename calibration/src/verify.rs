@@ -8,6 +8,7 @@ mod experts;
 mod product;
 mod setup;
 mod state_space;
+mod steps;
 
 pub use product::products;
 
@@ -47,11 +48,12 @@ pub enum VerifyError {
 pub type Family = fn(&mut dyn Machine) -> Result<Vec<Check>, VerifyError>;
 
 /// All families, by name.
-pub const FAMILIES: [(&str, Family); 4] = [
+pub const FAMILIES: [(&str, Family); 5] = [
     ("elementwise", elementwise::check),
     ("attention", attention::check),
     ("experts", experts::check),
     ("state space", state_space::check),
+    ("whole steps", steps::check),
 ];
 
 /// Rounding to bfloat16 is off by up to 2^-9 of a value; the largest of many normal values is about 4 deviations, and

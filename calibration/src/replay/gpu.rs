@@ -56,6 +56,8 @@ pub struct GpuExecutor {
     plans: BTreeMap<ProductShape, Arc<ProductPlan>>,
     /// Kernels that have run, and so are compiled.
     compiled: BTreeSet<Kernel>,
+    /// Products that have run, and so are loaded.
+    loaded: BTreeSet<ProductShape>,
 }
 
 impl From<GpuError> for ReplayError {
@@ -134,18 +136,24 @@ impl GpuExecutor {
             draws,
             plans: BTreeMap::new(),
             compiled: BTreeSet::new(),
+            loaded: BTreeSet::new(),
         })
     }
 
-    /// What has to be said beside the figures, if anything.
-    pub fn remark(&self) -> Option<String> {
+    /// What has to be said beside the figures.
+    pub fn remarks(&self) -> Vec<String> {
         let shared = self.tables.shared();
-        (shared > 0).then(|| {
+        let eager = self.eager.then(|| {
+            let gaps = "note: without graphs, GPU time holds the gaps in which the GPU waits for launches";
+            format!("{gaps}; predictions of kernels do not")
+        });
+        let shared = (shared > 0).then(|| {
             format!(
                 "note: {shared} times a KV block was used by a second request, since the schedule does not say which requests \
                  shared blocks; where they are read twice, the L2 cache may have helped"
             )
-        })
+        });
+        eager.into_iter().chain(shared).collect()
     }
 
     /// Everything the step runs, and its lists.
@@ -180,17 +188,19 @@ impl GpuExecutor {
         Ok(works)
     }
 
-    /// Runs what has kernels that never ran, so that nothing is compiled while the clock runs or a graph is captured.
+    /// Runs a step with kernels or products that never ran, so that nothing is compiled or loaded while the clock runs or a
+    /// graph is captured.
     fn compile(&mut self, works: &[Work]) -> Result<(), ReplayError> {
-        let kernel = |work: &Work| match work {
-            Work::Kernel(launch) => Some(launch.kernel),
-            Work::Product { .. } => None,
-        };
-        let new: Vec<Kernel> = works.iter().filter_map(kernel).filter(|k| !self.compiled.contains(k)).collect();
-        if !new.is_empty() {
+        let mut new = false;
+        for work in works {
+            new |= match work {
+                Work::Kernel(launch) => self.compiled.insert(launch.kernel),
+                Work::Product { plan, .. } => self.loaded.insert(plan.shape()),
+            };
+        }
+        if new {
             self.gpu.submit(works)?;
             self.gpu.synchronise()?;
-            self.compiled.extend(new);
         }
         Ok(())
     }
@@ -198,7 +208,8 @@ impl GpuExecutor {
     fn tokens(&mut self, step: &ScheduledStep) -> Result<(), ReplayError> {
         let tokens = self.memory.shared.tokens_out.part(0, 4 * u64::from(step.sampled))?;
         self.gpu.download(&tokens)?;
-        Ok(())
+        // A step that samples nothing downloads nothing, and so has not been waited for.
+        Ok(self.gpu.synchronise()?)
     }
 
     fn time_whole(

@@ -52,15 +52,13 @@ pub(super) struct Layout<'a> {
 }
 
 impl StepLists {
-    /// Lays a step out: blocks from `tables`, tokens drawn by the number of the step.
+    /// Lays a step out: blocks from `tables`.
     pub(super) fn new(layout: &Layout<'_>, tables: &mut BlockTables) -> Self {
         let Layout { shard, step, rows, .. } = layout;
         let mut writer = Writer::default();
         let mut starts = Starts::default();
-        let mut random = Random::new(step.step);
         let padding = *rows - step.rows();
-        let tokens = (0..*rows).map(|_| random.below(shard.vocabulary) as i32);
-        starts.tokens = writer.push(&tokens.collect::<Vec<_>>());
+        starts.tokens = writer.push(&padded(tokens(layout), padding, 0));
 
         let prompts = step.prefill.iter().map(|piece| (piece.request, piece.context_tokens + piece.new_tokens));
         let requests: Vec<(u64, u32)> = step.decode.iter().copied().chain(prompts).collect();
@@ -169,6 +167,19 @@ fn prefill_plan(step: &ScheduledStep) -> Option<PrefillPlan> {
 fn decode_plan(layout: &Layout<'_>) -> Option<DecodePlan> {
     let contexts: Vec<u32> = layout.step.decode.iter().map(|&(_, context)| context).collect();
     (!contexts.is_empty()).then(|| DecodePlan::new(&contexts, layout.shard.kv_heads, layout.multiprocessors))
+}
+
+/// The token of each row: any, but the same for the same place of the same request.
+fn tokens(layout: &Layout<'_>) -> Vec<i32> {
+    let token = |request: u64, position: u32| {
+        let seed = Random::new(request).bits() ^ u64::from(position);
+        Random::new(seed).below(layout.shard.vocabulary) as i32
+    };
+    let decode = layout.step.decode.iter().map(|&(request, context)| token(request, context - 1));
+    let prefill = layout.step.prefill.iter().flat_map(|piece| {
+        (piece.context_tokens..piece.context_tokens + piece.new_tokens).map(|at| token(piece.request, at))
+    });
+    decode.chain(prefill).collect()
 }
 
 /// Position and place in the pool of each row's token.

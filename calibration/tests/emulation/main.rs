@@ -59,8 +59,13 @@ fn state_space_kernels_agree_with_their_references() {
 }
 
 #[test]
+fn whole_steps_agree_with_each_other() {
+    every_check_of("whole steps");
+}
+
+#[test]
 fn every_family_is_checked() {
-    let tested = ["elementwise", "attention", "experts", "state space"];
+    let tested = ["elementwise", "attention", "experts", "state space", "whole steps"];
     assert_eq!(verify::FAMILIES.map(|(name, _)| name), tested);
 }
 

@@ -163,7 +163,7 @@ fn execute(path: &Path, choice: &RunChoice, args: &ReplayArgs, terminal: Termina
     });
     bar.finish_and_clear();
     let measured = measured.map_err(|error| failure(&error))?;
-    if let Some(remark) = executor.remark() {
+    for remark in executor.remarks() {
         terminal.note(&remark);
     }
     let predicted_ns = |step: &ScheduledStep| step.kernels_ns_of(layers, all_layers);
