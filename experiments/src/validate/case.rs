@@ -43,6 +43,8 @@ pub(crate) enum Workload {
     Described {
         /// The `[workload]` table as TOML.
         toml: String,
+        /// Whether throughput was measured while the batch was full only.
+        is_steady: bool,
     },
 }
 
@@ -117,12 +119,19 @@ pub(crate) struct Part {
 }
 
 /// Which requests count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Members {
     /// These.
     Listed(Vec<usize>),
     /// All from this one on.
     From(usize),
+    /// Those sent from one moment to before another, in seconds.
+    Sent {
+        /// The first.
+        from_s: f64,
+        /// The second.
+        to_s: f64,
+    },
 }
 
 /// What "time per output token" of a run means.

@@ -60,7 +60,7 @@ fn toml(case: &Case, kernel_tables: &[PathBuf]) -> String {
                 let _ = writeln!(text, "max_concurrency = {limit}");
             }
         }
-        Workload::Described { toml } => text += toml,
+        Workload::Described { toml, .. } => text += toml,
     }
     let _ = writeln!(text, "\n[[system]]\nname = \"simulated\"\ngpu = {}", quoted(&case.gpu));
     for (key, toml) in &case.settings {

@@ -33,7 +33,7 @@ pub(super) fn draw(verdicts: &[Verdict], directory: &Path) -> Result<(), OutputE
         if let Some(rows) = dots(&compared, group) {
             let series = DOTS.map(|(_, name)| name);
             let figure = DotFigure { title: &format!("Errors of {group}"), series: &series, rows: &rows };
-            figures.add(&format!("errors_{group}"), figure.draw());
+            figures.add(&format!("errors_{}", group.replace('/', "_")), figure.draw());
         }
     }
     for (metric, name) in DOTS {

@@ -1,6 +1,6 @@
 //! Models and devices as people write them, and what they are called here.
 
-use profiles::{DeviceSpec, ModelSpec};
+use profiles::{DeviceSpec, ModelSpec, ProfileError};
 
 use super::error::NotScored;
 
@@ -34,6 +34,18 @@ fn plain(name: &str) -> &str {
     name.split(" (").next().unwrap_or(name).trim()
 }
 
+/// A name that nothing shipped has, without the list of all that is.
+fn unknown(error: &ProfileError) -> NotScored {
+    let ProfileError::UnknownName { kind, name, suggestion, .. } = error else {
+        return NotScored::Experiment(error.to_string());
+    };
+    let meant = suggestion.as_ref().map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+    let how = if kind.contains("model") { ", or name a path that ends in `.json`" } else { "" };
+    NotScored::Experiment(format!(
+        "no shipped {kind} is named `{name}`{meant} (`servesim profiles list` names them{how})"
+    ))
+}
+
 /// The shipped device that is meant.
 ///
 /// # Errors
@@ -41,7 +53,7 @@ fn plain(name: &str) -> &str {
 pub(super) fn device(written: &str) -> Result<String, NotScored> {
     let name = plain(written);
     let meant = DEVICES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(name, |(_, meant)| meant);
-    DeviceSpec::shipped(meant).map(|device| device.name).map_err(|error| NotScored::Experiment(error.to_string()))
+    DeviceSpec::shipped(meant).map(|device| device.name).map_err(|error| unknown(&error))
 }
 
 /// The shipped model that is meant, and a sentence if its name is another. A path that ends in `.json` is kept.
@@ -57,7 +69,7 @@ pub(super) fn model(written: &str) -> Result<(String, Option<String>), NotScored
         return Ok((model.name, None));
     }
     let meant = MODELS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(name, |(_, meant)| meant);
-    let model = ModelSpec::shipped(meant).map_err(|error| NotScored::Experiment(error.to_string()))?;
+    let model = ModelSpec::shipped(meant).map_err(|error| unknown(&error))?;
     let remark = format!("{name} is simulated as {}: the same layers and sizes", model.name);
     Ok((model.name, Some(remark)))
 }

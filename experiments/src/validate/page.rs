@@ -58,7 +58,8 @@ fn group(text: &mut String, compared: &[Compared], name: &str) {
         return;
     }
     let statistics = Statistic::OF_VALUES.map(Statistic::name).join("/");
-    let _ = writeln!(text, "![errors of {name}](figures/errors_{name}.svg)\n\n{statistics} of each:\n");
+    let _ =
+        writeln!(text, "![errors of {name}](figures/errors_{}.svg)\n\n{statistics} of each:\n", name.replace('/', "_"));
     let header: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
     let _ = writeln!(text, "| case | {} |\n|---|{}", header.join(" | "), "---:|".repeat(COLUMNS.len()));
     for title in titles {
@@ -115,15 +116,7 @@ fn assumptions(text: &mut String, verdicts: &[Verdict]) {
 }
 
 fn not_scored(text: &mut String, verdicts: &[Verdict]) {
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for verdict in verdicts {
-        let Err(why) = &verdict.result else { continue };
-        let why = why.to_string();
-        match reasons.iter_mut().find(|(reason, _)| *reason == why) {
-            Some((_, cases)) => cases.push(&verdict.name),
-            None => reasons.push((why, vec![&verdict.name])),
-        }
-    }
+    let reasons = show::reasons(verdicts);
     if reasons.is_empty() {
         return;
     }

@@ -68,23 +68,44 @@ pub(crate) struct GroupError {
     pub(crate) worst_case: String,
 }
 
+impl Compared {
+    /// Whether it counts for a group: its own, or the one that its own is a part of (`a` of `a/b`).
+    fn is_of(&self, group: &str) -> bool {
+        self.group.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// Groups in the order in which they first occur, each after the one that it is a part of.
+fn groups(compared: &[Compared]) -> Vec<&str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for one in compared {
+        let whole = one.group.split('/').next();
+        for group in whole.into_iter().chain([one.group.as_str()]) {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+    }
+    groups
+}
+
 /// Sums up errors by group, metric and statistic, in the order in which they first occur.
 pub(crate) fn by_group(compared: &[Compared]) -> Vec<GroupError> {
     let mut keys: Vec<(&str, Metric, Statistic)> = Vec::new();
-    for one in compared {
-        let key = (one.group.as_str(), one.metric, one.statistic);
-        if !keys.contains(&key) {
-            keys.push(key);
+    for group in groups(compared) {
+        for one in compared.iter().filter(|one| one.is_of(group)) {
+            let key = (group, one.metric, one.statistic);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
     }
     keys.into_iter().filter_map(|key| group_error(compared, key)).collect()
 }
 
 fn group_error(compared: &[Compared], (group, metric, statistic): (&str, Metric, Statistic)) -> Option<GroupError> {
-    let members: Vec<&Compared> = compared
-        .iter()
-        .filter(|one| (one.group.as_str(), one.metric, one.statistic) == (group, metric, statistic))
-        .collect();
+    let members: Vec<&Compared> =
+        compared.iter().filter(|one| one.is_of(group) && (one.metric, one.statistic) == (metric, statistic)).collect();
     let errors: Vec<f64> = members.iter().map(|one| one.error_percent()).collect();
     let mut sizes: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
     sizes.sort_by(f64::total_cmp);
@@ -128,6 +149,14 @@ mod tests {
         assert!((error.bias_percent - -11.0 / 3.0).abs() < 1e-9);
         assert!((error.worst_percent - -10.0).abs() < 1e-9);
         assert_eq!((error.worst_case.as_str(), error.cases), ("c", 3));
+    }
+
+    #[test]
+    fn a_group_counts_for_the_one_it_is_a_part_of() {
+        let part = |case: &str, group: &str| Compared { group: group.to_owned(), ..one(case, 100.0, 110.0) };
+        let errors = by_group(&[part("a", "x/one"), part("b", "x/two"), part("c", "xx")]);
+        let counts: Vec<_> = errors.iter().map(|error| (error.group.as_str(), error.cases)).collect();
+        assert_eq!(counts, [("x", 2), ("x/one", 1), ("x/two", 1), ("xx", 1)]);
     }
 
     #[test]

@@ -42,9 +42,10 @@ pub(super) fn all(verdicts: &[Verdict], files: &[std::path::PathBuf], as_json: b
     }
     show_groups(&groups, terminal);
     assumptions(verdicts, terminal);
-    for verdict in verdicts {
-        if let Err(why) = &verdict.result {
-            terminal.note(&format!("not scored: {}: {why}", verdict.name));
+    for (why, names) in reasons(verdicts) {
+        match names.as_slice() {
+            [one] => terminal.note(&format!("not scored: {one}: {why}")),
+            several => terminal.note(&format!("not scored: {} and {} others: {why}", several[0], several.len() - 1)),
         }
     }
     let scored = verdicts.iter().filter(|verdict| verdict.result.is_ok()).count();
@@ -55,6 +56,20 @@ pub(super) fn all(verdicts: &[Verdict], files: &[std::path::PathBuf], as_json: b
             terminal::print_line(&format!("  {}", short(path)));
         }
     }
+}
+
+/// Why cases were not scored, each reason once with its cases.
+pub(super) fn reasons(verdicts: &[Verdict]) -> Vec<(String, Vec<&str>)> {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for verdict in verdicts {
+        let Err(why) = &verdict.result else { continue };
+        let why = why.to_string();
+        match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, cases)) => cases.push(&verdict.name),
+            None => reasons.push((why, vec![&verdict.name])),
+        }
+    }
+    reasons
 }
 
 /// All comparisons in the order of the cases.
@@ -96,7 +111,13 @@ fn cases(compared: &[Compared], titles: &[String], terminal: Terminal) {
 fn show_groups(groups: &[GroupError], terminal: Terminal) {
     let mut table =
         new_table(terminal, &["group", "metric", "cases", "median |error| %", "bias %", "worst %", "worst case"]);
-    for group in groups.iter().filter(|group| matches!(group.statistic, Statistic::Mean | Statistic::P99)) {
+    let is_shown = |group: &&GroupError| match group.statistic {
+        Statistic::Mean => group.metric < Metric::SeriesPromptThroughput,
+        Statistic::P50 => group.metric == Metric::Itl,
+        Statistic::P99 => group.metric == Metric::Ttft,
+        _ => false,
+    };
+    for group in groups.iter().filter(is_shown) {
         table.add_row([
             group.group.clone(),
             format!("{} {}", group.metric.name().replace('_', " "), group.statistic.name()),

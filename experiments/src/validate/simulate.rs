@@ -1,7 +1,7 @@
 //! Simulates a case and reads off what was measured of the real run.
 
 use profiles::Evidence;
-use sim::{Observer, Outcome, RequestRecord, StepRecord, Summary, SystemFacts};
+use sim::{Observer, Outcome, RequestRecord, StepRecord, Summary};
 
 use super::case::{Case, Latency, Members, Part, Second, Workload};
 use super::error::NotScored;
@@ -19,6 +19,8 @@ pub(crate) struct Simulated {
     pub(crate) series: Vec<Second>,
     /// Mean power of all GPUs in watts while no request that can run is missing from the batch.
     pub(crate) steady_power_w: Option<f64>,
+    /// Tokens generated per second over the same time.
+    pub(crate) steady_throughput: Option<f64>,
     /// Gaps between tokens, as statistics in seconds.
     pub(crate) itl: Vec<Figure>,
     /// Requests that were preempted at least once.
@@ -42,6 +44,7 @@ struct Watch {
 struct Steady {
     wanted: bool,
     energy_j: f64,
+    tokens: f64,
     from_s: Option<f64>,
     to_s: f64,
 }
@@ -76,6 +79,7 @@ impl Observer for Watch {
         }
         if self.power.wanted && record.waiting > 0 {
             self.power.energy_j += record.dynamic_energy_j;
+            self.power.tokens += f64::from(record.decode_requests);
             self.power.from_s.get_or_insert(record.start.as_secs_f64());
             self.power.to_s = record.end.as_secs_f64();
         }
@@ -91,7 +95,9 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
     let system = &experiment.systems[0];
     let seed = experiment.seeds[0];
     let mut requests = experiment.workload.requests(seed).map_err(|error| failed(error.to_string()))?;
-    let wants_power = case.parts.iter().flat_map(|part| &part.measured).any(|figure| figure.metric == Metric::Power);
+    let is_steady = matches!(case.workload, Workload::Described { is_steady: true, .. });
+    let wants_power =
+        is_steady || case.parts.iter().flat_map(|part| &part.measured).any(|figure| figure.metric == Metric::Power);
     let mut watch = Watch {
         latencies: Vec::new(),
         steps: (!case.series.is_empty()).then(|| series::Recorder::new(system.kv.blocks, system.engines)),
@@ -108,7 +114,8 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
     Ok(Simulated {
         latencies: watch.latencies,
         series: watch.steps.map(|steps| steps.seconds(&case.series)).unwrap_or_default(),
-        steady_power_w: steady_power_w(&watch.power, &outcome, &facts),
+        steady_power_w: steady_power_w(&watch.power, &outcome),
+        steady_throughput: watch.power.seconds().map(|seconds| watch.power.tokens / seconds),
         itl: itl(&summary),
         preemptions: summary.preemptions,
         evidence: Evidence::ALL.map(|evidence| summary.evidence_share(evidence).unwrap_or(0.0)),
@@ -116,13 +123,17 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
     })
 }
 
+impl Steady {
+    /// How long requests were waiting.
+    fn seconds(&self) -> Option<f64> {
+        Some(self.to_s - self.from_s?).filter(|seconds| *seconds > 0.0)
+    }
+}
+
 /// Idle power of all devices, and what the steps of the steady time added.
-fn steady_power_w(steady: &Steady, outcome: &Outcome, facts: &SystemFacts) -> Option<f64> {
-    let seconds = steady.to_s - steady.from_s?;
-    let idle_w =
-        outcome.replicas.iter().map(|replica| replica.idle_energy_j).sum::<f64>() / outcome.elapsed().as_secs_f64();
-    debug_assert!(facts.devices > 0, "a deployment has devices");
-    (seconds > 0.0).then(|| idle_w + steady.energy_j / seconds)
+fn steady_power_w(steady: &Steady, outcome: &Outcome) -> Option<f64> {
+    let idle_j: f64 = outcome.replicas.iter().map(|replica| replica.idle_energy_j).sum();
+    Some(idle_j / outcome.elapsed().as_secs_f64() + steady.energy_j / steady.seconds()?)
 }
 
 fn itl(summary: &Summary) -> Vec<Figure> {
@@ -140,12 +151,12 @@ fn itl(summary: &Summary) -> Vec<Figure> {
 impl Simulated {
     /// The figures of a part, as the measured ones are defined.
     pub(super) fn figures(&self, case: &Case, part: &Part) -> Vec<Figure> {
-        let members: Vec<usize> = match &part.members {
-            Members::Listed(members) => members.clone(),
-            Members::From(first) => (*first..self.latencies.len()).collect(),
-        };
-        let latencies: Vec<Latency> = members.iter().filter_map(|&index| self.latencies[index]).collect();
+        let latencies: Vec<Latency> = self.members(part).into_iter().flatten().collect();
         let mut all = if latencies.is_empty() { Vec::new() } else { figures(&latencies, case.tpot) };
+        if let (Workload::Described { is_steady: true, .. }, Some(steady)) = (&case.workload, self.steady_throughput) {
+            all.retain(|figure| figure.metric != Metric::OutputThroughput);
+            all.push(Figure { metric: Metric::OutputThroughput, statistic: Statistic::Mean, value: steady });
+        }
         all.extend(self.itl.iter().copied());
         let power =
             self.steady_power_w.map(|value| Figure { metric: Metric::Power, statistic: Statistic::Mean, value });
@@ -155,9 +166,17 @@ impl Simulated {
 
     /// Requests of a part that the simulator turned away.
     pub(super) fn rejected(&self, part: &Part) -> usize {
+        self.members(part).iter().filter(|latency| latency.is_none()).count()
+    }
+
+    fn members(&self, part: &Part) -> Vec<Option<Latency>> {
         match &part.members {
-            Members::Listed(members) => members.iter().filter(|&&index| self.latencies[index].is_none()).count(),
-            Members::From(first) => self.latencies[*first..].iter().filter(|latency| latency.is_none()).count(),
+            Members::Listed(members) => members.iter().map(|&index| self.latencies[index]).collect(),
+            Members::From(first) => self.latencies.iter().skip(*first).copied().collect(),
+            Members::Sent { from_s, to_s } => {
+                let is_sent = |latency: &Latency| (*from_s..*to_s).contains(&latency.sent_s);
+                self.latencies.iter().copied().filter(|latency| latency.as_ref().is_some_and(is_sent)).collect()
+            }
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Operating points collected by aiconfigurator: engines at a fixed concurrency.
+
+use super::described::{Described, closed_loop};
+use crate::validate::error::NotScored;
+use crate::validate::figure::{Metric, Statistic};
+use crate::validate::rows::Row;
+
+/// A row of `silicon_sample.csv`.
+pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
+    if row.text("exact_duplicate_of_earlier_row") == Some("1") {
+        return Err(NotScored::Nothing("an exact duplicate of an earlier row".to_owned()));
+    }
+    if row.text("mode") != Some("agg") {
+        let why = "prompts and answers were computed by different workers: disaggregated deployments are not simulated";
+        return Err(NotScored::NotSimulated(why.to_owned()));
+    }
+    let text = |column: &str| row.text(column).ok_or_else(|| row.wrong(column, "a name"));
+    let (engine, system) = (text("backend")?, text("system")?);
+    let mut described = Described::new(text("model_path")?, system, engine, row.text("backend_version"))?;
+    let generation = if ["h100_sxm", "h200_sxm"].contains(&system) { "hopper" } else { system };
+    described.group = format!("silicon_{generation}/{engine}");
+    spread(row, &mut described)?;
+    precision(row, &mut described)?;
+    if row.number("pp_size")?.is_some_and(|stages| stages > 1.0) {
+        described.system.set("pipeline_parallel_size", row.count("pp_size", 1)?);
+    }
+    let concurrency = match row.maybe_count("concurrency")? {
+        Some(concurrency) => concurrency,
+        None => {
+            described.assume("the concurrency is not recorded: that of its batch size");
+            row.count("batch_size", 1)?
+        }
+    };
+    let share = if row.text("source_kind") == Some("nvidia-gap-analysis") { 1.0 } else { 0.8 };
+    if share < 1.0 {
+        described.assume(
+            "lengths are uniform between 0.8 of the given ones and these, as the benchmark's scripts draw them",
+        );
+    }
+    described.workload = closed_loop(concurrency, row.count("isl", 1)?, row.count("osl", 1)?, share);
+    described.assume("ten requests per client, all clients starting at once after the warm-up");
+    described.system.set("enable_prefix_caching", false);
+    described.assume("scheduler limits and KV share are not recorded: the engine's defaults");
+    described.assume("whether TTFT and TPOT are means or medians is not said: they are compared with means");
+    described.times(row, Metric::Ttft, &[("ttft_ms", Statistic::Mean)], 1e-3)?;
+    described.times(row, Metric::Tpot, &[("tpot_ms", Statistic::Mean)], 1e-3)?;
+    Ok(described)
+}
+
+/// TensorRT-LLM's attention data parallelism may show the product of two sizes as `tp_size`: then the attention is spread
+/// as `attention_dp_size` says, and the experts over all of its ranks.
+fn spread(row: Row<'_>, described: &mut Described) -> Result<(), NotScored> {
+    let size = |column: &str| Ok(row.maybe_count(column)?.unwrap_or(1).max(1));
+    let (tensor, data) = (size("tp_size")?, size("attention_dp_size")?);
+    let (in_slices, in_whole) = (size("moe_tp_size")?, size("moe_ep_size")?);
+    if in_slices > 1 && in_whole > 1 {
+        let why = "experts were sliced and spread at once, which is not simulated";
+        return Err(NotScored::NotSimulated(why.to_owned()));
+    }
+    if data > 1 && in_whole == 1 {
+        return Err(NotScored::NotSimulated("attention ranks share sliced experts, which is not simulated".to_owned()));
+    }
+    if in_whole > 1 && in_whole != tensor * data && in_whole != data && in_whole != tensor {
+        let why =
+            format!("experts over {in_whole} GPUs beside tensor x data parallel {tensor} x {data} is not simulated");
+        return Err(NotScored::NotSimulated(why));
+    }
+    // Where `tp_size` is the product, whole experts are spread over as many GPUs as attention ranks.
+    let tensor = if data > 1 && in_whole == data { 1 } else { tensor };
+    described.spread(tensor, data, in_whole > 1);
+    Ok(())
+}
+
+fn precision(row: Row<'_>, described: &mut Described) -> Result<(), NotScored> {
+    let is_gpt_oss = described.system.model.contains("gpt-oss");
+    match row.text("gemm_quant_mode").or(row.text("precision")) {
+        // Its checkpoint comes in MXFP4 for the experts alone.
+        _ if is_gpt_oss => {}
+        None => {
+            described.assume("the number format is not recorded: fp8, as the name of the model or of the sweep says");
+            described.system.set("quantization", "\"fp8\"");
+        }
+        Some("fp8" | "fp8_block") => described.system.set("quantization", "\"fp8\""),
+        Some("int4_wo" | "int4") => described.system.set("quantization", "\"int4\""),
+        Some("bfloat16") => described.system.set("quantization", "\"none\""),
+        Some(other) => {
+            return Err(NotScored::NotSimulated(format!("weights and activations in {other} are not simulated")));
+        }
+    }
+    Ok(())
+}
