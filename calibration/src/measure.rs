@@ -35,4 +35,4 @@ pub use statistics::{percentile, timing};
 pub(crate) use store::replace as store_replace;
 pub use store::{Store, StoreError};
 pub use sustained::{Idle, SustainedBench, sustained_points};
-pub use workload::{Item, Workload, WorkloadError, workload};
+pub use workload::{Item, Operands, Workload, WorkloadError, workload};

@@ -110,7 +110,7 @@ impl Campaign<'_> {
         self.retime(bench, &timed, &mut outcome)?;
         if let Some((median, farthest)) = outcome.drift_summary() {
             store.set_notes(format!(
-                "drift: {} points timed again at the end took {:+.1} % (median), {:+.1} % (farthest)",
+                "drift: {} points of the last run timed again at its end took {:+.1} % (median), {:+.1} % (farthest)",
                 outcome.drift.len(),
                 (median - 1.0) * 100.0,
                 (farthest - 1.0) * 100.0

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::bench::{Bench, BenchError, Conditions, Sample};
 use super::overhead;
 use super::point::Point;
-use super::workload::{Item, Workload, WorkloadError, workload};
+use super::workload::{Item, Operands, Workload, WorkloadError, workload};
 use crate::gpu::{Event, Gpu, GpuError, Graph, ProductPlan, ProductShape, Work};
 
 /// How long a graph should take, so that the resolution of events does not matter.
@@ -22,7 +22,7 @@ const MOST_REPETITIONS: usize = 30;
 /// Times points on a GPU by captured graphs.
 pub struct GpuBench<'a> {
     gpu: &'a mut Gpu,
-    seed: u64,
+    operands: Operands,
     started: Instant,
     plans: BTreeMap<ProductShape, Arc<ProductPlan>>,
 }
@@ -59,7 +59,7 @@ impl From<WorkloadError> for BenchError {
 impl<'a> GpuBench<'a> {
     /// A bench on a device; `seed` fixes the operands, and time counts from `started`.
     pub fn new(gpu: &'a mut Gpu, seed: u64, started: Instant) -> Self {
-        GpuBench { gpu, seed, started, plans: BTreeMap::new() }
+        GpuBench { gpu, operands: Operands::new(seed), started, plans: BTreeMap::new() }
     }
 
     /// The device.
@@ -89,7 +89,7 @@ impl<'a> GpuBench<'a> {
     pub(super) fn capture(&mut self, point: &Point, graph_us: f64) -> Result<Captured, BenchError> {
         // What the point before has freed is free only now.
         self.gpu.synchronise()?;
-        let Workload { variants, touched_experts } = workload(point, self.gpu, self.seed)?;
+        let Workload { variants, touched_experts } = workload(point, self.gpu, &self.operands)?;
         let variants: Vec<Vec<Work>> = variants.iter().map(|items| self.work(items)).collect::<Result<_, _>>()?;
         // The first run compiles, the second is looked at.
         self.gpu.submit(&variants[0])?;

@@ -63,13 +63,35 @@ pub enum WorkloadError {
     Machine(#[from] MachineError),
 }
 
-/// Builds what a point runs, with operands that `seed` fixes.
+/// Numbers that operands repeat: enough to look random, few enough to be made quickly.
+const NOISE_NUMBERS: usize = 1 << 18;
+/// The same in fp8, to which rounding is slow here.
+const NOISE_E4M3: usize = 1 << 14;
+
+/// What operands are made of.
+#[derive(Clone, Debug)]
+pub struct Operands {
+    seed: u64,
+    bf16: Vec<u8>,
+    e4m3: Vec<u8>,
+}
+
+impl Operands {
+    /// Normal numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        let noise = Random::new(seed).normals(NOISE_NUMBERS, 1.0);
+        let e4m3 = noise[..NOISE_E4M3].iter().map(|&value| to_e4m3(value)).collect();
+        Operands { seed, bf16: bf16_bytes(&noise), e4m3 }
+    }
+}
+
+/// Builds what a point runs.
 ///
 /// # Errors
 ///
 /// If no kernel does the point, its operands do not fit, or the machine fails.
-pub fn workload(point: &Point, machine: &mut dyn Machine, seed: u64) -> Result<Workload, WorkloadError> {
-    let builder = &mut Builder { machine, random: Random::new(seed), noise: None };
+pub fn workload(point: &Point, machine: &mut dyn Machine, operands: &Operands) -> Result<Workload, WorkloadError> {
+    let builder = &mut Builder { machine, random: Random::new(operands.seed), operands };
     match point {
         Point::Gemm(row) => product::build(row, builder),
         Point::PrefillAttention(row) => attention::prefill(row, builder),
@@ -84,37 +106,22 @@ pub fn workload(point: &Point, machine: &mut dyn Machine, seed: u64) -> Result<W
     }
 }
 
-/// Normal numbers that operands repeat: enough to look random, few enough to be made quickly.
-const NOISE_NUMBERS: usize = 1 << 18;
-
 /// Makes operands.
 struct Builder<'a> {
     machine: &'a mut dyn Machine,
     random: Random,
-    noise: Option<Vec<f32>>,
+    operands: &'a Operands,
 }
 
 impl Builder<'_> {
-    fn noise(&mut self, numbers: u64) -> &[f32] {
-        let wanted = (numbers as usize).min(NOISE_NUMBERS);
-        if self.noise.as_ref().is_none_or(|noise| noise.len() < wanted) {
-            self.noise = Some(self.random.normals(wanted, 1.0));
-        }
-        self.noise.as_deref().unwrap_or_default()
-    }
-
     /// Normal bfloat16 numbers.
     fn bf16(&mut self, numbers: u64) -> Result<View, WorkloadError> {
-        let pattern = bf16_bytes(self.noise(numbers));
-        Ok(self.machine.repeated(&pattern, numbers * 2)?)
+        Ok(self.machine.repeated(&self.operands.bf16, numbers * 2)?)
     }
 
     /// Normal fp8 numbers.
     fn e4m3(&mut self, numbers: u64) -> Result<View, WorkloadError> {
-        // A shorter pattern: rounding to fp8 is slow here.
-        let pattern: Vec<u8> =
-            self.noise(numbers.min(1 << 14)).iter().take(1 << 14).map(|&value| to_e4m3(value)).collect();
-        Ok(self.machine.repeated(&pattern, numbers)?)
+        Ok(self.machine.repeated(&self.operands.e4m3, numbers)?)
     }
 
     /// Room for results.

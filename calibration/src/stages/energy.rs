@@ -8,7 +8,7 @@ use profiles::table::Kernel;
 use super::grid::summary;
 use super::{Plan, Progress, StageError, header};
 use crate::gpu::Gpu;
-use crate::measure::{Campaign, GpuBench, Idle, Store, SustainedBench, store_replace, sustained_points};
+use crate::measure::{Bench as _, Campaign, GpuBench, Idle, Store, SustainedBench, store_replace, sustained_points};
 
 /// Kinds whose power is measured.
 const KINDS: [Kernel; 6] = [
@@ -37,12 +37,13 @@ pub(super) fn run(gpu: &mut Gpu, plan: &Plan, tell: &mut dyn FnMut(Progress)) ->
     line("energy_counter_median_period_s", idle.period.median_s);
     line("energy_counter_longest_period_s", idle.period.longest_s);
     store_replace(&folder.join("idle.toml"), &text)?;
-    for kernel in KINDS {
+    for (index, kernel) in KINDS.into_iter().enumerate() {
         let points = sustained_points(&plan.grid, kernel)?;
         let header = header(kernel, gpu, plan);
         let mut store = Store::open(&folder.join(format!("{kernel}.csv")), kernel, header)?;
         let mut bench = SustainedBench::new(GpuBench::new(gpu, plan.seed, plan.started), idle.period);
-        let campaign = Campaign { points: &points, seed: plan.seed, until_s: plan.budget_s };
+        let until_s = plan.until_s(bench.elapsed_s(), KINDS.len() - index);
+        let campaign = Campaign { points: &points, seed: plan.seed, until_s };
         let outcome = campaign
             .run(&mut bench, &mut store, &mut |done, wanted| tell(Progress::Points { kernel, done, wanted }))?;
         tell(Progress::Line(format!("under load, {}", summary(kernel, &outcome))));

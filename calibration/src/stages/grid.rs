@@ -6,7 +6,7 @@ use profiles::table::Kernel;
 
 use super::{Plan, Progress, StageError, header};
 use crate::gpu::Gpu;
-use crate::measure::{Bench, Campaign, GpuBench, Outcome, Stop, Store, plan as points_of};
+use crate::measure::{Bench as _, Campaign, GpuBench, Outcome, Stop, Store, plan as points_of};
 
 /// What no public table has comes first, so that a short budget is spent on it.
 const ORDER: [Kernel; 8] = [
@@ -26,9 +26,7 @@ pub(super) fn run(gpu: &mut Gpu, plan: &Plan, tell: &mut dyn FnMut(Progress)) ->
         let header = header(kernel, gpu, plan);
         let mut store = Store::open(&plan.folder.join(format!("{kernel}.csv")), kernel, header)?;
         let mut bench = GpuBench::new(gpu, plan.seed, plan.started);
-        // Each kind gets its part of what time is left, so that a short budget gives some points of all.
-        let now_s = bench.elapsed_s();
-        let until_s = now_s + (plan.budget_s - now_s) / (ORDER.len() - index) as f64;
+        let until_s = plan.until_s(bench.elapsed_s(), ORDER.len() - index);
         let campaign = Campaign { points: &points, seed: plan.seed, until_s };
         let outcome = campaign
             .run(&mut bench, &mut store, &mut |done, wanted| tell(Progress::Points { kernel, done, wanted }))?;

@@ -1,7 +1,9 @@
 //! What is timed runs: the launches of small points, executed on the CPU within guarded memory.
 
+use std::sync::OnceLock;
+
 use calibration::kernels::{Arg, Launch};
-use calibration::measure::{Item, Point, Workload, WorkloadError, workload};
+use calibration::measure::{Item, Operands, Point, Workload, WorkloadError, workload};
 use calibration::numbers::bf16_values;
 use profiles::DType;
 use profiles::table::{
@@ -13,9 +15,14 @@ use super::machine::Emulator;
 use super::program;
 use calibration::machine::Machine as _;
 
+fn operands() -> &'static Operands {
+    static OPERANDS: OnceLock<Operands> = OnceLock::new();
+    OPERANDS.get_or_init(|| Operands::new(7))
+}
+
 /// Runs every variant of a point, and returns the workload.
 fn run(emulator: &mut Emulator<'_>, point: &Point) -> Workload {
-    let built = workload(point, emulator, 7).unwrap_or_else(|error| panic!("{point:?}: {error}"));
+    let built = workload(point, emulator, operands()).unwrap_or_else(|error| panic!("{point:?}: {error}"));
     for variant in &built.variants {
         let launches: Vec<Launch> = variant
             .iter()
@@ -163,7 +170,7 @@ fn elementwise_points_run() {
 
 /// What `workload` says of a point that it refuses.
 fn refusal(emulator: &mut Emulator<'_>, point: &Point) -> String {
-    match workload(point, emulator, 7) {
+    match workload(point, emulator, operands()) {
         Err(error @ (WorkloadError::NoKernel(_) | WorkloadError::Memory { .. })) => error.to_string(),
         other => panic!("{point:?}: {other:?}"),
     }

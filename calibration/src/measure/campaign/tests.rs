@@ -120,7 +120,7 @@ fn drift_is_found_at_the_end_and_written_down() {
     let (median, farthest) = outcome.drift_summary().expect("points were timed again");
     assert!(median > 1.01 && farthest >= median, "{median} {farthest}");
     let text = std::fs::read_to_string(folder.path().join("gemm.csv")).expect("the table is there");
-    assert!(text.contains("drift: 5 points timed again"), "{text}");
+    assert!(text.contains("drift: 5 points of the last run timed again"), "{text}");
 }
 
 #[test]
