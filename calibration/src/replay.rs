@@ -1,6 +1,6 @@
 //! Executing simulated steps on a GPU and laying the measured time of each beside the predicted one.
 //!
-//! A run records its steps in a [schedule](schedule). [`select`] picks some of them, a [`StepExecutor`] executes them
+//! A run records its steps in a [schedule]. [`select`] picks some of them, a [`StepExecutor`] executes them
 //! ([`replay`]), and a [`Comparison`] says how far the prediction was off: by phase, by tokens, by context, over time, and
 //! how far two replays of the same steps are from each other, below which an error means nothing.
 //!

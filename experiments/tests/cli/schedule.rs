@@ -138,3 +138,26 @@ fn a_schedule_is_one_gzip_stream_of_json_lines() {
         assert_eq!(kinds.iter().filter(|found| *found == kind).count(), 4, "{kind}");
     }
 }
+
+/// Preempted requests compute their tokens again, and pipelines carry several steps at once; neither makes or loses a token.
+#[test]
+fn every_token_comes_from_one_row_with_preemptions_and_pipelines() {
+    let place = recorded(&[(
+        "max_model_len = 8192\nscheduler = { policy = \"chunked-prefill\"",
+        "max_model_len = 2048\nnum_gpu_blocks_override = 130\npipeline_parallel_size = 2\nscheduler = { policy = \"chunked-prefill\"",
+    )]);
+    let requests = rows(&place.text("out/requests.csv"), "chunked", 1);
+    let preemptions: u64 = requests.iter().map(|request| number(request, "preemptions")).sum();
+    assert!(preemptions > 0, "the cache is too large for this test to show anything");
+    let mut generated: BTreeMap<u64, u64> = BTreeMap::new();
+    for step in steps(&place, "chunked", 1) {
+        assert_eq!(step.stage_ns.len(), 2);
+        let completing = step.prefill.iter().filter(|piece| piece.completes).map(|piece| piece.request);
+        for request in completing.chain(step.decode.iter().map(|&(request, _)| request)) {
+            *generated.entry(request).or_default() += 1;
+        }
+    }
+    for request in requests.iter().filter(|request| request["status"] == "completed") {
+        assert_eq!(generated[&number(request, "id")], number(request, "output_tokens"), "{request:?}");
+    }
+}

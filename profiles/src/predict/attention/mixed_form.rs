@@ -139,8 +139,7 @@ impl MixedForm {
         let unequal = if mean > 0.0 { 1.0 + UNEQUAL * (longest_context.min(self.visible) / mean - 1.0) } else { 1.0 };
         let of_pieces = tiles * PIECE_TILE_KEYS + keys * PIECE_KEYS;
         let of_requests = requests * (REQUEST_TILE_KEYS + mean * unequal * REQUEST_KEYS);
-        let walk = self.tiles_per_row * (of_pieces + of_requests)
-            + requests * most_tiles / self.sms * EMPTY_TILE_KEYS;
+        let walk = self.tiles_per_row * (of_pieces + of_requests) + requests * most_tiles / self.sms * EMPTY_TILE_KEYS;
         let chain = CHAIN_START_KEYS + chain * CHAIN_KEYS;
         let reads = self.reads(requests * mean, (requests + tiles) / self.sms);
         [walk, chain, self.ns_per_cached_token * (requests * mean * reads + cached)]
