@@ -15,20 +15,36 @@ use crate::router::Router;
 use crate::spec::DeploymentSpec;
 use check::check;
 
-/// What is due at a time; at equal times in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    /// The client of a request has its last token; the one that ended first, first.
-    Answered { ending: u64, request: RequestId },
-    /// A step ends; the one dispatched first, first.
-    StepEnd { dispatch: u64, replica: u32, slot: u32 },
-    /// A request that was sent to this replica reaches its queue.
-    Queued { replica: u32 },
-    /// A step starts, and the host of an asynchronous engine turns to the next one.
-    StepStart { replica: u32 },
+/// What is due at which time.
+#[derive(Default)]
+struct Agenda {
+    /// Clients that get their last token: when, and which ending it was.
+    answers: BinaryHeap<Reverse<(SimTime, u64, RequestId)>>,
+    /// Ends of steps: when, in which order dispatched, where. At equal times the step dispatched first ends first.
+    ends: BinaryHeap<Reverse<(SimTime, u64, u32, u32)>>,
+    /// Replicas to which something else happens that calls for pumping.
+    turns: BinaryHeap<Reverse<(SimTime, u32, Turn)>>,
 }
 
-type Due = Reverse<(SimTime, Event)>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// A request that was sent to the replica reaches its queue.
+    Queued,
+    /// A step starts, and the host of an asynchronous engine turns to the next one.
+    StepStart,
+}
+
+impl Agenda {
+    fn next(&self) -> Option<SimTime> {
+        let end = self.ends.peek().map(|&Reverse((at, ..))| at);
+        if self.answers.is_empty() && self.turns.is_empty() {
+            return end;
+        }
+        let answer = self.answers.peek().map(|&Reverse((at, ..))| at);
+        let turn = self.turns.peek().map(|&Reverse((at, ..))| at);
+        end.into_iter().chain(answer).chain(turn).min()
+    }
+}
 
 /// A hundred years: whoever gets here has lost a unit prefix, and integer time must not overflow.
 const LATEST: SimTime = SimTime::from_nanos(100 * 365 * 86_400 * 1_000_000_000);
@@ -39,9 +55,8 @@ struct Engine<'a, O> {
     source: &'a mut dyn Source,
     observer: &'a mut O,
     wants: Wants,
-    due: BinaryHeap<Due>,
+    agenda: Agenda,
     dispatched: u64,
-    ended: u64,
     /// Replicas to be pumped at the current time.
     touched: Vec<u32>,
     counts: RequestCounts,
@@ -77,9 +92,8 @@ pub fn simulate(
             details: observer.wants_step_details(),
         },
         observer,
-        due: BinaryHeap::new(),
+        agenda: Agenda::default(),
         dispatched: 0,
-        ended: 0,
         touched: Vec::new(),
         counts: RequestCounts::default(),
         last_completion: first_arrival,
@@ -97,7 +111,7 @@ impl<O: Observer> Engine<'_, O> {
         let mut now = first_arrival;
         let mut arrival = Some(first_arrival);
         loop {
-            let due = self.due.peek().map(|&Reverse((at, _))| at);
+            let due = self.agenda.next();
             now = match (due, arrival) {
                 (Some(due), Some(arrival)) => due.min(arrival),
                 (Some(due), None) => due,
@@ -119,29 +133,31 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    /// Handles all that is due now; `true` if the source was told of endings.
+    /// Handles all that is due now: answers, ends of steps, turns. `true` if the source was told of endings.
     fn handle_due(&mut self, now: SimTime) -> bool {
         let mut told = false;
-        while let Some(&Reverse((at, event))) = self.due.peek() {
-            if at > now {
-                break;
+        while let Some(&Reverse((at, _, request))) = self.agenda.answers.peek()
+            && at <= now
+        {
+            self.agenda.answers.pop();
+            self.source.ended(request, now);
+            told = true;
+        }
+        while let Some(&Reverse((at, _, replica, slot))) = self.agenda.ends.peek()
+            && at <= now
+        {
+            self.agenda.ends.pop();
+            told |= self.end_step(replica, slot, now);
+            self.touched.push(replica);
+        }
+        while let Some(&Reverse((at, replica, turn))) = self.agenda.turns.peek()
+            && at <= now
+        {
+            self.agenda.turns.pop();
+            if turn == Turn::Queued {
+                self.replicas[replica as usize].enqueue_next();
             }
-            self.due.pop();
-            match event {
-                Event::Answered { request, .. } => {
-                    self.source.ended(request, now);
-                    told = true;
-                }
-                Event::StepEnd { replica, slot, .. } => {
-                    told |= self.end_step(replica, slot, now);
-                    self.touched.push(replica);
-                }
-                Event::Queued { replica } => {
-                    self.replicas[replica as usize].enqueue_next();
-                    self.touched.push(replica);
-                }
-                Event::StepStart { replica } => self.touched.push(replica),
-            }
+            self.touched.push(replica);
         }
         told
     }
@@ -149,7 +165,7 @@ impl<O: Observer> Engine<'_, O> {
     /// Ends a step; `true` if requests left with it and the source was told.
     fn end_step(&mut self, replica: u32, slot: u32, now: SimTime) -> bool {
         let before = self.counts.completed;
-        let (source, counts, due, ended) = (&mut *self.source, &mut self.counts, &mut self.due, &mut self.ended);
+        let (source, counts, answers) = (&mut *self.source, &mut self.counts, &mut self.agenda.answers);
         let replica = &mut self.replicas[replica as usize];
         let to_client = replica.engine_to_client();
         let answered = now + to_client;
@@ -158,8 +174,7 @@ impl<O: Observer> Engine<'_, O> {
             if to_client == SimDuration::ZERO {
                 source.ended(request, now);
             } else {
-                *ended += 1;
-                due.push(Reverse((answered, Event::Answered { ending: *ended, request })));
+                answers.push(Reverse((answered, counts.completed, request)));
             }
         });
         if self.counts.completed == before {
@@ -195,7 +210,7 @@ impl<O: Observer> Engine<'_, O> {
                 replica.enqueue_next();
                 self.touched.push(chosen as u32);
             } else {
-                self.due.push(Reverse((now + on_the_way, Event::Queued { replica: chosen as u32 })));
+                self.agenda.turns.push(Reverse((now + on_the_way, chosen as u32, Turn::Queued)));
             }
         }
         Ok(())
@@ -233,13 +248,12 @@ impl<O: Observer> Engine<'_, O> {
             self.touched.dedup();
         }
         for &number in &self.touched {
-            let (due, dispatched) = (&mut self.due, &mut self.dispatched);
+            let (agenda, dispatched) = (&mut self.agenda, &mut self.dispatched);
             self.replicas[number as usize].pump(now, self.observer, self.wants, |step| {
                 *dispatched += 1;
-                let end = Event::StepEnd { dispatch: *dispatched, replica: number, slot: step.slot };
-                due.push(Reverse((step.end, end)));
+                agenda.ends.push(Reverse((step.end, *dispatched, number, step.slot)));
                 if let Some(start) = step.turn_at {
-                    due.push(Reverse((start, Event::StepStart { replica: number })));
+                    agenda.turns.push(Reverse((start, number, Turn::StepStart)));
                 }
             });
         }

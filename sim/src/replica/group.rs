@@ -186,9 +186,11 @@ impl Group {
             self.gaps.push(self.out, nanos);
             gap(nanos, old);
         }
-        let with_token = self.fresh.partition_point(|&(joined, _)| joined < self.out);
-        for (_, id) in self.fresh.drain(..with_token) {
-            gap(fresh_gap(id), 1);
+        if !self.fresh.is_empty() {
+            let with_token = self.fresh.partition_point(|&(joined, _)| joined < self.out);
+            for (_, id) in self.fresh.drain(..with_token) {
+                gap(fresh_gap(id), 1);
+            }
         }
         self.last_token = now;
     }

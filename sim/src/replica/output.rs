@@ -46,6 +46,7 @@ impl Replica {
     }
 
     /// The decode rows of the step in flight in `slot` count as done.
+    #[inline]
     pub(super) fn count_group_step(&mut self, slot: usize) {
         let lives = &self.lives;
         let slot = &mut self.slots[slot];
@@ -54,12 +55,14 @@ impl Replica {
     }
 
     /// The next member of the slot's group, in order of admission, that has no more to generate.
+    #[inline]
     pub(super) fn pop_ended(&mut self, slot: usize) -> Option<LiveId> {
         let lives = &self.lives;
         self.slots[slot].group.pop_ended(|id, ticket| lives.holds(id, ticket))
     }
 
     /// The tokens of the slot's group are out.
+    #[inline]
     pub(super) fn put_group_out(&mut self, slot: usize, now: SimTime, observer: &mut impl Observer) {
         let lives = &mut self.lives;
         let at_client = now + self.engine.engine_to_client;

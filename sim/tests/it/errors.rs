@@ -3,7 +3,7 @@
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::{DeploymentSpec, ReplicaSpec, RouterSpec, SimError};
-use workloads::{ContentId, Prompt, Request, RequestId, SimTime, Source, Span, WorkloadError};
+use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
 use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
 use crate::engine;
@@ -99,6 +99,21 @@ fn a_wrong_replica_is_named_with_field_value_and_what_it_must_be() {
     assert_eq!(
         message(|replica| replica.cost = Box::new(NoStages)),
         "replica 1: cost = 0 stages: at least one pipeline stage"
+    );
+    let overhead = |nanos, change: fn(&mut sim::EngineSpec, SimDuration)| {
+        message(|replica| change(&mut replica.engine, SimDuration::from_nanos(nanos)))
+    };
+    assert_eq!(
+        overhead(60_000_000_001, |engine, time| engine.host_per_step = time),
+        "replica 1: host_per_step = 60.000000001 s: at most a minute"
+    );
+    assert_eq!(
+        overhead(61_000_000_000, |engine, time| engine.engine_to_client = time),
+        "replica 1: engine_to_client = 61.000000000 s: at most a minute"
+    );
+    assert_eq!(
+        overhead(16_000_000_000, |engine, time| engine.host_per_request = time),
+        "replica 1: host_per_request = 16.000000000 s: at most a minute for max_num_seqs = 4 together"
     );
     for (power_w, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-0.5, "-0.5")] {
         assert_eq!(

@@ -4,20 +4,26 @@
 //! below can be checked in the head. The sources are those of the policies: vLLM v1's `Scheduler.schedule`, vLLM v0's
 //! `_schedule_default`, algorithm 3 of Sarathi-Serve, and section 4 of Orca.
 
+mod ahead;
+mod around;
+
 use profiles::cost::simple::{DecodePolynomial, PolynomialCost, PolynomialOptions};
-use sim::{KvSpec, Policy, SchedulerSpec};
+use sim::{EngineSpec, KvSpec, Policy, ReplicaSpec, SchedulerSpec};
 use workloads::{ContentId, SimTime, Span};
 
 use crate::deployment::{CHUNKED, FREE, alone, cache, replica, scheduler};
-use crate::engine;
 use crate::reference::Run;
 use crate::script::{Planned, Release, Script, answer};
 
 fn run(scheduler: SchedulerSpec, kv: KvSpec, requests: &[Planned]) -> Run {
+    run_with(EngineSpec::default(), scheduler, kv, requests)
+}
+
+fn run_with(engine: EngineSpec, scheduler: SchedulerSpec, kv: KvSpec, requests: &[Planned]) -> Run {
     let decode = DecodePolynomial { base_ns: 0.0, per_context_token_ns: 0.0, per_request_ns: 1.0 };
     let options = PolynomialOptions { per_step_ns: 100.0, per_prompt_token_ns: 10.0, decode, ..FREE };
-    let deployment = alone(replica(scheduler, kv, PolynomialCost::new(options)));
-    engine::simulate(deployment, &mut Script::new(requests)).expect("a valid run")
+    let deployment = alone(ReplicaSpec { engine, ..replica(scheduler, kv, PolynomialCost::new(options)) });
+    crate::engine::simulate(deployment, &mut Script::new(requests)).expect("a valid run")
 }
 
 /// Demands these steps, one row for each: start and end; prompt tokens and the prompts they belong to; decoding
