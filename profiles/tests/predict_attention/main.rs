@@ -5,6 +5,7 @@
 
 mod decode;
 mod mixed;
+mod oracles;
 mod prefill;
 mod tables;
 

@@ -302,7 +302,7 @@ impl DecodeTimes {
         let node = self.grid.at(&positions);
         let inside = positions.map(|position| position.clamped);
         // No context is shorter than the shortest measured one in a way that shows.
-        let within = inside[0] == requests && inside[1] >= context;
+        let within = positions[0].inside() && positions[1].below_highest;
         let mut ns = node.value;
         if !within {
             ns *= self.base.smooth_ns(self.heads, requests, context.max(inside[1]))

@@ -14,10 +14,20 @@ pub(super) struct Axis {
 pub(super) struct Position {
     /// The position itself, or the nearest end of the axis.
     pub(super) clamped: f64,
+    /// Whether the axis reaches so far down, and so far up.
+    pub(super) above_lowest: bool,
+    pub(super) below_highest: bool,
     /// Index of the node below.
     lower: usize,
     /// Part of the way to the next node, 0 to 1.
     share: f64,
+}
+
+impl Position {
+    /// Whether the position lies on the axis.
+    pub(super) fn inside(&self) -> bool {
+        self.above_lowest && self.below_highest
+    }
 }
 
 impl Axis {
@@ -57,12 +67,13 @@ impl Axis {
     pub(super) fn locate(&self, value: f64) -> Position {
         let last = self.nodes.len() - 1;
         let clamped = value.clamp(self.nodes[0], self.nodes[last]);
+        let (above_lowest, below_highest) = (value >= self.nodes[0], value <= self.nodes[last]);
         if last == 0 {
-            return Position { clamped, lower: 0, share: 0.0 };
+            return Position { clamped, above_lowest, below_highest, lower: 0, share: 0.0 };
         }
         let lower = self.nodes.partition_point(|&node| node <= clamped).clamp(1, last) - 1;
         let share = (clamped - self.nodes[lower]) / (self.nodes[lower + 1] - self.nodes[lower]);
-        Position { clamped, lower, share }
+        Position { clamped, above_lowest, below_highest, lower, share }
     }
 }
 

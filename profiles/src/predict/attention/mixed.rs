@@ -1,6 +1,6 @@
 //! Attention of prompt pieces and generating requests in one step.
 
-use super::grid::{Axis, Grid, Node};
+use super::grid::{Axis, Grid, Node, Position};
 use super::mixed_form::{MixedForm, TileKernel};
 use super::prefill::PrefillTimes;
 use super::{HeadShape, Predicted};
@@ -180,7 +180,7 @@ impl MixedTimes {
                 let at = coordinates(joined(pieces), count, mean);
                 let positions = corrections.locate(at);
                 let node = corrections.at(&positions);
-                let inside = positions.iter().zip(at).all(|(position, at)| (position.clamped - at).abs() < 1e-9);
+                let inside = positions.iter().all(Position::inside);
                 let alike = pieces.windows(2).all(|pair| pair[0] == pair[1])
                     && pieces.len() <= *measured_pieces as usize
                     && longest_context_tokens as f64 <= mean.ceil();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bounds::Bounds;
-use super::grid::{Axis, Grid, Node};
+use super::grid::{Axis, Grid, Node, Position};
 use super::kriging::Kriging;
 use super::tiles::Tiles;
 use super::{Family, HeadShape, Peaks, Predicted, REACH, evidence};
@@ -97,8 +97,7 @@ impl PrefillPredictor {
     pub fn for_heads(&self, heads: HeadShape) -> Option<PrefillTimes> {
         let measured = self.families.iter().find(|measured| measured.family == heads.family())?;
         let tiles = Tiles::new(heads, measured.floor_ns, Peaks::of(&self.device, heads.activations));
-        let axis = |of: fn(&Shape) -> u32| Axis::of(measured.shapes.iter().map(|shape| f64::from(of(shape))));
-        let axes = [axis(|shape| shape.requests), axis(|shape| shape.new_tokens), axis(|shape| shape.context)];
+        let axes = std::array::from_fn(|variable| Axis::of(measured.shapes.iter().map(|shape| shape.at()[variable])));
         let exact = measured.exact(heads);
         let mut roofline_share: f64 = 1.0;
         let grid = Grid::new(axes, |at| {
@@ -199,7 +198,7 @@ impl PrefillTimes {
         let base = self.tiles.ns(inside[0], inside[1], inside[2]);
         // Interpolated differences could outweigh the base only where both are far from the truth.
         let mut ns = (base + node.value).max(base / 4.0);
-        let within = inside == at;
+        let within = positions.iter().all(Position::inside);
         if !within {
             ns *= self.tiles.ns(at[0], at[1], at[2]) / base;
         }
