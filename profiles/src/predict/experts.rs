@@ -3,9 +3,13 @@
 //!
 //! Tables give times by tokens and by the name of a routing. A name means loads ([`TableRouting::load`]), and measured
 //! time is divided by a simple law of these loads (touched weights read, rows computed). The ratio is interpolated between
-//! layers at the same number of tokens ([universal kriging](super::local)): layers of one model that is split further
+//! layers at the same number of tokens (universal kriging): layers of one model that is split further
 //! are close, and routings of one layer closest. For a step, the ratio is interpolated between routings by touched
 //! experts and along the logarithm of tokens, and the law puts in the load of the step.
+//!
+//! Balanced loads on one of several GPUs that took longer than the largest load of a power law cannot have been balanced;
+//! the vLLM 0.24 tables of aiconfigurator have a few such layers. They are left out and counted
+//! ([`ExpertsPredictor::contradictory`]).
 //!
 //! Tables that give the number of touched experts themselves (routing `touched`) are used for the layers they hold.
 
@@ -74,6 +78,7 @@ impl ExpertsShape {
 #[derive(Clone, Debug)]
 pub struct ExpertsPredictor {
     families: BTreeMap<OperandFormat, Family>,
+    contradictory: usize,
 }
 
 /// Logarithms of times in nanoseconds and how many, by tokens and the bits of the load.
@@ -88,6 +93,7 @@ impl ExpertsPredictor {
     /// and does not say how many, or it has more experts on the GPU than in the layer.
     pub fn new<'a>(rows: impl IntoIterator<Item = &'a ExpertsRow>, device: &DeviceSpec) -> Result<Self, PredictError> {
         let mut formats: BTreeMap<OperandFormat, BTreeMap<ExpertsShape, BTreeMap<&str, Times>>> = BTreeMap::new();
+        let mut contradictory = 0;
         let mut loads: BTreeMap<(u32, u32, u32, u32, &str), ExpertsLoad> = BTreeMap::new();
         for row in rows {
             let shape = ExpertsShape::of(row);
@@ -107,8 +113,16 @@ impl ExpertsPredictor {
             let at = by_tokens.entry([load.touched, load.assignments].map(f64::to_bits)).or_insert((load, 0.0, 0.0));
             *at = (load, at.1 + (row.timing.time_us * NS_PER_US).ln(), at.2 + 1.0);
         }
+        for (shape, by_routing) in formats.values_mut().flatten() {
+            contradictory += leave_out_contradictory(shape, by_routing);
+        }
         let family = |(format, layers)| Ok((format, family(format, &layers, Roofline::new(format, device)?)?));
-        Ok(Self { families: formats.into_iter().map(family).collect::<Result<_, PredictError>>()? })
+        Ok(Self { families: formats.into_iter().map(family).collect::<Result<_, PredictError>>()?, contradictory })
+    }
+
+    /// Rows left out because balanced loads cannot have taken as long.
+    pub fn contradictory(&self) -> usize {
+        self.contradictory
     }
 
     /// The formats that have rows.
@@ -158,10 +172,33 @@ impl ExpertsPredictor {
         (!columns.is_empty()).then(|| ExpertsCurve {
             law,
             measured_tokens: known.iter().min().copied().zip(known.iter().max().copied()),
+            places: curve::places(&columns),
             columns,
             cold: operands == Operands::Cold,
         })
     }
+}
+
+/// Leaves out a layer's balanced rows on one of several GPUs if at most numbers of tokens a power law's largest load took
+/// less than four fifths of their time. Returns how many.
+fn leave_out_contradictory(shape: &ExpertsShape, by_routing: &mut BTreeMap<&str, Times>) -> usize {
+    let contradicts = |(name, skewed): (&&str, &Times), balanced: &Times| {
+        let mean_ns = |times: &BTreeMap<_, (ExpertsLoad, f64, f64)>| {
+            let (sum, count) = times.values().fold((0.0, 0.0), |sum, time| (sum.0 + time.1, sum.1 + time.2));
+            (sum / count).exp()
+        };
+        let common: Vec<bool> = balanced
+            .iter()
+            .filter_map(|(tokens, times)| Some(mean_ns(skewed.get(tokens)?) < 0.8 * mean_ns(times)))
+            .collect();
+        let faster = common.iter().filter(|faster| **faster).count();
+        name.starts_with("power_law_") && 2 * faster > common.len()
+    };
+    let wrong = match by_routing.get("balanced") {
+        Some(balanced) if shape.gpus() > 1 => by_routing.iter().any(|other| contradicts(other, balanced)),
+        _ => false,
+    };
+    if wrong { by_routing.remove("balanced").map_or(0, |times| times.len()) } else { 0 }
 }
 
 fn family(
@@ -252,8 +289,8 @@ fn column(tokens: u32, mut points: Vec<(f64, f64, f64)>, local_experts: f64) -> 
     let same = |a: &(f64, f64, f64), b: &(f64, f64, f64)| b.0 - a.0 <= SAME_TOUCHED * local_experts;
     let mean = |group: &[(f64, f64, f64)]| {
         let sum = group.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
-        (sum.0 / group.len() as f64, sum.1 / group.len() as f64)
+        (sum.0 / group.len() as f64, (sum.1 / group.len() as f64).exp())
     };
     let points = points.chunk_by(same).map(mean).collect();
-    Column { tokens: f64::from(tokens), ln_tokens: f64::from(tokens).ln(), points, bound_share }
+    Column { tokens, points, bound_share }
 }

@@ -2,7 +2,7 @@
 //!
 //! Libraries pick among dozens of kernels by shape, so no short law gives a product's time to a few percent, and the
 //! measured neighbours of a shape do. A shape that is not in the table is interpolated row count by row count between
-//! its measured neighbours in the logarithms of columns and inner length ([universal kriging](super::local)). What is
+//! its measured neighbours in the logarithms of columns and inner length (universal kriging). What is
 //! interpolated is the ratio to a simple law, or rather to several, roofline and whole waves of tiles, mixed at each row
 //! count as they predict visible shapes best: waves where the library's kernels show waves, and none where they do not.
 //!

@@ -10,14 +10,14 @@ const SINGULAR: f64 = 1e-12;
 
 /// Weights of `places.len()` measurements for the value at a target.
 ///
-/// `covariance(a, b)` is the likeness of two places and `nugget` the variance of what is not shared by a repetition at
-/// the same place; `to_target(a)` is the likeness to the target. Each of `drift` gives a term of the trend at every place,
+/// `covariance(a, b)` is the likeness of two places, `to_target(a)` that to the target, and `noise(a)` the variance that a
+/// repetition at the same place would not share, above zero. Each of `drift` gives a term of the trend at every place,
 /// measured from the target. Terms that do not vary, or that the places cannot tell apart, are left out.
 pub(super) fn weights<P>(
     places: &[P],
     covariance: impl Fn(&P, &P) -> f64,
     to_target: impl Fn(&P) -> f64,
-    nugget: f64,
+    noise: impl Fn(&P) -> f64,
     drift: &[Vec<f64>],
 ) -> Vec<f64> {
     let with: Vec<&Vec<f64>> = drift.iter().filter(|term| varies(term)).collect();
@@ -28,7 +28,7 @@ pub(super) fn weights<P>(
             for (column, other) in places.iter().enumerate() {
                 matrix[row][column] = covariance(place, other);
             }
-            matrix[row][row] += nugget;
+            matrix[row][row] += noise(place);
             matrix[row][size] = to_target(place);
             matrix[row][count] = 1.0;
             matrix[count][row] = 1.0;
@@ -40,7 +40,7 @@ pub(super) fn weights<P>(
         matrix[count][size] = 1.0;
         solve(matrix)
     };
-    let solution = system(&with).or_else(|| system(&[])).expect("a nugget keeps measurements apart");
+    let solution = system(&with).or_else(|| system(&[])).expect("noise keeps measurements apart");
     solution[..places.len()].to_vec()
 }
 
@@ -123,7 +123,7 @@ mod tests {
     fn line(places: &[f64], target: f64, drift: bool) -> Vec<f64> {
         let terms: Vec<f64> = places.iter().map(|place| place - target).collect();
         let drift = if drift { vec![terms] } else { vec![] };
-        weights(places, |a, b| (-(a - b).abs()).exp(), |a| (-(a - target).abs()).exp(), 1e-6, &drift)
+        weights(places, |a, b| (-(a - b).abs()).exp(), |a| (-(a - target).abs()).exp(), |_| 1e-6, &drift)
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_term_that_does_not_vary_is_left_out() {
-        let same = weights(&[1.0, 2.0], |a: &f64, b| (-(a - b).abs()).exp(), |_| 0.5, 0.01, &[vec![3.0, 3.0]]);
+        let same = weights(&[1.0, 2.0], |a: &f64, b| (-(a - b).abs()).exp(), |_| 0.5, |_| 0.01, &[vec![3.0, 3.0]]);
         assert!((same.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert!((same[0] - same[1]).abs() < 1e-9);
     }

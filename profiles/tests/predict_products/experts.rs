@@ -7,7 +7,7 @@ use profiles::predict::{ExpertsPredictor, OperandFormat, Operands, PredictError}
 use profiles::table::{ExpertsRow, Timing};
 use profiles::{DeviceSpec, Evidence};
 
-use crate::{BF16, Errors, device, part, shared_data, skipped, tables};
+use crate::{BF16, Errors, device, part, say, shared_data, skipped, tables};
 
 /// Qwen3-30B-A3B with experts of this width, so many of them on the GPU.
 fn shape(intermediate_size: u32, local_experts: u32) -> ExpertsShape {
@@ -171,6 +171,21 @@ fn tables_by_touched_experts_are_followed() {
 }
 
 #[test]
+fn balanced_rows_that_were_not_are_left_out_and_counted() {
+    let mut rows = by_law(&split());
+    let wrong =
+        |row: &&mut ExpertsRow| row.routing == "balanced" && row.intermediate_size == 768 && row.local_experts == 16;
+    rows.iter_mut().filter(wrong).for_each(|row| row.timing.time_us *= 3.0);
+    let predictor = predictor(&rows);
+    assert_eq!(predictor.contradictory(), TOKENS.len());
+    let (layer, balanced) = (shape(768, 16), TableRouting::Balanced);
+    let curve = predictor.for_layer(BF16, &layer, Some(balanced), Operands::AsMeasured).expect("a measured format");
+    let load = balanced.load(&layer, 1024);
+    let error = curve.ns(1024, load).0 * 1e-3 / law(&layer, load) - 1.0;
+    assert!(error.abs() < 0.1, "{error}");
+}
+
+#[test]
 fn rows_that_make_no_sense_are_refused() {
     let layer = shape(768, 128);
     let refused = |row: ExpertsRow| ExpertsPredictor::new([&row], &device("H200")).expect_err("a wrong row");
@@ -206,6 +221,37 @@ fn format(row: &ExpertsRow) -> OperandFormat {
     OperandFormat { weights: row.weights, activations: row.activations, scaling: row.scaling }
 }
 
+/// The layers whose balanced rows on one of several GPUs took longer, at most numbers of tokens, than a power law's busiest
+/// GPU by a quarter: their loads were not balanced.
+fn contradictory(rows: &[ExpertsRow]) -> Vec<(OperandFormat, ExpertsShape)> {
+    let mut times: BTreeMap<(OperandFormat, ExpertsShape, &str), BTreeMap<u32, f64>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.local_experts < row.experts) {
+        let by_tokens = times.entry((format(row), shape_of(row), row.routing.as_str())).or_default();
+        by_tokens.insert(row.tokens, row.timing.time_us);
+    }
+    let slower = |(format, shape, _): &(OperandFormat, ExpertsShape, &str), balanced: &BTreeMap<u32, f64>| {
+        ["power_law_1.01", "power_law_1.2"].iter().filter_map(|name| times.get(&(*format, *shape, *name))).any(
+            |skewed| {
+                let faster =
+                    balanced.iter().filter(|(tokens, time)| skewed.get(tokens).is_some_and(|t| t < &(0.8 * **time)));
+                2 * faster.count() > balanced.len()
+            },
+        )
+    };
+    let balanced = times.iter().filter(|(key, _)| key.2 == "balanced");
+    balanced.filter(|(key, by_tokens)| slower(key, by_tokens)).map(|(key, _)| (key.0, key.1)).collect()
+}
+
+fn shape_of(row: &ExpertsRow) -> ExpertsShape {
+    ExpertsShape {
+        hidden_size: row.hidden_size,
+        intermediate_size: row.intermediate_size,
+        top_k: row.top_k,
+        experts: row.experts,
+        local_experts: row.local_experts,
+    }
+}
+
 /// Errors by format of what is hidden in each of `parts`, predicted from the rest; of layers on one GPU, and on several.
 fn hold_out(
     rows: &[ExpertsRow],
@@ -220,13 +266,7 @@ fn hold_out(
         let predictor = ExpertsPredictor::new(visible, device).expect("a table of this device");
         let mut curves = BTreeMap::new();
         for row in hidden {
-            let shape = ExpertsShape {
-                hidden_size: row.hidden_size,
-                intermediate_size: row.intermediate_size,
-                top_k: row.top_k,
-                experts: row.experts,
-                local_experts: row.local_experts,
-            };
+            let shape = shape_of(row);
             let routing: TableRouting = row.routing.parse().expect("a known routing");
             let compile = || predictor.for_layer(format(row), &shape, Some(routing), Operands::AsMeasured);
             let curve = curves.entry((format(row), shape, row.routing.as_str())).or_insert_with(compile);
@@ -249,6 +289,10 @@ fn judge_hold_out(test: &str, hide: Hide, parts: &std::ops::Range<u64>) -> Vec<(
     };
     let judge = |gpu: &'static str| {
         let rows = tables::experts(&data.join(format!("kernels/aiconfigurator/{gpu}_vllm_0.24.0_moe.csv.gz")));
+        let wrong = contradictory(&rows);
+        let is_wrong = |row: &ExpertsRow| row.routing == "balanced" && wrong.contains(&(format(row), shape_of(row)));
+        let (unbalanced, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_wrong);
+        say(&format!("USED: experts on {gpu}: {} rows named balanced were not, and are left out", unbalanced.len()));
         let mut all = Errors::default();
         for ((format, several), errors) in hold_out(&rows, &device(gpu), hide, parts.clone()) {
             let gpus = if several { "one of several GPUs" } else { "one GPU" };
@@ -271,13 +315,14 @@ fn hidden_layers_under_a_routing_are_predicted_within_the_criterion() {
     }
 }
 
+/// The criterion, median 3 % and 95th percentile 12 %, with every fifth hidden in turn; a single fifth scatters around it.
 /// In release: `cargo test --release -p servesim-profiles --test predict_products -- --ignored`.
 #[test]
 #[ignore = "reads and predicts every row of the tables"]
 fn every_fifth_of_the_experts_is_predicted_within_the_criterion() {
     let test = "every_fifth_of_the_experts_is_predicted_within_the_criterion";
     for (gpu, median, p95) in judge_hold_out(test, Hide::Config, &(0..5)) {
-        assert!(median <= 0.03 && p95 <= 0.15, "{gpu}: {median}, {p95}");
+        assert!(median <= 0.03 && p95 <= 0.12, "{gpu}: {median}, {p95}");
     }
 }
 

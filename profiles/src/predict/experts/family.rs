@@ -12,11 +12,13 @@ const NEIGHBOURS: usize = 14;
 const NEAR: f64 = 1.0;
 const FAR: f64 = 3.0;
 /// How much of what layers share belongs to their routing.
-const ROUTING_SHARE: f64 = 0.3;
+const ROUTING_SHARE: f64 = 1.0;
 /// By how much routings grow unlike per unit of skew, as a logarithm.
 const PER_SKEW: f64 = 1.2;
-/// Variance that repetitions do not share, relative to that between layers far from each other.
+/// Variance that repetitions do not share, relative to what layers share.
 const NOISE: f64 = 0.003;
+/// The same where loads were drawn at random and the GPU with the largest was timed: another draw, another load.
+const DRAWN_NOISE: f64 = 0.05;
 
 /// One layer under one routing.
 #[derive(Clone, Debug)]
@@ -43,6 +45,11 @@ pub(super) struct Layer {
 }
 
 impl Layer {
+    fn place_under(&self, routing: TableRouting) -> Place {
+        let drawn = matches!(routing, TableRouting::PowerLaw(_)) && self.shape.gpus() > 1;
+        (place(&self.shape), routing, if drawn { DRAWN_NOISE } else { NOISE })
+    }
+
     /// Numbers of tokens, as indices into those of the family, at which something was measured; some repeatedly.
     pub(super) fn measured(&self) -> impl Iterator<Item = usize> + '_ {
         let finite = |(column, ln_ratio): (usize, &f64)| ln_ratio.is_finite().then_some(column);
@@ -80,10 +87,10 @@ fn distance(a: &[f64; 5], b: &[f64; 5]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
 }
 
-/// What was measured: place of the layer and routing.
-type Place = ([f64; 5], TableRouting);
+/// What was measured: place of the layer, routing, and variance of a single measurement.
+type Place = ([f64; 5], TableRouting, f64);
 
-fn likeness((a, a_routing): &Place, (b, b_routing): &Place) -> f64 {
+fn likeness((a, a_routing, _): &Place, (b, b_routing, _): &Place) -> f64 {
     let distance = distance(a, b);
     let routings = (-PER_SKEW * (a_routing.skew() - b_routing.skew()).abs()).exp();
     (-distance / NEAR).exp() + ROUTING_SHARE * (-distance / FAR).exp() * routings
@@ -97,7 +104,7 @@ impl Family {
     /// For a layer under a routing, at each number of tokens: the logarithm of time over the law's and the least share of
     /// the roofline, from what other layers and routings show; `None` where too little was measured.
     pub(super) fn predict(&self, shape: &ExpertsShape, routing: TableRouting) -> Vec<Option<(f64, f64)>> {
-        let target = (place(shape), routing);
+        let target = (place(shape), routing, NOISE);
         let mut order: Vec<(f64, &Layer)> =
             self.layers.iter().map(|layer| (distance(&place(&layer.shape), &target.0), layer)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.shape.cmp(&b.1.shape)));
@@ -110,7 +117,7 @@ impl Family {
                 let of = |config: &&Config| speaks(layer, config) && config.ln_ratio[column].is_finite();
                 let before = configs.len();
                 configs.extend(layer.configs.iter().filter(of));
-                here.extend(configs[before..].iter().map(|config| (place(&layer.shape), config.routing)));
+                here.extend(configs[before..].iter().map(|config| layer.place_under(config.routing)));
                 layers += usize::from(configs.len() > before);
                 if layers == NEIGHBOURS {
                     break;
@@ -120,7 +127,7 @@ impl Family {
                 return None;
             }
             if here != places {
-                weights = local::weights(&here, likeness, |place| likeness(place, &target), NOISE, &[]);
+                weights = local::weights(&here, likeness, |place| likeness(place, &target), |place| place.2, &[]);
                 places = here;
             }
             let ln_ratio = weights.iter().zip(&configs).map(|(weight, config)| weight * config.ln_ratio[column]).sum();

@@ -13,7 +13,7 @@ pub(super) const WAYS: usize = FORMS.len() * LOOKS.len();
 /// Octaves of columns and inner length over which shapes stop resembling each other.
 const RANGE: f64 = 3.0;
 /// Shapes that are predicted from the others to find the best mixture of laws.
-const TRIALS: usize = 128;
+const TRIALS: usize = 64;
 /// Errors of trials count up to this, so that one disturbed measurement does not decide.
 const MOST_ERROR: f64 = 0.15;
 /// How sharply better ways are preferred: one whose error exceeds the least by this share weighs `1/e`.
@@ -201,7 +201,7 @@ impl Family {
         let likeness = |a: &[f64; 2], b: &[f64; 2]| (-(a[0] - b[0]).hypot(a[1] - b[1]) / RANGE).exp();
         let axis = |axis: usize| places.iter().map(|place| place[axis] - at[axis]).collect();
         let drift = if trend && places.len() >= TREND { vec![axis(0), axis(1)] } else { vec![] };
-        local::weights(&places, likeness, |place| likeness(place, &at), noise, &drift)
+        local::weights(&places, likeness, |place| likeness(place, &at), |_| noise, &drift)
     }
 
     /// Ratio of a measured time to its roofline; at most 1, and 1 where nothing is measured.
