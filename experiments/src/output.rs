@@ -8,6 +8,7 @@
 mod comparison;
 mod decimal;
 mod error;
+mod evidence;
 mod gzip;
 mod json;
 mod label;

@@ -1,10 +1,10 @@
 //! The comparison a terminal shows.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
-use profiles::Evidence;
 use sim::{Better, Column, Summary, Value};
 
 use super::comparison::{Comparison, Run, by_point, compare, systems};
+use super::evidence;
 use super::label::RunLabel;
 
 /// How the table may look.
@@ -66,7 +66,7 @@ fn point_table(group: &[Run<'_>], comparisons: &[&Comparison], look: Look) -> St
             .map(|(index, (mean, change))| cell(mean.as_ref(), *change, best == Some(index), systems.len() > 1));
         table.add_row([Cell::new(&column.name), Cell::new(column.unit)].into_iter().chain(cells));
     }
-    format!("{table}\n{}{}", notes(group, &systems), evidence(group, &systems))
+    format!("{table}\n{}{}", notes(group, &systems), evidence::lines(group, &systems))
 }
 
 /// A figure's mean over seeds.
@@ -178,42 +178,6 @@ fn notes(group: &[Run<'_>], systems: &[&str]) -> String {
     }
 }
 
-/// What the step times stand on: one line if it is the same for all systems, else one for each.
-fn evidence(group: &[Run<'_>], systems: &[&str]) -> String {
-    let lines: Vec<(&str, String)> = systems
-        .iter()
-        .filter_map(|system| {
-            let runs: Vec<&Summary> =
-                group.iter().filter(|(label, _)| label.system == *system).map(|(_, summary)| *summary).collect();
-            let parts: Vec<String> =
-                Evidence::ALL.into_iter().filter_map(|evidence| evidence_share(evidence, &runs)).collect();
-            (!parts.is_empty()).then(|| (*system, parts.join(", ")))
-        })
-        .collect();
-    match lines.as_slice() {
-        [] => String::new(),
-        [(_, first), rest @ ..] if rest.iter().all(|(_, line)| line == first) => {
-            format!("step time stands on: {first}\n")
-        }
-        _ => {
-            let lines: Vec<String> =
-                lines.iter().map(|(system, line)| format!("step time of {system} stands on: {line}")).collect();
-            lines.join("\n") + "\n"
-        }
-    }
-}
-
-/// `62 % measured`, the mean over runs; `None` where no time stands on it.
-fn evidence_share(evidence: Evidence, runs: &[&Summary]) -> Option<String> {
-    let shares: Vec<f64> = runs.iter().filter_map(|summary| summary.evidence_share(evidence)).collect();
-    let share = shares.iter().sum::<f64>() / shares.len() as f64;
-    match share * 100.0 {
-        percent if percent >= 1.0 => Some(format!("{percent:.0} % {}", evidence.name())),
-        percent if percent > 0.0 => Some(format!("< 1 % {}", evidence.name())),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::plan::tests::summary;
@@ -253,7 +217,7 @@ mod tests {
     fn one_system_has_no_marks_and_no_differences() {
         let text = table(&[("chunked", 1, 100)], Look::default());
         assert!(!text.contains('*') && !text.contains("pp)") && text.contains("mean_ttft_ms"), "{text}");
-        assert!(text.ends_with("step time stands on: 75 % measured, 25 % fitted\n"), "{text}");
+        assert!(text.ends_with("step time stands on: 75 % measured, 25 % fitted (dense_ffn 25 %)\n"), "{text}");
     }
 
     #[test]

@@ -162,6 +162,12 @@ impl Summary {
         per(self.operator_time_s[operator as usize].iter().sum(), self.step_time_s())
     }
 
+    /// Share of the step time (0 to 1) that an operator took and that stands on this kind of evidence; `None` if no step
+    /// ran.
+    pub fn operator_evidence_share(&self, operator: Operator, evidence: Evidence) -> Option<f64> {
+        per(self.operator_time_s[operator as usize][evidence as usize], self.step_time_s())
+    }
+
     /// Time of all steps in seconds, all operators.
     pub(super) fn step_time_s(&self) -> f64 {
         self.operator_time_s.iter().flatten().sum()
