@@ -51,13 +51,21 @@ impl Kernels {
             small: SmallKernels::new(&joined.elementwise),
             collectives: Collectives::new(&joined.collective),
         };
-        let disturbed = kernels.gemm.disturbed() as u64;
-        if disturbed > 0 {
-            let problem = format!(
-                "{disturbed} rows of kind `gemm` are left out: a product no smaller in any dimension took less than two thirds \
-                 of their time, so something disturbed the measurement"
-            );
-            warnings.push(TableWarning { file: format!("tables of {}", device.name), count: disturbed, problem });
+        let left_out = [
+            (
+                kernels.gemm.disturbed(),
+                "rows of kind `gemm` are left out: a product no smaller in any dimension took less than two thirds of their \
+                 time, so something disturbed the measurement",
+            ),
+            (
+                kernels.experts.contradictory(),
+                "rows of kind `experts` are left out: they say that loads were balanced, and took longer than the busiest GPU \
+                 under a power law",
+            ),
+        ];
+        for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+            let file = format!("tables of {}", device.name);
+            warnings.push(TableWarning { file, count: count as u64, problem: format!("{count} {what}") });
         }
         Ok((kernels, warnings))
     }
