@@ -30,7 +30,7 @@ const SMALL_CORRECTION: f64 = 1.03;
 /// Predicts decode attention from measured shapes.
 ///
 /// On H100 and H200 (vLLM 0.24 tables of aiconfigurator) unseen groups of heads and contexts come out within 1 % in the
-/// median and 6 % at the 95th percentile; `tests/predict` holds this.
+/// median and 6 % at the 95th percentile; `tests/predict_attention` holds this.
 #[derive(Clone, Debug)]
 pub struct DecodePredictor {
     device: DeviceSpec,

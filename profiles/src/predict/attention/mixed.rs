@@ -19,7 +19,7 @@ const PACE_SAMPLE: usize = 2000;
 /// Predicts mixed attention from measured batches.
 ///
 /// On the seven tables of LLMServingSim (RTX 4090, RTX PRO 6000) batches with unseen pieces come out within 1-2 % in the
-/// median and 9 % at the 95th percentile; `tests/predict` holds this.
+/// median and 9 % at the 95th percentile; `tests/predict_attention` holds this.
 #[derive(Clone, Debug)]
 pub struct MixedPredictor {
     device: DeviceSpec,

@@ -56,8 +56,9 @@ pub enum TileKernel {
 /// Time of a launch over prompt pieces and generating requests, as a function of what is in it.
 ///
 /// Fitted to 122,208 measured batches of seven models and splits (vLLM 0.19 on RTX 4090 and RTX PRO 6000,
-/// LLMServingSim): median error 5-6 % per table, 95th percentile 18-31 %, where prefill plus decode misses by 24-43 %.
-/// Fitted on one of the GPUs and tested on the other: median 6-11 %, 95th percentile 30-41 %.
+/// LLMServingSim). At the pace of their prefill attention it misses them by 6-8 % in the median and 19-27 % at the 95th
+/// percentile per table, where prefill plus decode misses by 24-43 % and 72-83 %. Fitted on one of the GPUs and tested on
+/// the other: 6-11 % and 30-41 %.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MixedForm {
     key_ns: f64,

@@ -18,7 +18,7 @@ const FLOOR_SHARE: f64 = 0.95;
 /// Predicts prefill attention from measured shapes.
 ///
 /// On H100 and H200 (vLLM 0.24 tables of aiconfigurator) unseen groups of heads and lengths come out within 2 % in the
-/// median and 9 % at the 95th percentile; `tests/predict` holds this.
+/// median and 10 % at the 95th percentile; `tests/predict_attention` holds this.
 #[derive(Clone, Debug)]
 pub struct PrefillPredictor {
     device: DeviceSpec,
