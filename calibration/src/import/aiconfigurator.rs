@@ -11,6 +11,8 @@ mod collectives;
 mod moe;
 mod name;
 
+use std::collections::BTreeMap;
+
 use profiles::DType;
 use profiles::table::{Cache, GemmRow, Header, Kernel, Launch, Row, Rows, Scaling, Timing};
 
@@ -116,12 +118,12 @@ impl Measured {
     }
 }
 
-/// The table that a file holds, with `row` as the shape of a record.
+/// The tables that a file holds, one for each device and version of an engine, with `row` as the shape of a record.
 fn table<R: Row + Floor>(
     recognised: &Recognised,
     mut records: Records<'_>,
     known: Known<'_>,
-    wrap: impl FnOnce(Vec<R>) -> Rows,
+    wrap: impl Fn(Vec<R>) -> Rows,
     row: impl Fn(&Record, Timing) -> Result<R, Rejected>,
 ) -> Result<Imported, ImportError> {
     let measured = Measured::columns(&mut records)?;
@@ -129,27 +131,29 @@ fn table<R: Row + Floor>(
     let file = records.file().to_string();
     let mut report = Report::default();
     unused(&records, &mut report);
-    let mut limit_w: Option<f64> = None;
-    let mut begun: Option<(name::Parts, Sink<R>)> = None;
+    let mut begun: BTreeMap<name::Parts, (Sink<R>, Option<f64>)> = BTreeMap::new();
     for record in records {
         let record = record?;
         report.read += 1;
-        if begun.is_none() {
-            let parts = origin.parts(&file, &record)?;
+        let parts = origin.parts(&file, &record)?;
+        if !begun.contains_key(&parts) {
             let device = find_device(&file, &parts.gpu, known)?;
-            begun = Some((parts, Sink::new(device)));
+            begun.insert(parts.clone(), (Sink::new(device), None));
         }
-        let Some((parts, sink)) = &mut begun else { unreachable!("it was just begun") };
-        origin.check(&file, &record, parts)?;
-        limit_w = limit_w.or_else(|| measured.limit.and_then(|limit| record.positive(limit).ok()));
+        let Some((sink, limit_w)) = begun.get_mut(&parts) else { unreachable!("it was just begun") };
+        *limit_w = limit_w.or_else(|| measured.limit.and_then(|limit| record.positive(limit).ok()));
         let timing = measured.timing(&record, &mut report);
         sink.take(record.line, timing.and_then(|timing| row(&record, timing)), &mut report);
     }
-    let Some((parts, sink)) = begun else { return Ok(Imported { tables: Vec::new(), report }) };
-    let header = header(R::KERNEL, &sink.device().name, &parts, sink.shortest_us(), known, limit_w);
-    let stem = format!("{}_{}-{}_{}", slug(&header.device), slug(&parts.engine), slug(&parts.version), R::KERNEL);
-    let table = sink.finish(header, wrap, (&file, measured.time.name()), &mut report)?;
-    let tables = if table.is_empty() { Vec::new() } else { vec![NamedTable { stem, table }] };
+    let mut tables = Vec::new();
+    for (parts, (sink, limit_w)) in begun {
+        let header = header(R::KERNEL, &sink.device().name, &parts, sink.shortest_us(), known, limit_w);
+        let stem = format!("{}_{}-{}_{}", slug(&header.device), slug(&parts.engine), slug(&parts.version), R::KERNEL);
+        let table = sink.finish(header, &wrap, (&file, measured.time.name()), &mut report)?;
+        if !table.is_empty() {
+            tables.push(NamedTable { stem, table });
+        }
+    }
     Ok(Imported { tables, report })
 }
 

@@ -96,9 +96,10 @@ pub fn recognise(path: &Path, columns: &[String]) -> Option<Recognised> {
     Some(Recognised { format, kind, path: path.to_string_lossy().replace('\\', "/") })
 }
 
+const LATENT: &str = "latent attention measured as whole modules, projections and all";
+
 /// Tables that are known by the names of their files and not used.
 fn by_name(file: &str) -> Option<(Format, Kind)> {
-    const LATENT: &str = "latent attention measured as whole modules, projections and all";
     const NOT_USED: [(&str, &str); 13] = [
         ("mla_context_module", LATENT),
         ("mla_generation_module", LATENT),
@@ -132,6 +133,9 @@ fn by_columns(has: &impl Fn(&[&str]) -> bool, file: &str) -> Option<(Format, Kin
     }
     if has(&["nccl_dtype"]) || has(&["allreduce_dtype"]) {
         return aiconfigurator(Kind::Collectives);
+    }
+    if has(&["mla_dtype"]) {
+        return aiconfigurator(Kind::NotUsed(LATENT));
     }
     if has(&["kv_cache_dtype", "num_heads"]) {
         let decode = has(&["kv_len"]) || file.contains("generation") || file.contains("decode");

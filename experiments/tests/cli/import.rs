@@ -183,6 +183,13 @@ fn the_parquet_layout_of_aiconfigurator_is_read() {
     let text = place.text("tables/h200-sxm-141gb_vllm-0.24.0_decode_attention.csv");
     let rows = "\n4,4000,1000,32,8,128,0,bf16,fp8,20\n4,8000,2000,32,8,128,0,bf16,fp8,20\n";
     assert!(text.ends_with(rows), "the new token is attended to as well: {text}");
+    std::fs::create_dir(place.path("more")).expect("a folder can be made");
+    std::fs::write(place.path("more/generation_attention_perf.parquet"), parquet("NVIDIA H200", &[7]))
+        .expect("written");
+    place.succeed(&["profiles", "import", "generation_attention_perf.parquet", "more", "-o", "both"]);
+    let names =
+        ["h200-sxm-141gb_vllm-0.24.0_decode_attention.csv", "h200-sxm-141gb_vllm-0.24.0_decode_attention_2.csv"];
+    assert_eq!(place.files("both"), names, "neither of two tables of one kind is lost");
 }
 
 #[test]
@@ -205,6 +212,8 @@ fn tables_that_are_there_are_not_replaced_unless_asked() {
         "tables/h200-sxm-141gb_vllm-0.24.0_gemm.csv is there already; import elsewhere, or replace it with --force";
     assert!(error.contains(expected), "{error}");
     place.succeed(&["profiles", "import", GEMM, "-o", "tables", "--force"]);
+    let error = place.fail(2, &["profiles", "import", "tables", "-o", "again"]);
+    assert!(error.contains("_gemm.csv: this is a kernel table already; name it in `kernel_tables`"), "{error}");
 }
 
 #[test]

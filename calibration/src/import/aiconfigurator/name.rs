@@ -4,7 +4,7 @@ use crate::import::error::ImportError;
 use crate::import::records::{Column, Record, Records};
 
 /// What rows or names of files say of the measurement.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Parts {
     pub(super) gpu: String,
     pub(super) engine: String,
@@ -44,23 +44,6 @@ impl Origin {
                     .to_string(),
             }),
         }
-    }
-
-    /// Refuses rows of another measurement.
-    pub(super) fn check(&self, file: &str, record: &Record, parts: &Parts) -> Result<(), ImportError> {
-        let Some([device, _, version]) = self.columns else { return Ok(()) };
-        let found = (record.text(device), record.text(version));
-        if found == (parts.gpu.as_str(), parts.version.as_str()) {
-            return Ok(());
-        }
-        Err(ImportError::Device {
-            file: file.to_string(),
-            problem: format!(
-                "line {}: measured on `{}` with version {}, and the rows before on `{}` with version {}; expected one \
-                 device and version per file",
-                record.line, found.0, found.1, parts.gpu, parts.version
-            ),
-        })
     }
 }
 

@@ -112,15 +112,14 @@ fn import_file(file: &Path, format: Option<Format>, known: Known<'_>, output: &m
         Ok(opened) => opened,
         Err(error) => return outcome(None, Err(error)),
     };
-    let Some(recognised) = import::recognise(file, opened.records.columns()) else {
-        let error = ImportError::Unrecognised {
-            file: file.display().to_string(),
-            problem: format!(
-                "this is none of the formats that can be imported; its columns are {}",
-                opened.records.columns().join(", ")
-            ),
+    let columns = opened.records.columns();
+    let Some(recognised) = import::recognise(file, columns) else {
+        let problem = if columns.first().is_some_and(|first| first.starts_with("# format")) {
+            "this is a kernel table already; name it in `kernel_tables`".to_owned()
+        } else {
+            format!("this is none of the formats that can be imported; its columns are {}", columns.join(", "))
         };
-        return outcome(None, Err(error));
+        return outcome(None, Err(ImportError::Unrecognised { file: file.display().to_string(), problem }));
     };
     let result = expected(&recognised, format).and_then(|()| table(opened, &recognised, known, output));
     outcome(Some(recognised), result)
