@@ -7,6 +7,7 @@ mod experiment;
 mod figure;
 mod figures;
 mod folder;
+mod import;
 mod kernel_tables;
 mod load;
 mod meta;
@@ -36,6 +37,8 @@ use error::NotScored;
 use kernel_tables::KernelTables;
 use score::Compared;
 use simulate::Simulated;
+
+pub(crate) use import::{ImportFormat, ImportRequest, import};
 
 /// What `validate` was asked for.
 #[derive(Clone, Debug)]

@@ -15,4 +15,5 @@ mod cli {
     pub(crate) mod schedule;
     pub(crate) mod shipped;
     pub(crate) mod support;
+    pub(crate) mod validate;
 }

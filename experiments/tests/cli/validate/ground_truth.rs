@@ -1,0 +1,81 @@
+//! Published runs of real engines: the errors do not grow.
+
+use serde_json::Value;
+
+use super::json_of;
+use crate::cli::support::{Place, shared_data};
+
+/// Medians of the absolute errors of means, in percent, that a group must not exceed: TTFT, TPOT, E2E. A little above what
+/// the shipped profiles and the engine's defaults give; docs/validation.md has the figures themselves.
+const GUARDS: [(&str, [f64; 3]); 7] = [
+    ("residency_h100", [35.0, 3.5, 3.0]),
+    ("blis_h100", [55.0, 6.5, 6.0]),
+    ("llmservingsim_rtx4090_8b", [30.0, 24.0, 28.0]),
+    ("llmservingsim_rtxpro6000_8b", [10.0, 5.0, 5.0]),
+    ("llmservingsim_rtxpro6000_moe_dp2_ep", [95.0, 20.0, 22.0]),
+    ("apex", [60.0, 33.0, 34.0]),
+    ("blis_h100_overloaded", [60.0, 25.0, 45.0]),
+];
+
+fn group_error(said: &Value, group: &str, metric: &str) -> f64 {
+    let groups = said["groups"].as_array().expect("groups");
+    let is_it = |one: &&Value| one["group"] == group && one["metric"] == metric && one["statistic"] == "mean";
+    let one = groups.iter().find(is_it).unwrap_or_else(|| panic!("no {metric} of {group}"));
+    one["median_abs_error_percent"].as_f64().expect("a number")
+}
+
+#[test]
+fn the_errors_of_published_runs_do_not_grow() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: the_errors_of_published_runs_do_not_grow needs ../shared/data");
+    };
+    println!("USED: the_errors_of_published_runs_do_not_grow");
+    let folder = data.join("ground_truth");
+    let mut cases: Vec<String> = std::fs::read_dir(&folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.join("requests.csv").is_file())
+        .map(|path| path.display().to_string())
+        .collect();
+    cases.sort();
+    let arguments: Vec<&str> = ["validate", "--json"].into_iter().chain(cases.iter().map(String::as_str)).collect();
+    let said = json_of(&Place::new().succeed(&arguments).stdout);
+    for case in said["cases"].as_array().expect("cases") {
+        assert_eq!(case["scored"], true, "{case}");
+    }
+    for (group, limits) in GUARDS {
+        for (metric, limit) in ["ttft", "tpot", "e2e"].into_iter().zip(limits) {
+            let error = group_error(&said, group, metric);
+            println!("{group}: mean {metric} is off by {error:.1} % in the median case, at most {limit} %");
+            assert!(error <= limit, "{group}: mean {metric} is off by {error:.1} %, more than {limit} %");
+        }
+    }
+}
+
+#[test]
+fn every_tenth_operating_point_is_scored_or_listed() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: every_tenth_operating_point_is_scored_or_listed needs ../shared/data");
+    };
+    println!("USED: every_tenth_operating_point_is_scored_or_listed");
+    let place = Place::new();
+    let folder = data.join("ground_truth/aiconfigurator_silicon");
+    place.write("silicon/meta.json", &std::fs::read_to_string(folder.join("meta.json")).expect("metadata"));
+    let table = std::fs::read_to_string(folder.join("cases_h200.csv")).expect("a table");
+    let kept: Vec<&str> = table
+        .lines()
+        .enumerate()
+        .filter(|(number, _)| *number == 0 || number % 10 == 5)
+        .map(|(_, line)| line)
+        .collect();
+    place.write("silicon/cases.csv", &(kept.join("\n") + "\n"));
+    let said = json_of(&place.succeed(&["validate", "silicon", "--json"]).stdout);
+    let cases = said["cases"].as_array().expect("cases");
+    assert_eq!(cases.len(), kept.len() - 1, "no row is dropped");
+    let scored = cases.iter().filter(|case| case["scored"] == true).count();
+    assert!(3 * scored > cases.len(), "{scored} of {} scored", cases.len());
+    assert!(cases.iter().all(|case| case["scored"] == true || case["reason"].is_string()));
+    let error = group_error(&said, "silicon_hopper", "tpot");
+    println!("{scored} of {} rows scored; mean TPOT is off by {error:.1} % in the median case", cases.len());
+    assert!(error < 20.0, "mean TPOT is off by {error:.1} %");
+}
