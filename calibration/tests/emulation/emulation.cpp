@@ -51,6 +51,21 @@ static void run_fibre() {
     swapcontext(&current->context, &scheduler);
 }
 
+// Runs each lane of a warp that waits for nothing to its next barrier; says how many there were.
+static unsigned run_lanes(unsigned first, unsigned &left) {
+    unsigned moved = 0;
+    for (unsigned i = first; i < first + 32; i++) {
+        Fibre &fibre = fibres[i];
+        if (fibre.done || (fibre.waits_for && fibre.waits_for->generation == fibre.generation)) continue;
+        threadIdx = {i, 0, 0};
+        current = &fibre;
+        swapcontext(&scheduler, &fibre.context);
+        moved++;
+        left -= fibre.done;
+    }
+    return moved;
+}
+
 static void run_block(unsigned threads, size_t shared_bytes) {
     const size_t stack_bytes = 64 << 10;
     shared.assign(shared_bytes + 256, 0xff);
@@ -70,18 +85,17 @@ static void run_block(unsigned threads, size_t shared_bytes) {
         makecontext(&fibre.context, run_fibre, 0);
         warps[i / 32].barrier.members++;
     }
-    for (unsigned left = threads; left > 0;) {
-        bool moved = false;
-        for (unsigned i = 0; i < threads; i++) {
-            Fibre &fibre = fibres[i];
-            if (fibre.done || (fibre.waits_for && fibre.waits_for->generation == fibre.generation)) continue;
-            threadIdx = {i, 0, 0};
-            current = &fibre;
-            swapcontext(&scheduler, &fibre.context);
-            moved = true;
-            left -= fibre.done;
+    // Each warp runs as far ahead of the others as barriers allow, the first one ahead or the last one in turns, so that a
+    // barrier that is missing shows.
+    static bool last_first = false;
+    last_first = !last_first;
+    for (unsigned left = threads, count = threads / 32; left > 0;) {
+        unsigned moved = 0;
+        for (unsigned turn = 0; turn < count; turn++) {
+            unsigned first = (last_first ? count - 1 - turn : turn) * 32;
+            for (unsigned now = run_lanes(first, left); now > 0; now = run_lanes(first, left)) moved += now;
         }
-        if (!moved) fail("the threads of a block wait for each other forever");
+        if (moved == 0) fail("the threads of a block wait for each other forever");
     }
     for (unsigned char *at = dynamic_shared() + shared_bytes; at < shared.data() + shared.size(); at++)
         if (*at != 0xff) fail("a kernel wrote beyond its shared memory");
