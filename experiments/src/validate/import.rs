@@ -4,6 +4,7 @@ mod guidellm;
 mod inference_perf;
 mod vllm_bench;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -59,14 +60,14 @@ pub(crate) struct ImportRequest {
 struct Run {
     model: Option<String>,
     max_concurrency: Option<u32>,
-    requests: Vec<Sent>,
+    requests: Vec<Seen>,
     /// What had to be assumed, in sentences.
     assumptions: Vec<String>,
 }
 
 /// A request as a client saw it; seconds, on any clock.
 #[derive(Clone, Debug, PartialEq)]
-struct Sent {
+struct Seen {
     /// When it was sent.
     sent_s: f64,
     /// When the client had planned to send it, where that is another time.
@@ -160,21 +161,17 @@ fn metadata(request: &ImportRequest, run: &Run, model: &str) -> Value {
 
 /// `requests.csv`, with times from the first one on.
 fn table(run: &Run) -> String {
-    let planned = |sent: &Sent| sent.planned_s.unwrap_or(sent.sent_s);
-    let earliest = |of: &dyn Fn(&Sent) -> f64| run.requests.iter().map(of).fold(f64::INFINITY, f64::min);
+    let planned = |sent: &Seen| sent.planned_s.unwrap_or(sent.sent_s);
+    let earliest = |of: &dyn Fn(&Seen) -> f64| run.requests.iter().map(of).fold(f64::INFINITY, f64::min);
     let (first_s, first_planned_s) = (earliest(&|sent| sent.sent_s), earliest(&planned));
     let mut text =
         "request_id,arrival_s,scheduled_arrival_s,input_tokens,output_tokens,ttft_s,e2e_s,status\n".to_owned();
     for (number, sent) in run.requests.iter().enumerate() {
         let times = sent.latency_s.map_or_else(|| ",".to_owned(), |(ttft, e2e)| format!("{ttft:.6},{e2e:.6}"));
-        text += &format!(
-            "{number},{:.6},{:.6},{},{},{times},{}\n",
-            sent.sent_s - first_s,
-            planned(sent) - first_planned_s,
-            sent.input_tokens,
-            sent.output_tokens,
-            if sent.latency_s.is_some() { "ok" } else { "error" }
-        );
+        let status = if sent.latency_s.is_some() { "ok" } else { "error" };
+        let (sent_s, planned_s) = (sent.sent_s - first_s, planned(sent) - first_planned_s);
+        let (input, output) = (sent.input_tokens, sent.output_tokens);
+        let _ = writeln!(text, "{number},{sent_s:.6},{planned_s:.6},{input},{output},{times},{status}");
     }
     text
 }

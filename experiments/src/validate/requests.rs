@@ -29,11 +29,11 @@ pub(super) enum Arrivals {
 /// # Errors
 /// What is wrong with the table: a column that is missing, a cell that is no number, times that contradict each other or
 /// are not seconds.
-pub(super) fn read(folder: &Path, arrivals: Arrivals) -> Result<Vec<Request>, NotScored> {
+pub(super) fn read(folder: &Path, column: Arrivals) -> Result<Vec<Request>, NotScored> {
     let table = Table::read(&folder.join("requests.csv"), "it has one row per request")?;
     let why = "without the times of arrival nothing can be replayed";
     table.require("arrival_s", why)?;
-    if arrivals == Arrivals::Planned {
+    if column == Arrivals::Planned {
         table.require("scheduled_arrival_s", why)?;
     }
     table.require("input_tokens", "the length of each prompt")?;
@@ -42,7 +42,7 @@ pub(super) fn read(folder: &Path, arrivals: Arrivals) -> Result<Vec<Request>, No
     let mut requests = table
         .rows()
         .enumerate()
-        .map(|(number, row)| request(row, number, arrivals, has_latency))
+        .map(|(number, row)| request(row, number, column, has_latency))
         .collect::<Result<Vec<_>, _>>()?;
     plausible(table.path(), &requests)?;
     // Stable, so that requests planned for one moment keep the order of the file.
@@ -50,10 +50,10 @@ pub(super) fn read(folder: &Path, arrivals: Arrivals) -> Result<Vec<Request>, No
     Ok(requests)
 }
 
-fn request(row: Row<'_>, number: usize, arrivals: Arrivals, has_latency: bool) -> Result<Request, NotScored> {
+fn request(row: Row<'_>, number: usize, column: Arrivals, has_latency: bool) -> Result<Request, NotScored> {
     let seconds = "a time in seconds, not negative";
     let sent_s = row.needed("arrival_s", seconds)?;
-    let arrival_s = match arrivals {
+    let arrival_s = match column {
         Arrivals::Sent => sent_s,
         Arrivals::Planned => row.needed("scheduled_arrival_s", seconds)?,
     };

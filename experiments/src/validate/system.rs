@@ -22,8 +22,8 @@ pub(super) struct SystemSettings {
 
 impl SystemSettings {
     /// Sets a key, replacing an earlier value.
-    pub(super) fn set(&mut self, key: &str, toml: impl ToString) {
-        let toml = toml.to_string();
+    pub(super) fn set(&mut self, key: &str, toml: impl std::fmt::Display) {
+        let toml = format!("{toml}");
         match self.settings.iter_mut().find(|(known, _)| known == key) {
             Some((_, value)) => *value = toml,
             None => self.settings.push((key.to_owned(), toml)),

@@ -28,11 +28,9 @@ pub(super) fn meta() -> Value {
 
 /// Twenty requests, one per second, each with the same latency.
 pub(super) fn requests() -> String {
-    let mut text = "request_id,arrival_s,input_tokens,output_tokens,ttft_s,tpot_s,e2e_s,status\n".to_owned();
-    for number in 0..20 {
-        text += &format!("{number},{number}.0,500,51,0.03,0.008,0.43,ok\n");
-    }
-    text
+    let row = |number| format!("{number},{number}.0,500,51,0.03,0.008,0.43,ok\n");
+    let header = "request_id,arrival_s,input_tokens,output_tokens,ttft_s,tpot_s,e2e_s,status\n".to_owned();
+    std::iter::once(header).chain((0..20).map(row)).collect()
 }
 
 /// A folder `run` with this case.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Run, Sent, number, tokens};
+use super::{Run, Seen, number, tokens};
 
 /// Reads one of its benchmarks.
 ///
@@ -28,7 +28,7 @@ pub(super) fn read(value: &Value, chosen: Option<usize>) -> Result<Run, String> 
     Ok(run)
 }
 
-fn sent(request: &Value, is_answered: bool) -> Result<Sent, String> {
+fn sent(request: &Value, is_answered: bool) -> Result<Seen, String> {
     let starts = ["start_time", "request_start_time", "scheduler_info.request_start", "info.timings.request_start"];
     let sent_s = number(request, &starts).ok_or("a request without `start_time`: when it was sent is not known")?;
     let ends = ["end_time", "request_end_time", "scheduler_info.request_end", "info.timings.request_end"];
@@ -41,7 +41,7 @@ fn sent(request: &Value, is_answered: bool) -> Result<Sent, String> {
         return Err("an answered request without `time_to_first_token_ms` or `request_latency`".to_owned());
     }
     let planned_s = number(request, &["scheduler_info.targeted_start", "scheduler_info.targeted_start_time"]);
-    Ok(Sent {
+    Ok(Seen {
         sent_s,
         planned_s,
         input_tokens: tokens(request, &["prompt_tokens"]),

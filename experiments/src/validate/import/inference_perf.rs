@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Run, Sent, number, tokens};
+use super::{Run, Seen, number, tokens};
 
 /// Reads it.
 ///
@@ -25,7 +25,7 @@ pub(super) fn read(value: &Value) -> Result<Run, String> {
         }
         let output_tokens = tokens(request, &["info.output_tokens"]);
         twice += usize::from(times.is_some_and(|times| times.len() as f64 > 1.5 * f64::from(output_tokens)));
-        run.requests.push(Sent {
+        run.requests.push(Seen {
             sent_s,
             planned_s: number(request, &["scheduled_time"]),
             input_tokens: tokens(request, &["info.input_tokens"]),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Run, Sent};
+use super::{Run, Seen};
 
 /// Reads it.
 ///
@@ -43,7 +43,7 @@ pub(super) fn read(value: &Value) -> Result<Run, String> {
         let has_error =
             list("errors").and_then(|errors| errors.get(index)?.as_str()).is_some_and(|error| !error.is_empty());
         let latency_s = if has_error { None } else { latency_s(&ttfts[index], &gaps[index]) };
-        run.requests.push(Sent {
+        run.requests.push(Seen {
             sent_s,
             planned_s: at_once.then_some(0.0),
             input_tokens: length(inputs),

@@ -1,4 +1,4 @@
-//! Closed loops of vLLM on eight GPUs, published by InferenceX.
+//! Closed loops of vLLM on eight GPUs, published by `InferenceX`.
 
 use super::described::Described;
 use crate::validate::error::NotScored;
@@ -12,7 +12,7 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     }
     let text = |column: &str| row.text(column).ok_or_else(|| row.wrong(column, "a name"));
     let mut described = Described::new(text("model")?, text("gpu")?, "vLLM", Some("nightly of February 2026"))?;
-    described.group = "inferencex".to_owned();
+    "inferencex".clone_into(&mut described.group);
     described.spread(8, 1, text("parallel")?.contains("ep"));
     let (input, output) = (row.count("isl", 1)?, row.count("osl", 1)?);
     described.workload = format!(

@@ -50,7 +50,7 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
         gpu => gpu,
     };
     let mut described = Described::new(lengths.model, gpu, "TensorRT-LLM", None)?;
-    described.group = "mlperf".to_owned();
+    "mlperf".clone_into(&mut described.group);
     spread(row, &mut described)?;
     let (tokens, samples) = (row.number("completed_tokens_per_s")?, row.number("completed_samples_per_s")?);
     let mean_output = tokens.zip(samples).map(|(tokens, samples)| tokens / samples).filter(|mean| *mean >= 1.0);

@@ -24,12 +24,11 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     if row.number("pp_size")?.is_some_and(|stages| stages > 1.0) {
         described.system.set("pipeline_parallel_size", row.count("pp_size", 1)?);
     }
-    let concurrency = match row.maybe_count("concurrency")? {
-        Some(concurrency) => concurrency,
-        None => {
-            described.assume("the concurrency is not recorded: that of its batch size");
-            row.count("batch_size", 1)?
-        }
+    let concurrency = if let Some(concurrency) = row.maybe_count("concurrency")? {
+        concurrency
+    } else {
+        described.assume("the concurrency is not recorded: that of its batch size");
+        row.count("batch_size", 1)?
     };
     let share = if row.text("source_kind") == Some("nvidia-gap-analysis") { 1.0 } else { 0.8 };
     if share < 1.0 {

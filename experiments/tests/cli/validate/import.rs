@@ -39,7 +39,7 @@ fn a_result_of_vllm_bench_becomes_a_case() {
         round_trip(&vllm_bench(), "vllm-bench", &["--engine-version", "0.19.0", "--kv-blocks", "20000"]);
     assert!((measured(&said, "ttft") - 0.025).abs() < 1e-9);
     assert!((measured(&said, "tpot") - 0.009).abs() < 1e-9);
-    assert!((measured(&said, "e2e") - (0.036 + 0.07) / 2.0).abs() < 1e-9);
+    assert!((measured(&said, "e2e") - f64::midpoint(0.036, 0.07)).abs() < 1e-9);
     let table = place.text("run/requests.csv");
     assert!(table.contains("2,1.000000,1.000000,300,1,,,error"), "{table}");
     assert!(said["cases"][0]["assumptions"].to_string().contains("1 of 3 requests failed"));
