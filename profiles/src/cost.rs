@@ -3,6 +3,7 @@
 mod analytic;
 mod attention;
 mod books;
+mod decode_lookup;
 mod efficiency;
 mod energy;
 mod experts;

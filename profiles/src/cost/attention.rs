@@ -195,7 +195,7 @@ impl AttentionCost {
     /// both; each attention's part of it.
     #[inline]
     pub(super) fn mixed(&self, pieces: &[PrefillPiece], batch: DecodeBatch, prefill: Timed) -> Option<(Timed, Timed)> {
-        let both = self.measured.mixed(pieces, batch)?;
+        let both = self.measured.mixed(pieces, prefill.ns, batch)?;
         let evidence = both.evidence;
         let ns = prefill.ns.min(both.ns);
         Some((Timed { ns, evidence }, Timed { ns: both.ns - ns, evidence }))

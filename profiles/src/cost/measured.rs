@@ -1,11 +1,12 @@
 //! Attention, products and experts of a layer from measured kernels.
 
+use super::decode_lookup::DecodeLookup;
 use super::efficiency::Architecture;
 use super::layer::Context;
 use super::load::Timed;
 use crate::model::{Attention, ExpertFfn};
 use crate::parallel::DType;
-use crate::predict::attention::{DecodeTimes, HeadShape, MixedTimes, Predicted, PrefillTimes, Residency, TileKernel};
+use crate::predict::attention::{HeadShape, MixedTimes, Predicted, PrefillTimes, Residency, TileKernel};
 use crate::predict::experts::ExpertsShape;
 use crate::predict::{ExpertsCurve, GemmCurve, OperandFormat, Operands};
 use crate::step::{DecodeBatch, PrefillPiece};
@@ -16,7 +17,7 @@ use crate::table::Scaling;
 pub(super) struct MeasuredAttention {
     windowed: bool,
     prefill: Option<PrefillTimes>,
-    decode: Option<DecodeTimes>,
+    decode: Option<DecodeLookup>,
     mixed: Option<MixedTimes>,
 }
 
@@ -42,6 +43,7 @@ impl MeasuredAttention {
             let kernel = tile_kernel(context.options.architecture.or(Architecture::of(context.options.device).ok())?)?;
             Some(MixedTimes::from_prefill(heads(DType::Bf16), context.options.device, kernel, prefill.as_ref()?))
         });
+        let decode = decode.map(|times| DecodeLookup::new(times, context.options.max_num_seqs));
         Self { windowed: attention.window.is_some(), prefill, decode, mixed }
     }
 
@@ -55,15 +57,15 @@ impl MeasuredAttention {
     /// alike.
     #[inline]
     pub(super) fn decode(&self, batch: DecodeBatch) -> Option<Timed> {
-        let (keys, longest) = self.keys(batch);
-        Some(self.decode.as_ref()?.ns(batch.requests, keys, longest).into())
+        let (keys, _) = self.keys(batch);
+        Some(self.decode.as_ref()?.at(batch.requests, keys))
     }
 
-    /// Time of both in one step, where that is not the sum of both.
+    /// Time of both in one step, where that is not the sum of both; `alone_ns` is that of the pieces alone.
     #[inline]
-    pub(super) fn mixed(&self, pieces: &[PrefillPiece], batch: DecodeBatch) -> Option<Timed> {
+    pub(super) fn mixed(&self, pieces: &[PrefillPiece], alone_ns: f64, batch: DecodeBatch) -> Option<Timed> {
         let (keys, longest) = self.keys(batch);
-        Some(self.mixed.as_ref()?.ns(pieces, batch.requests, keys, longest).into())
+        Some(self.mixed.as_ref()?.ns_beside(pieces, alone_ns, batch.requests, keys, longest).into())
     }
 
     /// Keys that the requests of a batch see, and the most that one sees if all see as many.

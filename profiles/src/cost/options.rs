@@ -138,11 +138,9 @@ pub struct EngineOverheads {
 impl EngineOverheads {
     /// vLLM v1 with CUDA graphs.
     ///
-    /// The gap was fitted to engines that schedule asynchronously, deciding on a step while the one before runs. It is the
-    /// time that this leaves; the simulator itself decides on a step when the one before ends.
-    ///
-    /// - Gap of 0.3 ms per step: fitted to whole steps of vLLM 0.23 on an H100 (Qwen3-14B), sampling and unhidden host work
-    ///   together; fits to 0.15.1 range from 0 to 0.3 ms. A term per request could not be told from zero.
+    /// - Gap of 0.3 ms per step: fitted to whole steps of vLLM 0.23 on an H100 (Qwen3-14B), which schedules asynchronously:
+    ///   sampling, and what it leaves of host work. Fits to 0.15.1 range from 0 to 0.3 ms. A term per request could not be
+    ///   told from zero.
     /// - Captured sizes 1, 2, 4, then multiples of 8 to 248 and of 16 to 512 (`CompilationConfig` of vLLM 0.11 and later).
     /// - 5 µs per eager launch: order of magnitude of a `PyTorch` operator's host time; not fitted.
     pub fn vllm_v1() -> Self {
@@ -153,6 +151,16 @@ impl EngineOverheads {
             cuda_graph_sizes: sizes.collect(),
             eager_launch_ns: 5_000.0,
         }
+    }
+
+    /// vLLM 0.6 with its first engine, whose GPUs wait for the host between steps: that time is none of this.
+    ///
+    /// - Captured sizes 1, 2, 4, then multiples of 8 to 256 (`_BATCH_SIZES_TO_CAPTURE`). It replays graphs for decode steps
+    ///   only; here a step of prompts with so few rows counts as captured too.
+    /// - 5 µs per eager launch, as for v1.
+    pub fn vllm_v0() -> Self {
+        let sizes = [1, 2, 4].into_iter().chain((8..=256).step_by(8));
+        Self { step_gap_ns: 0.0, per_request_ns: 0.0, cuda_graph_sizes: sizes.collect(), eager_launch_ns: 5_000.0 }
     }
 
     /// Nothing: kernels only, never padded.

@@ -294,6 +294,11 @@ impl DecodeTimes {
         Predicted { ns: equal.ns * factor, evidence }
     }
 
+    /// Time of so many requests with this context, all alike; with a sliding window, as far as it shows it.
+    pub fn alike(&self, requests: f64, context: f64) -> Predicted {
+        self.equal(requests, context)
+    }
+
     /// Time of requests with this mean context, all alike; up to twice the window where there is one.
     #[inline]
     fn equal(&self, requests: f64, context: f64) -> Predicted {

@@ -148,6 +148,9 @@ impl MixedForm {
 
     /// How often the cache of the generating requests is read from device memory.
     fn reads(&self, keys: f64, tiles_per_sm: f64) -> f64 {
+        if self.group <= 1.0 {
+            return 1.0;
+        }
         let step = |ratio: f64, sharpness: f64| 1.0 / (1.0 + ratio.powf(-sharpness));
         let too_large = step(keys * self.head_bytes_over_l2 / L2_FIT, L2_SHARPNESS);
         1.0 + (self.group - 1.0) * too_large * step(tiles_per_sm / APART, APART_SHARPNESS)
