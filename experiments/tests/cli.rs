@@ -6,6 +6,7 @@ mod cli {
     pub(crate) mod calibrate;
     pub(crate) mod commands;
     pub(crate) mod determinism;
+    pub(crate) mod engine;
     pub(crate) mod import;
     pub(crate) mod model_limits;
     pub(crate) mod output_folder;

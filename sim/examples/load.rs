@@ -1,6 +1,7 @@
 //! Times the simulation alone, without reading or writing files: `cargo run --release --example load -p servesim-sim --
 //! 1000000` plays a million requests of Load A (Poisson 10/s, input normal(512, 256) cut to [16, 4096], output
-//! normal(128, 64) cut to [2, 1024]) against Llama-3.1-8B on one H100 with chunked prefill.
+//! normal(128, 64) cut to [2, 1024]) against Llama-3.1-8B on one H100 with chunked prefill; `1000000 async` schedules
+//! asynchronously.
 
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use workloads::{Arrivals, Bounds, Cut, Lengths, RequestLengths, Synthetic, Workl
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let requests = std::env::args().nth(1).map_or(Ok(10_000), |text| text.parse())?;
+    let async_scheduling = std::env::args().nth(2).is_some_and(|word| word == "async");
     let began = Instant::now();
     let model = ModelSpec::shipped("meta-llama/Llama-3.1-8B")?;
     let device = DeviceSpec::shipped("H100-SXM-80GB")?;
@@ -36,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sliding_window: None,
         devices: 1,
         idle_power_w: device.idle_power_w,
-        engine: EngineSpec::default(),
+        engine: EngineSpec { async_scheduling, ..EngineSpec::default() },
     };
     let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
     let mut measures = Measures::new(Slos::default(), None);

@@ -34,13 +34,14 @@ pub struct RequestRecord {
     pub ending: Ending,
     /// Replica that served it.
     pub replica: u32,
-    /// When it reached the router.
+    /// When its client sent it, and it reached the router.
     pub arrival: SimTime,
     /// Start of the first step that worked on it.
     pub first_scheduled: SimTime,
-    /// End of the step that produced its first token.
+    /// When its client had its first token: [`crate::EngineSpec::engine_to_client`] after the end of the step that produced
+    /// it.
     pub first_token: SimTime,
-    /// End of the step that produced its last token.
+    /// When its client had its last token, likewise.
     pub last_token: SimTime,
     /// Length of its prompt.
     pub input_tokens: u32,
@@ -58,12 +59,12 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
-    /// Time to first token, queueing included.
+    /// Time to first token at the client: the way to the engine, queueing, computing, and the way back.
     pub fn ttft(&self) -> SimDuration {
         self.first_token - self.arrival
     }
 
-    /// Time before the first step that worked on it.
+    /// Time before the first step that worked on it, the way to the engine included.
     pub fn queue_time(&self) -> SimDuration {
         self.first_scheduled - self.arrival
     }
@@ -81,9 +82,9 @@ pub struct StepRecord {
     pub replica: u32,
     /// Which of its micro-batches; always 0 without pipeline parallelism.
     pub slot: u32,
-    /// When it was scheduled.
+    /// When it was composed.
     pub scheduled: SimTime,
-    /// When its first stage began.
+    /// When its first stage began: after the host's part of the work, and when the stage was free.
     pub start: SimTime,
     /// When its tokens were out.
     pub end: SimTime,
@@ -187,7 +188,8 @@ pub trait Observer {
         let _ = record;
     }
 
-    /// At `now`, `requests` requests have each received a token `gap` after their previous one.
+    /// At `now`, the clients of `requests` requests have each received a token `gap` after their previous one. Engines whose
+    /// tokens are long on their way tell of them ahead of time.
     fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
         let _ = (now, gap, requests);
     }

@@ -10,7 +10,7 @@ use profiles::topology::ServerSpec;
 use profiles::{
     CostModel, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece, StepShape,
 };
-use sim::SchedulerSpec;
+use sim::{EngineSpec, SchedulerSpec};
 
 use super::engine;
 use super::kernels::Measured;
@@ -38,6 +38,8 @@ pub(super) struct Deployed<'a> {
 #[derive(Clone)]
 pub(super) struct Pricing {
     cost: Cost,
+    /// What the engine adds around steps.
+    engine: EngineSpec,
     /// Kernel tables it is priced from.
     measured: Option<Measured>,
     /// Where the fitted step cost lies.
@@ -74,12 +76,16 @@ impl Pricing {
         let tensor_parallel_size = parallelism.tensor_parallel_size;
         if let Some(Fitted { file, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
             let cost = Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size)));
-            return Ok((Pricing { cost, measured: None, fitted: Some(path) }, header(&options)));
+            let engine = EngineSpec::default();
+            return Ok((Pricing { cost, engine, measured: None, fitted: Some(path) }, header(&options)));
         }
         options.architecture = Some(engine::architecture(reader, device)?);
         options.kernels = measured.as_ref().map(|measured| &*measured.kernels);
         options.routing = routing(reader, model)?;
-        options.engine = reader.table(&s::ENGINE, |table| Ok(engine::overheads(table)))?.expect("it has a default");
+        let stages = parallelism.pipeline_parallel_size;
+        let engine =
+            reader.table(&s::ENGINE, |table| engine::engine(table, scheduler, stages))?.expect("it has a default");
+        options.engine = engine.overheads;
         within_a_server(reader, device, parallelism)?;
         options.link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
@@ -87,7 +93,13 @@ impl Pricing {
             reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string())
         })?;
         let header = header(&options);
-        Ok((Pricing { cost: Cost::Kernels(Box::new(cost)), measured, fitted: None }, header))
+        let cost = Cost::Kernels(Box::new(cost));
+        Ok((Pricing { cost, engine: engine.around, measured, fitted: None }, header))
+    }
+
+    /// What the engine adds around steps.
+    pub(super) fn engine(&self) -> EngineSpec {
+        self.engine
     }
 
     /// The cost model, new for one replica.

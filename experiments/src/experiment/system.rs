@@ -251,7 +251,7 @@ impl System {
             sliding_window: self.sliding_window,
             devices,
             idle_power_w: self.device.idle_power_w * f64::from(devices),
-            engine: sim::EngineSpec::default(),
+            engine: self.pricing.engine(),
         };
         DeploymentSpec { replicas: (0..self.engines).map(|_| replica()).collect(), router: self.router, seed }
     }
