@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use flate2::Compression;
 use flate2::write::GzEncoder;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -118,7 +118,7 @@ fn another_device_than_was_asked_for_or_an_unknown_one_is_refused() {
 
 #[test]
 fn a_file_that_was_cut_is_refused_whole() {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(GEMM_ROWS.repeat(100).as_bytes()).expect("memory takes it");
     let bytes = gzip.finish().expect("memory takes it");
     let place = Place::new();
@@ -136,7 +136,7 @@ fn a_file_that_was_cut_is_refused_whole() {
 }
 
 /// A Parquet file of decode attention in the layout of aiconfigurator's package: one new token after `step` cached ones.
-fn parquet(device: &str, steps: &[i64]) -> Vec<u8> {
+fn parquet(device: &str, steps: &[i64], compression: Compression) -> Vec<u8> {
     let text = ["framework", "version", "device", "kernel_source", "attn_dtype", "kv_cache_dtype"];
     let whole =
         ["batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "beam_width", "step", "window_size"];
@@ -147,7 +147,7 @@ fn parquet(device: &str, steps: &[i64]) -> Vec<u8> {
         .chain(["required double latency;".to_owned()])
         .collect();
     let schema = parse_message_type(&format!("message m {{ {} }}", fields.join(" "))).expect("a schema");
-    let properties = WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
+    let properties = WriterProperties::builder().set_compression(compression).build();
     let mut bytes = Vec::new();
     let mut file = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties)).expect("a writer");
     let mut group = file.next_row_group().expect("a group");
@@ -176,20 +176,26 @@ fn parquet(device: &str, steps: &[i64]) -> Vec<u8> {
 
 #[test]
 fn the_parquet_layout_of_aiconfigurator_is_read() {
-    let place = Place::new();
-    std::fs::write(place.path("generation_attention_perf.parquet"), parquet("NVIDIA H200", &[999, 1999]))
+    // Most files of the package are compressed with ZSTD.
+    for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())] {
+        let place = Place::new();
+        let bytes = parquet("NVIDIA H200", &[999, 1999], compression);
+        std::fs::write(place.path("generation_attention_perf.parquet"), bytes).expect("written");
+        place.succeed(&["profiles", "import", ".", "-o", "tables"]);
+        let text = place.text("tables/h200-sxm-141gb_vllm-0.24.0_decode_attention.csv");
+        let rows = "\n4,4000,1000,32,8,128,0,bf16,fp8,20\n4,8000,2000,32,8,128,0,bf16,fp8,20\n";
+        assert!(text.ends_with(rows), "the new token is attended to as well: {text}");
+        std::fs::create_dir(place.path("more")).expect("a folder can be made");
+        std::fs::write(
+            place.path("more/generation_attention_perf.parquet"),
+            parquet("NVIDIA H200", &[7], Compression::SNAPPY),
+        )
         .expect("written");
-    place.succeed(&["profiles", "import", ".", "-o", "tables"]);
-    let text = place.text("tables/h200-sxm-141gb_vllm-0.24.0_decode_attention.csv");
-    let rows = "\n4,4000,1000,32,8,128,0,bf16,fp8,20\n4,8000,2000,32,8,128,0,bf16,fp8,20\n";
-    assert!(text.ends_with(rows), "the new token is attended to as well: {text}");
-    std::fs::create_dir(place.path("more")).expect("a folder can be made");
-    std::fs::write(place.path("more/generation_attention_perf.parquet"), parquet("NVIDIA H200", &[7]))
-        .expect("written");
-    place.succeed(&["profiles", "import", "generation_attention_perf.parquet", "more", "-o", "both"]);
-    let names =
-        ["h200-sxm-141gb_vllm-0.24.0_decode_attention.csv", "h200-sxm-141gb_vllm-0.24.0_decode_attention_2.csv"];
-    assert_eq!(place.files("both"), names, "neither of two tables of one kind is lost");
+        place.succeed(&["profiles", "import", "generation_attention_perf.parquet", "more", "-o", "both"]);
+        let names =
+            ["h200-sxm-141gb_vllm-0.24.0_decode_attention.csv", "h200-sxm-141gb_vllm-0.24.0_decode_attention_2.csv"];
+        assert_eq!(place.files("both"), names, "neither of two tables of one kind is lost");
+    }
 }
 
 #[test]
