@@ -194,19 +194,20 @@ impl Experiment {
     /// What the results stand on.
     pub(crate) fn digests(&self) -> std::io::Result<Vec<Digest>> {
         let mut digests: Vec<Digest> = Vec::new();
-        for system in &self.systems {
-            for digest in system.digests() {
-                if !digests.contains(&digest) {
-                    digests.push(digest);
-                }
-            }
-        }
+        // Files first: what has changed is then named by what a user can look at.
         let mut files: Vec<_> = self.systems.iter().flat_map(System::files).collect();
         files.sort();
         files.dedup();
         for path in files {
             let of = format!("kernel table {}", path.display());
             digests.push(Digest { of, sha256: profile::file_sha256(path)? });
+        }
+        for system in &self.systems {
+            for digest in system.digests() {
+                if !digests.contains(&digest) {
+                    digests.push(digest);
+                }
+            }
         }
         if let Some(path) = self.workload.file() {
             digests.push(Digest { of: format!("trace {}", path.display()), sha256: profile::file_sha256(path)? });
