@@ -1,7 +1,7 @@
 //! Asynchronous scheduling: each step is composed when the one before it starts. The source is vLLM's `AsyncScheduler`
 //! under `EngineCore.step_with_batch_queue` with room for two batches.
 
-use sim::EngineSpec;
+use sim::{EngineSpec, KvSpec};
 
 use super::{assert_request, assert_steps, interrupted, run, run_with};
 use crate::deployment::{CHUNKED, cache, scheduler};
@@ -124,16 +124,21 @@ fn who_is_preempted_in_flight_gets_that_token_and_computes_it_again() {
 
 #[test]
 fn a_block_that_a_step_in_flight_fills_is_not_found_after_a_preemption() {
-    // Blocks of one token: at 190 the second request has computed five tokens, the fifth of them in the step in flight.
-    let kv = sim::KvSpec { prefix_caching: true, ..cache(1, 11) };
-    let run = run_with(ahead(), scheduler(CHUNKED, 16, 4), kv, &one_block_short(3));
-    let (before, preempting) = (&run.steps[1], &run.steps[2]);
-    assert_eq!((before.free_blocks, preempting.preempted, preempting.waiting), (0, 1, 1));
-    // The first takes one of the five blocks for its seventh token, and one for its eighth: the unknown one goes first,
-    // then the one that holds the end of the chain. Six tokens are wanted, and three are found.
-    let back = run.steps.last().expect("there are steps");
-    assert_eq!((back.prefill_tokens, back.admitted), (3, 1));
-    assert_request(&run, 1, [190, back.end.as_nanos(), back.end.as_nanos() - 292, 1, 0]);
+    let kv = KvSpec { prefix_caching: true, ..cache(1, 11) };
+    let requests = [Planned::alone(0, 0, 5, 2), Planned::alone(1, 0, 4, 4)];
+    let run = run_with(ahead(), scheduler(CHUNKED, 16, 4), kv, &requests);
+    assert_steps(
+        &run,
+        &[
+            [0, 190, 9, 2, 0, 0, 2, 0, 0, 2, 2],
+            [190, 292, 0, 0, 2, 11, 0, 0, 0, 2, 0],
+            // At 190 the second request needed a block and gave up its own: those of its four prompt tokens are known, the
+            // fifth was being filled. So of six tokens two are computed again.
+            [292, 412, 2, 1, 0, 0, 1, 0, 0, 1, 5],
+            [412, 513, 0, 0, 1, 7, 0, 0, 0, 1, 4],
+        ],
+    );
+    assert_request(&run, 1, [190, 513, 120, 1, 0]);
 }
 
 #[test]
