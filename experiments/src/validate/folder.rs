@@ -12,7 +12,7 @@ use super::meta::Meta;
 use super::requests::{self, Arrivals};
 use super::rows::Table;
 use super::sources::{Known, is_overloaded};
-use super::system;
+use super::{engine, system};
 
 /// Reads the case of a folder.
 ///
@@ -22,6 +22,13 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Case, NotScored> {
     let meta = Meta::read(folder)?;
     let mut known = Known::of(&meta, name);
     own_words(&meta, &mut known)?;
+    if known.is_over_http {
+        let (settings, sentence) = engine::client_times();
+        // Before what the case says itself, which wins.
+        let settings = settings.map(|(key, toml)| (key.to_owned(), toml.to_owned()));
+        known.settings.splice(0..0, settings);
+        known.assumptions.push(sentence.to_owned());
+    }
     let system = system::read(&meta, &known.settings)?;
     let requests = requests::read(folder, known.arrivals)?;
     let has_latency = requests.iter().any(|request| request.measured.is_some());
@@ -68,6 +75,12 @@ fn own_words(meta: &Meta, known: &mut Known) -> Result<(), NotScored> {
         Some("planned") => known.arrivals = Arrivals::Planned,
         Some("sent") => known.arrivals = Arrivals::Sent,
         Some(_) => return Err(meta.wrong("client.arrivals", "`planned` or `sent`")),
+    }
+    match meta.text("client.clock")? {
+        None => {}
+        Some("client") => known.is_over_http = true,
+        Some("engine") => known.is_over_http = false,
+        Some(_) => return Err(meta.wrong("client.clock", "`client` or `engine`")),
     }
     if let Some(skip) = meta.number("score.skip_requests")? {
         if skip < 0.0 || skip.fract() != 0.0 {

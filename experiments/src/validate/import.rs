@@ -142,7 +142,7 @@ fn metadata(request: &ImportRequest, run: &Run, model: &str) -> Value {
         "tensor_parallel": request.tensor_parallel,
         "engine": "vLLM",
         "units": "seconds, tokens",
-        "client": { "arrivals": if planned { "planned" } else { "sent" } },
+        "client": { "clock": "client", "arrivals": if planned { "planned" } else { "sent" } },
         "assumptions": run.assumptions,
     });
     let mut put = |pointer: [&str; 2], value: Option<Value>| {

@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) skip_requests: usize,
     /// Seconds at the start of each load stage that are left out.
     pub(super) skip_s: f64,
+    /// Whether latencies were measured by a client over HTTP, and not by the engine itself.
+    pub(super) is_over_http: bool,
     /// Keys of `[[system]]` and their values as TOML.
     pub(super) settings: Vec<(String, String)>,
     /// In sentences.
@@ -34,6 +36,7 @@ impl Known {
             max_concurrency: None,
             skip_requests: 0,
             skip_s: 0.0,
+            is_over_http: false,
             settings: Vec::new(),
             assumptions: Vec::new(),
         }
@@ -68,6 +71,7 @@ fn residency() -> Known {
     known.arrivals = Arrivals::Planned;
     known.max_concurrency = Some(256);
     known.skip_s = 5.0;
+    known.is_over_http = true;
     known.assume(
         "driven by the arrivals that the client had planned and its cap of 256 in flight, not by the times of \
                   sending, which depend on the engine",
@@ -84,6 +88,7 @@ fn blis(folder: &str) -> Known {
     let mut known = Known::nothing("blis_h100");
     known.skip_requests = 100;
     known.skip_s = 40.0;
+    known.is_over_http = true;
     known.assume(
         "the first 100 requests (every prompt is new, kernels are cold) and the first 40 s of each load stage are \
                   left out of the score",

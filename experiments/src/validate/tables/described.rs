@@ -71,6 +71,15 @@ impl Described {
         Ok(())
     }
 
+    /// Latencies were measured by a client over HTTP.
+    pub(super) fn over_http(&mut self) {
+        let (settings, sentence) = engine::client_times();
+        for (key, toml) in settings {
+            self.system.set(key, toml);
+        }
+        self.assume(sentence);
+    }
+
     /// States an assumption.
     pub(super) fn assume(&mut self, sentence: impl Into<String>) {
         self.system.assume(sentence);

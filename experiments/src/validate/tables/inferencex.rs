@@ -13,6 +13,7 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     let text = |column: &str| row.text(column).ok_or_else(|| row.wrong(column, "a name"));
     let mut described = Described::new(text("model")?, text("gpu")?, "vLLM", Some("nightly of February 2026"))?;
     "inferencex".clone_into(&mut described.group);
+    described.over_http();
     described.spread(8, 1, text("parallel")?.contains("ep"));
     let (input, output) = (row.count("isl", 1)?, row.count("osl", 1)?);
     described.workload = format!(

@@ -19,6 +19,7 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     let mut described = Described::new(text("model_path")?, system, engine, row.text("backend_version"))?;
     let generation = if ["h100_sxm", "h200_sxm"].contains(&system) { "hopper" } else { system };
     described.group = format!("silicon_{generation}/{engine}");
+    described.over_http();
     spread(row, &mut described)?;
     precision(row, &mut described)?;
     if row.number("pp_size")?.is_some_and(|stages| stages > 1.0) {

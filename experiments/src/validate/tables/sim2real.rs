@@ -41,6 +41,7 @@ fn described(rows: &[Row<'_>]) -> Result<(Described, Vec<Part>), NotScored> {
     let first = rows[0];
     let text = |column: &str| first.text(column).ok_or_else(|| first.wrong(column, "a name"));
     let mut described = Described::new(text("model")?, text("gpu")?, "vLLM", Some("0.15.1"))?;
+    described.over_http();
     described.spread(first.count("tp", 1)?, first.maybe_count("dp")?.unwrap_or(1).max(1), false);
     let dtype = text("precision")?;
     let format = quantization(dtype).ok_or_else(|| first.wrong("precision", "FP16 or FP8"))?;

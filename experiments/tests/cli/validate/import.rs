@@ -58,7 +58,7 @@ fn without_start_times_a_rate_cannot_be_replayed_and_an_infinite_one_can() {
     result["max_concurrency"] = json!(2);
     let (place, _) = round_trip(&result, "vllm-bench", &[]);
     let meta: Value = serde_json::from_str(&place.text("run/meta.json")).expect("JSON");
-    assert_eq!(meta["client"], json!({ "arrivals": "planned", "max_concurrency": 2 }));
+    assert_eq!(meta["client"], json!({ "arrivals": "planned", "clock": "client", "max_concurrency": 2 }));
 }
 
 #[test]
