@@ -39,15 +39,15 @@ impl Library {
         if paths.is_empty() {
             return Ok(None);
         }
-        let known = |(listed, name, _): &&(Vec<PathBuf>, String, Measured)| *listed == paths && *name == device.name;
+        let same = |(listed, name, _): &&(Vec<PathBuf>, String, Measured)| *listed == paths && *name == device.name;
         // Held while tables are read, so that nobody reads them a second time meanwhile.
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, measured)) = shelf.iter().find(known) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, measured)) = known.iter().find(same) {
             return Ok(Some(measured.clone()));
         }
         let measured = load(&paths, device)
             .map_err(|problem| reader.problem(&s::KERNEL_TABLES, "kernel tables cannot be used").label(problem))?;
-        shelf.push((paths, device.name.clone(), measured.clone()));
+        known.push((paths, device.name.clone(), measured.clone()));
         Ok(Some(measured))
     }
 }

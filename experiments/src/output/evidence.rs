@@ -19,7 +19,10 @@ pub(super) fn lines(group: &[Run<'_>], systems: &[&str]) -> String {
         [(_, first), rest @ ..] if rest.iter().all(|(_, words)| words == first) => {
             format!("step time stands on: {first}\n")
         }
-        _ => said.iter().map(|(system, words)| format!("step time of {system} stands on: {words}\n")).collect(),
+        _ => {
+            let line = |(system, words): &(String, String)| format!("step time of {system} stands on: {words}");
+            said.iter().map(line).collect::<Vec<_>>().join("\n") + "\n"
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::support::Place;
 
 /// Whether this machine has NVIDIA's driver, and with it perhaps a GPU: these tests are about machines without.
+#[expect(clippy::print_stdout, reason = "the output of a test is where a reader looks")]
 fn has_driver() -> bool {
     let found =
         calibration::gpu::doctor(0).iter().any(|finding| finding.what == "NVIDIA driver" && finding.says.is_ok());
