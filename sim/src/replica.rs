@@ -32,8 +32,9 @@ struct Slot {
     /// Whether the step composed last is in flight.
     busy: bool,
     batch: Batch,
-    /// With asynchronous scheduling: the step in flight that counts as done, if there is one.
-    counted: Option<Batch>,
+    /// With asynchronous scheduling: whether a step is in flight that counts as done, and that step.
+    counted_busy: bool,
+    counted: Batch,
     /// When the step composed last starts.
     start: SimTime,
 }
@@ -105,8 +106,6 @@ pub(crate) struct Replica {
     /// The head of the queue did not fit when the cache had this version and it asked for so many tokens.
     blocked: Option<(u64, u32)>,
     slots: Vec<Slot>,
-    /// An empty batch, kept for its room.
-    spare_batch: Batch,
     /// Slots whose steps have ended since the last pumping, in that order.
     just_ended: Vec<u32>,
     stages: Vec<Stage>,
@@ -124,7 +123,8 @@ impl Replica {
                 group: Group::new(slot, spec.kv.block_size, spec.sliding_window),
                 busy: false,
                 batch: Batch::default(),
-                counted: None,
+                counted_busy: false,
+                counted: Batch::default(),
                 start: SimTime::ZERO,
             })
             .collect();
@@ -149,7 +149,6 @@ impl Replica {
             kv: Kv::new(&spec.kv),
             blocked: None,
             slots,
-            spare_batch: Batch::default(),
             just_ended: Vec::new(),
             stages: vec![Stage::default(); stages],
             stage_ns: vec![0; stages],

@@ -31,7 +31,7 @@ impl Replica {
             }
             // A lone request that preempted itself (its private copies left no room) must not wait for an event.
             let slot = &self.slots[0];
-            if self.counts.preemptions == preempted || slot.busy || slot.counted.is_some() {
+            if self.counts.preemptions == preempted || slot.busy || slot.counted_busy {
                 break;
             }
         }
@@ -40,7 +40,7 @@ impl Replica {
     /// Whether nothing is in flight, or a step that has started and beside which none was composed yet.
     fn may_compose(&self, now: SimTime) -> bool {
         let slot = &self.slots[0];
-        slot.counted.is_none() && (!slot.busy || slot.start <= now)
+        !slot.counted_busy && (!slot.busy || slot.start <= now)
     }
 
     /// The step composed last counts as done from now on.
@@ -57,7 +57,8 @@ impl Replica {
             }
         }
         let slot = &mut self.slots[0];
-        slot.counted = Some(std::mem::replace(&mut slot.batch, std::mem::take(&mut self.spare_batch)));
+        std::mem::swap(&mut slot.batch, &mut slot.counted);
+        slot.counted_busy = true;
         while decodes && let Some(id) = self.pop_ended(0) {
             self.detach(id);
             self.lives.get_mut(id).phase = Phase::Finishing;
@@ -72,11 +73,16 @@ impl Replica {
         observer: &mut impl Observer,
         mut left: impl FnMut(RequestId),
     ) {
-        let mut counted = self.slots[slot].counted.take().expect("a step counts as done before it ends");
-        if counted.decodes {
+        let counted = &mut self.slots[slot].counted;
+        let decodes = std::mem::take(&mut counted.decodes);
+        let mut owed = std::mem::take(&mut counted.owed);
+        let mut pieces = std::mem::take(&mut counted.pieces);
+        counted.shapes.clear();
+        assert!(std::mem::take(&mut self.slots[slot].counted_busy), "a step counts as done before it ends");
+        if decodes {
             self.put_group_out(slot, now, observer);
         }
-        for &id in &counted.owed {
+        for &id in &owed {
             self.put_token_out(id, now, observer);
             let live = self.lives.get_mut(id);
             live.owed = false;
@@ -84,7 +90,7 @@ impl Replica {
                 left(self.finish(id, observer));
             }
         }
-        for piece in &counted.pieces {
+        for piece in &pieces {
             let live = self.lives.get_mut(piece.live);
             live.in_flight -= 1;
             let last = live.generated == live.output_tokens;
@@ -95,7 +101,9 @@ impl Replica {
                 }
             }
         }
-        counted.clear();
-        self.spare_batch = counted;
+        owed.clear();
+        pieces.clear();
+        let counted = &mut self.slots[slot].counted;
+        (counted.owed, counted.pieces) = (owed, pieces);
     }
 }

@@ -2,7 +2,7 @@
 
 use workloads::{RequestId, SimDuration, SimTime};
 
-use super::{Batch, LiveId, Phase, Replica};
+use super::{LiveId, Phase, Replica};
 use crate::record::{Ending, Observer, RequestRecord};
 
 impl Replica {
@@ -142,15 +142,5 @@ impl Replica {
         assert_eq!(live.computed + 1, live.total(), "request {:?} ends with tokens not computed", live.id);
         self.release(id);
         self.lives.unlink(id);
-    }
-}
-
-impl Batch {
-    /// Empties it, keeping its room.
-    pub(super) fn clear(&mut self) {
-        self.pieces.clear();
-        self.shapes.clear();
-        self.owed.clear();
-        self.decodes = false;
     }
 }

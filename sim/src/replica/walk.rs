@@ -89,7 +89,8 @@ impl Replica {
         let slot = &mut self.slots[slot as usize];
         slot.group.leave(id, live);
         if live.owed {
-            slot.counted.as_mut().expect("only a step that counts as done owes tokens").owed.push(id);
+            debug_assert!(slot.counted_busy, "only a step that counts as done owes tokens");
+            slot.counted.owed.push(id);
         }
         if self.decode_takes_blocks {
             Kv::assign(&mut live.hold, self.kv.blocks_for(live.computed) - before);
