@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::case::{Case, Latency, Members, Part, Workload};
 use super::figure::{Metric, Statistic};
-use super::score::Compared;
+use super::score::{Compared, own_groups};
 use super::{Scored, Verdict, show};
 use crate::figures::{CdfFigure, CdfSeries, DotFigure, DotRow, FigureSet, Format, ScatterFigure, ScatterSeries, Width};
 use crate::output::OutputError;
 
 /// Figures of the tables' rows, which are too many for a dot each, are left to their groups.
-const MOST_ROWS: usize = 40;
+const MOST_ROWS: usize = 60;
 /// What the dots show.
 const DOTS: [(Metric, &str); 3] = [(Metric::Ttft, "mean TTFT"), (Metric::Tpot, "mean TPOT"), (Metric::E2e, "mean E2E")];
 /// What distributions are drawn of.
@@ -27,8 +27,7 @@ type Value = fn(&Latency) -> Option<f64>;
 pub(super) fn draw(verdicts: &[Verdict], directory: &Path) -> Result<(), OutputError> {
     let mut figures = FigureSet::default();
     let compared = show::compared(verdicts);
-    let mut groups: Vec<&str> = compared.iter().map(|one| one.group.as_str()).collect();
-    groups.dedup();
+    let groups = own_groups(&compared);
     for group in &groups {
         if let Some(rows) = dots(&compared, group) {
             let series = DOTS.map(|(_, name)| name);

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::case::Workload;
 use super::figure::{Metric, Statistic};
-use super::score::{Compared, GroupError, by_group};
+use super::score::{Compared, GroupError, by_group, own_groups};
 use super::show::percent;
-use super::{Verdict, show};
+use super::{Scored, Verdict, show};
 
 /// Rows of a group beyond this are summed up only.
-const MOST_ROWS: usize = 40;
+const MOST_ROWS: usize = 60;
 /// Columns of the tables of cases.
 const COLUMNS: [(Metric, &str); 4] =
     [(Metric::Ttft, "TTFT"), (Metric::Tpot, "TPOT"), (Metric::E2e, "E2E"), (Metric::OutputThroughput, "tokens/s")];
@@ -23,9 +24,7 @@ pub(super) fn page(verdicts: &[Verdict]) -> String {
         env!("CARGO_PKG_VERSION")
     );
     groups(&mut text, &by_group(&compared));
-    let mut names: Vec<&str> = compared.iter().map(|one| one.group.as_str()).collect();
-    names.dedup();
-    for name in names {
+    for name in own_groups(&compared) {
         group(&mut text, &compared, name);
     }
     evidence(&mut text, verdicts);
@@ -75,12 +74,10 @@ fn group(text: &mut String, compared: &[Compared], name: &str) {
     }
 }
 
-/// What simulated step time stands on.
+/// What simulated step time of the runs that were replayed request by request stands on.
 fn evidence(text: &mut String, verdicts: &[Verdict]) {
-    let scored: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok()).collect();
-    if scored.len() > MOST_ROWS {
-        return;
-    }
+    let is_replayed = |scored: &&Scored| matches!(scored.case.workload, Workload::Requests { .. });
+    let scored = verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok()).filter(is_replayed);
     *text += "\n## What the step times stand on\n\nShare of simulated step time by evidence, preemptions, and prompt tokens found \
               in the prefix cache.\n\n| case | measured % | fitted % | extrapolated % | preemptions | cached % |\n\
               |---|---:|---:|---:|---:|---:|\n";

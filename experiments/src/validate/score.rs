@@ -75,6 +75,17 @@ impl Compared {
     }
 }
 
+/// Groups that cases belong to, in the order in which they first occur.
+pub(crate) fn own_groups(compared: &[Compared]) -> Vec<&str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for one in compared {
+        if !groups.contains(&one.group.as_str()) {
+            groups.push(&one.group);
+        }
+    }
+    groups
+}
+
 /// Groups in the order in which they first occur, each after the one that it is a part of.
 fn groups(compared: &[Compared]) -> Vec<&str> {
     let mut groups: Vec<&str> = Vec::new();
