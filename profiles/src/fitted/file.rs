@@ -85,7 +85,7 @@ impl FittedProfile {
         }
         let small = [
             ("elementwise: kernel_us", self.elementwise.as_ref().map(|fit| fit.kernel_us), 1000.0),
-            ("elementwise: memory", self.elementwise.as_ref().map(|fit| fit.memory), 1.5),
+            ("elementwise: memory", self.elementwise.as_ref().map(|fit| fit.memory), 5.0),
             ("all_reduce: latency_us", self.all_reduce.as_ref().map(|fit| fit.latency_us), 10_000.0),
             ("all_to_all: floor_us", self.all_to_all.as_ref().map(|fit| fit.floor_us), 10_000.0),
             ("all_to_all: efficiency", self.all_to_all.as_ref().map(|fit| fit.efficiency), 1.5),

@@ -97,7 +97,7 @@ pub struct FittedKernel {
 pub struct ElementwiseFit {
     /// Time of a kernel on few bytes in microseconds.
     pub kernel_us: f64,
-    /// Part of the memory bandwidth reached.
+    /// Part of the memory bandwidth reached; above 1 where kernels find in the L2 what the one before wrote.
     pub memory: f64,
     /// Where it comes from, and its error.
     pub source: String,

