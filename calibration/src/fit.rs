@@ -9,12 +9,17 @@ mod small;
 mod spread;
 
 use profiles::DeviceSpec;
-use profiles::fitted::FittedProfile;
+use profiles::fitted::{FittedProfile, KernelFormat};
 use profiles::table::{KernelTable, Rows};
 
 pub use kernels::Refused;
+pub(crate) use kernels::from_cache;
 pub use loads::experts_load;
 pub use spread::Spread;
+
+/// Narrow formats in the order in which simulations price by them: products, then experts.
+const TENSOR_FIRST: [KernelFormat; 2] = [KernelFormat::Fp8, KernelFormat::Fp8Block];
+const BLOCK_FIRST: [KernelFormat; 2] = [KernelFormat::Fp8Block, KernelFormat::Fp8];
 
 /// A table, and the name by which a reader of the report knows it.
 #[derive(Clone, Debug)]
@@ -61,33 +66,39 @@ pub fn fit(device: &DeviceSpec, tables: &[Named], date: &str) -> Result<(FittedP
         }
     }
     let mut refused = Vec::new();
-    let mut kind = |name, layout, usual_floor_us, rows: &dyn Fn(&Rows) -> Option<kernels::Samples>| {
-        kernels::fit(&kernels::Kind { name, layout, usual_floor_us }, device, tables, rows, &mut refused)
+    let mut kind = |name, layout, narrow, usual_floor_us, rows: &dyn Fn(&Rows) -> Option<kernels::Samples>| {
+        kernels::fit(&kernels::Kind { name, layout, narrow, usual_floor_us }, device, tables, rows, &mut refused)
     };
-    let profile = FittedProfile {
-        device: device.name.clone(),
-        date: date.to_string(),
-        gemm: kind("gemm", layout::gemm(), 3.0, &|rows| match rows {
-            Rows::Gemm(rows) => Some(kernels::samples(rows, device)),
-            _ => None,
-        }),
-        prefill_attention: kind("prefill attention", layout::prefill_attention(), 10.0, &|rows| match rows {
-            Rows::PrefillAttention(rows) => Some(kernels::samples(rows, device)),
-            _ => None,
-        }),
-        decode_attention: kind("decode attention", layout::decode_attention(), 10.0, &|rows| match rows {
-            Rows::DecodeAttention(rows) => Some(kernels::samples(rows, device)),
-            _ => None,
-        }),
-        experts: kind("experts", layout::experts(), 25.0, &|rows| match rows {
-            Rows::Experts(rows) => Some(kernels::samples(rows, device)),
-            _ => None,
-        }),
-        elementwise: small::elementwise(device, tables),
-        all_reduce: small::all_reduce(device, tables),
-        all_to_all: small::all_to_all(device, tables),
-        energy: energy::energy(device, tables),
-    };
+    let mut profile =
+        FittedProfile {
+            device: device.name.clone(),
+            date: date.to_string(),
+            gemm: kind("gemm", layout::gemm(), TENSOR_FIRST, 3.0, &|rows| match rows {
+                Rows::Gemm(rows) => Some(kernels::samples(rows, device)),
+                _ => None,
+            }),
+            prefill_attention: kind("prefill attention", layout::prefill_attention(), TENSOR_FIRST, 10.0, &|rows| {
+                match rows {
+                    Rows::PrefillAttention(rows) => Some(kernels::samples(rows, device)),
+                    _ => None,
+                }
+            }),
+            decode_attention: kind("decode attention", layout::decode_attention(), TENSOR_FIRST, 10.0, &|rows| {
+                match rows {
+                    Rows::DecodeAttention(rows) => Some(kernels::samples(rows, device)),
+                    _ => None,
+                }
+            }),
+            experts: kind("experts", layout::experts(), BLOCK_FIRST, 25.0, &|rows| match rows {
+                Rows::Experts(rows) => Some(kernels::samples(rows, device)),
+                _ => None,
+            }),
+            elementwise: small::elementwise(device, tables),
+            all_reduce: small::all_reduce(device, tables),
+            all_to_all: small::all_to_all(device, tables),
+            energy: None,
+        };
+    profile.energy = energy::energy(device, tables, &profile);
     let nothing = profile.values() == 0;
     if nothing {
         let why: Vec<String> = refused.iter().map(ToString::to_string).collect();

@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the project needs this crate.
 
+pub mod check;
 pub mod fit;
 mod gemm;
 pub mod gpu;

@@ -1,7 +1,7 @@
 //! Power above idle, from the board power that tables recorded.
 
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads};
-use profiles::fitted::{EnergyFit, KernelEnergy};
+use profiles::fitted::{EnergyFit, FittedKernel, FittedProfile, KernelEnergy};
 use profiles::table::{KernelTable, PassPhase, PassRow, Row, Rows};
 use profiles::{CostModel, DecodeBatch, DeviceSpec, ModelSpec, Parallelism, PrefillPiece, StepShape};
 
@@ -39,34 +39,45 @@ struct KernelRange {
     limit_w: f64,
 }
 
-/// Power from whole passes if a table has them, or else from kernels; `None`: nothing recorded any.
-pub(super) fn energy(device: &DeviceSpec, tables: &[Named]) -> Option<EnergyFit> {
+/// Power from whole passes if a table has them, or else from kernels in the formats that `profile` was fitted in (others
+/// were timed with their launches); `None`: nothing recorded any.
+pub(super) fn energy(device: &DeviceSpec, tables: &[Named], profile: &FittedProfile) -> Option<EnergyFit> {
     let range = KernelRange { idle_w: device.idle_power_w, limit_w: device.power_limit_w };
-    from_passes(device, tables, range).or_else(|| from_kernels(device, tables, range))
+    from_passes(device, tables, range).or_else(|| from_kernels(device, tables, profile, range))
 }
 
-fn from_kernels(device: &DeviceSpec, tables: &[Named], range: KernelRange) -> Option<EnergyFit> {
+fn from_kernels(
+    device: &DeviceSpec,
+    tables: &[Named],
+    profile: &FittedProfile,
+    range: KernelRange,
+) -> Option<EnergyFit> {
     let mut told = Vec::new();
-    let mut of = |name: &str, of: &dyn Fn(&Rows) -> Vec<Reading>| {
-        let readings: Vec<Reading> = tables.iter().flat_map(|named| of(&named.table.rows)).collect();
+    let mut of = |name: &str, kernels: &[FittedKernel], of: &dyn Fn(&Rows, &[FittedKernel]) -> Vec<Reading>| {
+        let readings: Vec<Reading> = tables.iter().flat_map(|named| of(&named.table.rows, kernels)).collect();
         let (energy, spread) = fit(&readings, range)?;
         told.push(format!("{name} {:.0} % / {:.0} % of {}", spread.median, spread.p95, spread.count));
         Some(energy)
     };
-    let gemm = of("products", &|rows| if let Rows::Gemm(rows) = rows { readings(rows, device) } else { Vec::new() })?;
-    let prefill = of("prefill attention", &|rows| match rows {
-        Rows::PrefillAttention(rows) => readings(rows, device),
+    let gemm = of("products", &profile.gemm, &|rows, kernels| match rows {
+        Rows::Gemm(rows) => readings(rows, kernels, device),
+        _ => Vec::new(),
+    })?;
+    let prefill = of("prefill attention", &profile.prefill_attention, &|rows, kernels| match rows {
+        Rows::PrefillAttention(rows) => readings(rows, kernels, device),
         _ => Vec::new(),
     });
-    let decode = of("decode attention", &|rows| match rows {
-        Rows::DecodeAttention(rows) => readings(rows, device),
+    let decode = of("decode attention", &profile.decode_attention, &|rows, kernels| match rows {
+        Rows::DecodeAttention(rows) => readings(rows, kernels, device),
         _ => Vec::new(),
     });
-    let experts =
-        of("experts", &|rows| if let Rows::Experts(rows) = rows { readings(rows, device) } else { Vec::new() });
+    let experts = of("experts", &profile.experts, &|rows, kernels| match rows {
+        Rows::Experts(rows) => readings(rows, kernels, device),
+        _ => Vec::new(),
+    });
     let source = format!(
         "board power of kernels of at least {SHORTEST_US} µs ({}); median / p95 error: {}",
-        sources(tables, |table| powered(table)),
+        sources(tables, powered),
         told.join(", ")
     );
     Some(EnergyFit {
@@ -99,11 +110,12 @@ fn powered(table: &KernelTable) -> bool {
     }
 }
 
-fn readings<R: Row + Priced>(rows: &[R], device: &DeviceSpec) -> Vec<Reading> {
+fn readings<R: Row + Priced>(rows: &[R], kernels: &[FittedKernel], device: &DeviceSpec) -> Vec<Reading> {
     let reading = |row: &R| {
         let power_w = row.timing().power_w?;
         let time_us = row.timing().time_us;
-        let (_, work) = row.priced(device).ok()?;
+        let (format, work) = row.priced(device).ok()?;
+        kernels.iter().find(|kernel| kernel.format == format)?;
         let rate = |at_peak_s: f64| at_peak_s * 1e6 / time_us;
         let rates = [1.0, rate(work.at_peak_s(device)), rate(work.bytes() / device.memory_bandwidth)];
         (time_us >= SHORTEST_US).then_some(Reading { rates, power_w })
@@ -168,10 +180,12 @@ fn solve(used: &[usize], normal: &[[f64; 3]; 3], right: &[f64; 3]) -> Option<[f6
         if rows[pivot][pivot] < 1e-9 * normal[used[pivot]][used[pivot]] || rows[pivot][pivot] <= 0.0 {
             return None;
         }
-        for below in pivot + 1..size {
-            let factor = rows[below][pivot] / rows[pivot][pivot];
-            for column in pivot..=size {
-                rows[below][column] -= factor * rows[pivot][column];
+        let (upper, lower) = rows.split_at_mut(pivot + 1);
+        let top = &upper[pivot];
+        for row in lower {
+            let factor = row[pivot] / top[pivot];
+            for (value, above) in row.iter_mut().zip(top) {
+                *value -= factor * above;
             }
         }
     }

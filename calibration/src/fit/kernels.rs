@@ -73,6 +73,8 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     /// Terms of its surface.
     pub(super) layout: Vec<Vec<Axis>>,
+    /// Its narrow formats, the one that simulations price by first; only the first that can be fitted is.
+    pub(super) narrow: [KernelFormat; 2],
     /// Its floor in microseconds where a table has large kernels only: about that of the other devices.
     pub(super) usual_floor_us: f64,
 }
@@ -105,9 +107,17 @@ pub(super) fn fit(
             }
         }
     }
-    let mut fitted = Vec::new();
-    for (format, Pool { header, file, samples }) in pools {
+    let mut fitted: Vec<FittedKernel> = Vec::new();
+    let order = [KernelFormat::Bf16, kind.narrow[0], kind.narrow[1]];
+    for (format, Pool { header, file, samples }) in
+        order.iter().filter_map(|format| Some((*format, pools.remove(format)?)))
+    {
         let rows = samples.len() as u64;
+        if let Some(first) = fitted.iter().find(|kernel| kernel.format == kind.narrow[0] && format == kind.narrow[1]) {
+            let reason = format!("simulations price narrow products by {}", first.format.name());
+            refuse(file, Some(format), rows, reason);
+            continue;
+        }
         match fit_format(format, kind, device, samples, header) {
             Ok(kernel) => fitted.push(kernel),
             Err(reason) => refuse(file, Some(format), rows, reason),
@@ -123,14 +133,7 @@ fn fit_format(
     mut samples: Vec<(Work, f64)>,
     header: &Header,
 ) -> Result<FittedKernel, String> {
-    let roofline_us = |work: &Work| work.base_ns(0.0, device) * 1e-3;
-    let small = samples.iter().filter(|(work, time_us)| roofline_us(work) < SMALL * time_us);
-    let mut small_us: Vec<f64> = small.map(|(_, time_us)| *time_us).collect();
-    let floor_us =
-        if small_us.is_empty() { kind.usual_floor_us } else { rounded(quantile(&mut small_us, BELOW_FLOOR), 3) };
-    if floor_us > LONGEST_FLOOR_US {
-        return Err(format!("the shortest take {floor_us:.0} µs, so launches were timed and not kernels"));
-    }
+    let floor_us = rounded(floor_us(kind, &samples, device)?, 3);
     let all = samples.len();
     samples.retain(|(work, time_us)| !from_cache(work, *time_us, floor_us, device));
     let cached = all - samples.len();
@@ -142,6 +145,9 @@ fn fit_format(
     let corrections: Vec<f64> =
         samples.iter().map(|(work, time_us)| (time_us * 1e3 / work.base_ns(floor_ns, device)).ln()).collect();
     let surface = written(least_squares::fit(&kind.layout, &points, &corrections));
+    if surface.terms.is_empty() {
+        return Err(format!("{} rows are too few for a surface", samples.len()));
+    }
     let error = |(point, correction): (&Point, &f64)| (surface.at(point) - correction).exp() - 1.0;
     let spread = Spread::of(points.iter().zip(&corrections).map(error).collect()).expect("there are rows");
     let left_out = match cached {
@@ -162,9 +168,30 @@ fn fit_format(
     })
 }
 
+/// Time of the shortest kernels in microseconds: of those that would take little of their time if they started at once.
+fn floor_us(kind: &Kind, samples: &[(Work, f64)], device: &DeviceSpec) -> Result<f64, String> {
+    let mut all_us: Vec<f64> = samples.iter().map(|(_, time_us)| *time_us).collect();
+    let shortest_us = quantile(&mut all_us, BELOW_FLOOR);
+    let roofline_us = |work: &Work| work.base_ns(0.0, device) * 1e-3;
+    let small = samples.iter().filter(|(work, time_us)| roofline_us(work) < SMALL * time_us);
+    let mut small_us: Vec<f64> = small.map(|(_, time_us)| *time_us).collect();
+    let usual_us = kind.usual_floor_us.min(shortest_us);
+    if small_us.is_empty() {
+        return Ok(usual_us);
+    }
+    let floor_us = quantile(&mut small_us, BELOW_FLOOR);
+    if floor_us <= LONGEST_FLOOR_US {
+        Ok(floor_us)
+    } else if shortest_us <= LONGEST_FLOOR_US {
+        Ok(usual_us)
+    } else {
+        Err(format!("the shortest take {floor_us:.0} µs, so launches were timed and not kernels"))
+    }
+}
+
 /// Whether a kernel that starts from nothing and reads at the datasheet's bandwidth would take longer. What experts read
 /// overlaps the start of their several kernels.
-fn from_cache(work: &Work, time_us: f64, floor_us: f64, device: &DeviceSpec) -> bool {
+pub(crate) fn from_cache(work: &Work, time_us: f64, floor_us: f64, device: &DeviceSpec) -> bool {
     let start_us = if matches!(work, Work::Experts { .. }) { 0.0 } else { floor_us };
     work.bytes() / device.memory_bandwidth * 1e6 > time_us - start_us
 }
@@ -196,5 +223,8 @@ fn same_source(one: &Header, other: &Header) -> bool {
 }
 
 fn source(header: &Header) -> String {
-    format!("{}, {}", header.source, header.date)
+    match header.date.as_str() {
+        "unknown" => header.source.clone(),
+        date => format!("{}, {date}", header.source),
+    }
 }

@@ -9,15 +9,26 @@ const LARGE_RESIDUAL: f64 = 0.03;
 const ROUNDS: u32 = 12;
 /// Weight of squared second differences between neighbouring knots, per row: fills what few rows decide by the neighbours.
 const SMOOTHNESS_PER_ROW: f64 = 1e-5;
-/// Weight of squared values, per row: decides what the rows leave open, such as a constant that two terms share.
-const SHRINKAGE_PER_ROW: f64 = 1e-7;
+/// Weight of squared values: decides what the rows leave open, such as a constant that two terms share, and keeps
+/// corners that few rows are near from running away.
+const SHRINKAGE: f64 = 1e-2;
 /// Rows near a knot below which it is dropped.
 const FEWEST_ROWS_PER_KNOT: f64 = 1.0;
 
+/// Rows for each value of a surface, at least: fewer would be copied, not distilled.
+const FEWEST_ROWS_PER_VALUE: usize = 2;
+
 /// Fits terms over `axes` to the values of a logarithm at points. Knots that no row is near are dropped, and axes that
-/// keep no two of them; all `values` must be finite.
+/// keep no two of them; all `values` must be finite. Where rows are few, so are the knots.
 pub(super) fn fit(axes: &[Vec<Axis>], points: &[Point], values: &[f64]) -> Surface {
-    let mut surface = Surface { terms: axes.iter().filter_map(|axes| term(axes, points)).collect() };
+    let mut surface = terms(axes, points);
+    while grid_len(&surface) * FEWEST_ROWS_PER_VALUE > points.len() {
+        let mut fewer: Vec<Vec<Axis>> = surface.terms.into_iter().map(|term| term.axes).collect();
+        if !thin(&mut fewer) {
+            fewer.pop();
+        }
+        surface = terms(&fewer, points);
+    }
     if surface.terms.is_empty() || points.is_empty() {
         return Surface::default();
     }
@@ -37,6 +48,39 @@ pub(super) fn fit(axes: &[Vec<Axis>], points: &[Point], values: &[f64]) -> Surfa
         term.values = solution.by_ref().take(term.grid_len()).collect();
     }
     surface
+}
+
+/// Terms with the knots that rows are near; of those that come down to the same features, the first.
+fn terms(axes: &[Vec<Axis>], points: &[Point]) -> Surface {
+    let mut terms: Vec<Term> = Vec::new();
+    for term in axes.iter().filter_map(|axes| term(axes, points)) {
+        let features = |term: &Term| {
+            let mut features: Vec<_> = term.axes.iter().map(|axis| axis.feature).collect();
+            features.sort_unstable();
+            features
+        };
+        if !terms.iter().any(|known| features(known) == features(&term)) {
+            terms.push(term);
+        }
+    }
+    Surface { terms }
+}
+
+fn grid_len(surface: &Surface) -> usize {
+    surface.terms.iter().map(Term::grid_len).sum()
+}
+
+/// Drops every second knot between the outermost ones of the axis that has most; tells whether there was one.
+fn thin(axes: &mut [Vec<Axis>]) -> bool {
+    let longest = axes.iter_mut().flatten().max_by_key(|axis| axis.knots.len());
+    let Some(axis) = longest.filter(|axis| axis.knots.len() > 2) else { return false };
+    let last = axis.knots.len() - 1;
+    let mut index = 0..;
+    axis.knots.retain(|_| {
+        let index = index.next().expect("counting has no end");
+        index == last || index % 2 == 0
+    });
+    true
 }
 
 /// A term over these axes with the knots that rows are near; `None`: no axis keeps two.
@@ -127,7 +171,7 @@ impl Symmetric {
 
 /// Second differences along every axis of every term, and the values themselves.
 fn penalty(surface: &Surface, rows: f64) -> Symmetric {
-    let mut matrix = Symmetric::zero(surface.terms.iter().map(Term::grid_len).sum());
+    let mut matrix = Symmetric::zero(grid_len(surface));
     let mut start = 0;
     for term in &surface.terms {
         let mut stride = 1;
@@ -145,7 +189,7 @@ fn penalty(surface: &Surface, rows: f64) -> Symmetric {
         start += term.grid_len();
     }
     for index in 0..matrix.size {
-        matrix.add(index, index, SHRINKAGE_PER_ROW * rows);
+        matrix.add(index, index, SHRINKAGE);
     }
     matrix
 }
@@ -225,6 +269,14 @@ mod tests {
         let beyond = vec![vec![axis(Feature::Rows, &[-4.0, 0.0, 10.0, 14.0]), axis(Feature::Columns, &[8.0, 9.0])]];
         let fitted = fit(&beyond, &points, &vec![0.2; points.len()]);
         assert_eq!(fitted.terms[0].axes, [axis(Feature::Rows, &[0.0, 10.0])]);
+        assert!((fitted.at(&points[7]) - 0.2).abs() < 1e-3);
+    }
+
+    #[test]
+    fn few_rows_get_few_values() {
+        let points: Vec<Point> = points().into_iter().step_by(7).collect();
+        let fitted = fit(&axes(), &points, &vec![0.2; points.len()]);
+        assert!(fitted.values() * FEWEST_ROWS_PER_VALUE <= points.len(), "{} of {}", fitted.values(), points.len());
         assert!((fitted.at(&points[7]) - 0.2).abs() < 1e-3);
     }
 

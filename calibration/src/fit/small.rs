@@ -9,6 +9,8 @@ use super::spread::Spread;
 
 /// Times below which a floor of nothing is asked for.
 const FEWEST_ROWS: usize = 5;
+/// More than 1: small kernels find what the kernel before wrote in the L2.
+const MOST_EFFICIENT: f64 = 4.0;
 /// Fused kernels, as serving engines run them; others take several launches where they were timed.
 const FUSED: [&str; 3] = ["rms_norm", "silu_mul", "rotary"];
 
@@ -35,7 +37,7 @@ impl Law {
             let of = |part: f64| Self { floor_us: shortest * part, efficiency };
             of(least(0.05, 3.0, |part| loss(of(part))))
         };
-        let efficiency = least(0.005, 1.2, |efficiency| loss(best_floor(efficiency)));
+        let efficiency = least(0.005, MOST_EFFICIENT, |efficiency| loss(best_floor(efficiency)));
         Some(best_floor(efficiency))
     }
 
