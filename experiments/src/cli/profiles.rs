@@ -1,8 +1,11 @@
 //! `servesim profiles`
 
+mod check;
+mod fit;
 mod import;
 mod list;
 mod show;
+mod tables;
 
 use clap::Subcommand;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
@@ -19,6 +22,10 @@ pub(super) enum ProfilesCommand {
     Show(show::ShowArgs),
     /// Turn kernel tables that others measured into tables of our own format
     Import(import::ImportArgs),
+    /// Distil kernel tables of a device into a compact profile
+    Fit(fit::FitArgs),
+    /// Print how far a profile is from kernel tables
+    Check(check::CheckArgs),
 }
 
 /// Runs the command.
@@ -27,6 +34,8 @@ pub(super) fn run(command: ProfilesCommand, terminal: Terminal) -> Result<(), Fa
         ProfilesCommand::List(args) => list::run(&args, terminal),
         ProfilesCommand::Show(args) => show::run(&args),
         ProfilesCommand::Import(args) => import::run(&args, terminal),
+        ProfilesCommand::Fit(args) => fit::run(&args, terminal),
+        ProfilesCommand::Check(args) => check::run(&args, terminal),
     }
 }
 

@@ -52,7 +52,7 @@ pub(in crate::cli) struct ImportArgs {
     json: bool,
 }
 
-fn day(text: &str) -> Result<String, String> {
+pub(super) fn day(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let digits = |part: &&str, n| part.len() == n && part.bytes().all(|byte| byte.is_ascii_digit());
     match parts.as_slice() {
@@ -163,7 +163,7 @@ fn step_costs(file: &Path, known: Known<'_>, output: &mut Output) -> Result<Done
     Ok(Done { imported, written })
 }
 
-fn device(name: &str) -> Result<DeviceSpec, Failure> {
+pub(super) fn device(name: &str) -> Result<DeviceSpec, Failure> {
     named(name, "toml", DeviceSpec::shipped, DeviceSpec::from_toml)
 }
 

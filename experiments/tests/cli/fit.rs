@@ -1,0 +1,112 @@
+//! Fitting profiles to kernel tables, and checking profiles against them.
+
+use std::fmt::Write as _;
+
+use super::support::{Place, shared_data};
+
+/// A table of products on an H100 that all take `base · 1.25` at a floor of 3 µs.
+fn gemm_table() -> String {
+    let mut text =
+        "# format = 1\n# kernel = \"gemm\"\n# device = \"H100-SXM-80GB\"\n# cache = \"cold\"\n# launch = \"graph\"\n\
+                    # source = \"made up, for a test\"\n# date = \"2026-11-25\"\n\
+                    m,n,k,weights,activations,scaling,time_us\n"
+            .to_owned();
+    for m in [1, 16, 64, 256, 1024, 4096] {
+        for n in [256, 1024, 4096, 16384] {
+            for k in [256, 1024, 4096, 16384] {
+                let (rows, n, k) = (f64::from(m), f64::from(n), f64::from(k));
+                let compute_us = 2.0 * rows.max(16.0) * n * k / 989.4e6;
+                let memory_us = 2.0 * (n * k + rows * (n + k)) / 3350e3;
+                let time_us = 1.25 * (3.0 + (compute_us.powi(4) + memory_us.powi(4)).powf(0.25));
+                writeln!(text, "{m},{n},{k},bf16,bf16,none,{time_us}").expect("a text takes all");
+            }
+        }
+    }
+    text
+}
+
+/// The row of a printed table that starts so, as numbers.
+fn numbers(said: &str, start: &str) -> Vec<f64> {
+    let line = said.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_else(|| panic!("{said}"));
+    line.trim_start()[start.len()..].split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn a_profile_is_fitted_checked_and_written_the_same_every_time() {
+    let place = Place::new();
+    place.write("gemm.csv", &gemm_table());
+    let fit = ["profiles", "fit", "gemm.csv", "-o", "h100.toml", "--date", "2026-11-25"];
+    let said = place.succeed(&fit).stdout;
+    assert!(numbers(&said, "gemm")[2] < 1.0, "median error in percent: {said}");
+    let first = place.text("h100.toml");
+    assert!(first.starts_with("# What kernels take on one device"), "{first}");
+    assert!(first.contains("#   gemm.csv\n"), "the file tells its tables: {first}");
+    let refused = place.fail(2, &fit);
+    assert!(refused.contains("h100.toml exists; use --force to replace it"), "{refused}");
+    place.succeed(&[&fit[..], &["--force"]].concat());
+    assert_eq!(place.text("h100.toml"), first);
+    let checked = place.succeed(&["profiles", "check", "gemm.csv", "--profile", "h100.toml"]).stdout;
+    assert!(numbers(&checked, "all")[0] > 80.0, "most of 96 rows are checked: {checked}");
+    assert!(numbers(&checked, "all")[1] < 1.0, "{checked}");
+    assert!(checked.contains("up to 16 rows") && checked.contains("worst:"), "{checked}");
+}
+
+#[test]
+fn a_profile_twice_as_fast_is_wrong_by_half() {
+    let place = Place::new();
+    place.write("gemm.csv", &gemm_table());
+    place.succeed(&["profiles", "fit", "gemm.csv", "-o", "h100.toml", "--date", "2026-11-25"]);
+    let twice = |line: &str| match line.rsplit_once(',').and_then(|(shape, us)| Some((shape, us.parse::<f64>().ok()?)))
+    {
+        Some((shape, us)) => format!("{shape},{}", 2.0 * us),
+        None => line.to_owned(),
+    };
+    let slow: Vec<String> = gemm_table().lines().map(twice).collect();
+    place.write("slow.csv", &slow.join("\n"));
+    let checked = place.succeed(&["profiles", "check", "slow.csv", "--profile", "h100.toml"]).stdout;
+    let all = numbers(&checked, "all");
+    assert!((all[1] - 50.0).abs() < 1.0 && (all[3] + 50.0).abs() < 1.0, "median and bias in percent: {checked}");
+}
+
+#[test]
+fn what_cannot_be_fitted_or_checked_is_said() {
+    let place = Place::new();
+    place.write("gemm.csv", &gemm_table());
+    place.write("a100.csv", &gemm_table().replace("H100-SXM-80GB", "A100-SXM-80GB"));
+    let mixed = place.fail(2, &["profiles", "fit", "gemm.csv", "a100.csv", "-o", "x.toml", "--date", "2026-11-25"]);
+    assert!(mixed.contains("a100.csv: measured on `A100-SXM-80GB`, but the profile is for `H100-SXM-80GB`"), "{mixed}");
+    let short: Vec<String> = gemm_table().lines().take(20).map(str::to_owned).collect();
+    place.write("short.csv", &short.join("\n"));
+    let few = place.fail(2, &["profiles", "fit", "short.csv", "-o", "x.toml", "--date", "2026-11-25"]);
+    assert!(few.contains("rows are too few for a surface (at least 50)"), "{few}");
+    place.write("broken.toml", "device = \"H100-SXM-80GB\"\n");
+    let broken = place.fail(2, &["profiles", "check", "gemm.csv", "--profile", "broken.toml"]);
+    assert!(broken.contains("broken.toml: ") && broken.contains("missing field `date`"), "{broken}");
+    place.succeed(&["profiles", "fit", "gemm.csv", "-o", "h100.toml", "--date", "2026-11-25"]);
+    let other = place.fail(2, &["profiles", "check", "a100.csv", "--profile", "h100.toml"]);
+    assert!(other.contains("a100.csv: measured on `A100-SXM-80GB`, but the profile is of `H100-SXM-80GB`"), "{other}");
+}
+
+/// The shipped profile of the A100 against every row of its published tables that a serving step can meet.
+#[test]
+fn the_shipped_profile_of_the_a100_is_within_its_promise() {
+    let Some(data) = shared_data() else {
+        println!("SKIPPED: the_shipped_profile_of_the_a100_is_within_its_promise needs ../shared/data");
+        return;
+    };
+    let place = Place::new();
+    for (table, kernel) in [
+        ("gemm", "gemm"),
+        ("attention_prefill", "prefill_attention"),
+        ("attention_decode", "decode_attention"),
+        ("moe", "experts"),
+    ] {
+        let source = data.join(format!("kernels/aiconfigurator/A100_vllm_0.14.0_{table}.csv.gz"));
+        place.succeed(&["profiles", "import", &source.to_string_lossy(), "-o", "tables"]);
+        let file = format!("tables/a100-sxm-80gb_vllm-0.14.0_{kernel}.csv");
+        let said = place.succeed(&["profiles", "check", &file]).stdout;
+        let all = numbers(&said, "all");
+        println!("USED: {kernel} on A100: {} rows, median {} %, p95 {} %, bias {} %", all[0], all[1], all[2], all[3]);
+        assert!(all[1] <= 7.0 && all[2] <= 20.0 && all[3].abs() <= 3.0, "{said}");
+    }
+}
