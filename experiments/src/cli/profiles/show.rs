@@ -1,6 +1,7 @@
 //! `servesim profiles show`
 
 use clap::Args;
+use profiles::fitted::FittedProfile;
 use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
 use serde_json::{Value, json};
 
@@ -81,6 +82,14 @@ pub(super) fn model_json(model: &ModelSpec) -> Value {
     })
 }
 
+/// What kernel times of the device stand on.
+fn kernel_times(device: &DeviceSpec) -> String {
+    FittedProfile::shipped(device).map_or_else(
+        || "curves of its architecture".to_owned(),
+        |profile| format!("a fitted profile of its own ({} numbers, {})", profile.values(), profile.date),
+    )
+}
+
 /// The figures of a device.
 pub(super) fn device_json(device: &DeviceSpec) -> Value {
     json!({
@@ -100,5 +109,6 @@ pub(super) fn device_json(device: &DeviceSpec) -> Value {
         "usd_per_hour": device.usd_per_hour,
         "source": device.source,
         "price_source": device.price_source,
+        "kernel_times": kernel_times(device),
     })
 }
