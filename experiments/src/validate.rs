@@ -22,6 +22,7 @@ mod simulate;
 mod sources;
 mod system;
 mod tables;
+mod vary;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ pub(crate) struct ValidateRequest {
     pub(crate) kernel_tables: Vec<PathBuf>,
     /// Values laid over the experiment of every case.
     pub(crate) settings: Vec<String>,
+    /// Values to choose from, `KEY=V1,V2,…`: they are cross-validated by model.
+    pub(crate) vary: Vec<String>,
     /// Cases at a time; `None`: one per processor.
     pub(crate) jobs: Option<usize>,
     /// Whether figures are drawn into the folder of results.
@@ -79,19 +82,11 @@ pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), F
     let loaded = load::load(&request.cases)?;
     let tables = KernelTables::read(&request.kernel_tables)?;
     let place = Place::new(request.directory.as_deref())?;
-    let bar = progress(loaded.len(), terminal);
+    if !request.vary.is_empty() {
+        return vary::run(request, &loaded, &tables, &place, terminal);
+    }
     let library = KernelLibrary::default();
-    let one = |loaded: load::Loaded| {
-        let result = loaded.case.and_then(|case| score(case, request, &tables, &place, &library));
-        bar.inc(1);
-        Verdict { name: loaded.name, result }
-    };
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = request.jobs.unwrap_or_else(processors);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
-    let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
-    let verdicts: Vec<Verdict> = pool.install(|| loaded.into_par_iter().map(one).collect());
-    bar.finish_and_clear();
+    let verdicts = simulate_all(request, &loaded, &request.settings, (&tables, &place, &library), terminal)?;
     let files = match &request.directory {
         Some(directory) => write::all(directory, &verdicts, request.figures)?,
         None => Vec::new(),
@@ -103,19 +98,40 @@ pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), F
     Ok(())
 }
 
-fn score(
-    mut case: Case,
+/// What the cases are simulated with and in.
+type Surroundings<'a> = (&'a KernelTables, &'a Place, &'a KernelLibrary);
+
+/// Simulates all cases under some settings, in the order of the cases.
+fn simulate_all(
     request: &ValidateRequest,
-    tables: &KernelTables,
-    place: &Place,
-    library: &KernelLibrary,
-) -> Result<Scored, NotScored> {
+    loaded: &[load::Loaded],
+    settings: &[String],
+    surroundings: Surroundings<'_>,
+    terminal: Terminal,
+) -> Result<Vec<Verdict>, Failure> {
+    let bar = progress(loaded.len(), terminal);
+    let one = |loaded: &load::Loaded| {
+        let result = loaded.case.clone().and_then(|case| score(case, settings, surroundings));
+        bar.inc(1);
+        Verdict { name: loaded.name.clone(), result }
+    };
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = request.jobs.unwrap_or_else(processors);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
+    let verdicts = pool.install(|| loaded.par_iter().map(one).collect());
+    bar.finish_and_clear();
+    Ok(verdicts)
+}
+
+fn score(mut case: Case, settings: &[String], surroundings: Surroundings<'_>) -> Result<Scored, NotScored> {
+    let (tables, place, library) = surroundings;
     let own_tables = tables.of(&case.gpu);
     if own_tables.is_empty() && !tables.is_empty() {
         case.assumptions.push(format!("none of the kernel tables is of {}: fitted curves alone", case.gpu));
     }
     let folder = place.of(&case.name);
-    let experiment = experiment::make(&case, &own_tables, &request.settings, &folder, library)?;
+    let experiment = experiment::make(&case, &own_tables, settings, &folder, library)?;
     let simulated = simulate::run(&case, &experiment)?;
     let mut compared = Vec::new();
     let mut assumptions = case.assumptions.clone();

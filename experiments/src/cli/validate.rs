@@ -32,6 +32,10 @@ pub(super) struct ValidateArgs {
     /// Replace a value of the experiment of every case, such as `system.engine.step_gap="0.2 ms"` (may be repeated)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Choose a constant by cross-validation, such as `"system.engine.step_gap=0 ms,0.1 ms,0.3 ms"`: for each model the value
+    /// that is best for all others is scored (may be repeated: all combinations)
+    #[arg(long, value_name = "KEY=V1,V2,…", conflicts_with = "output")]
+    vary: Vec<String>,
     /// Cases at a time [default: one per processor]; results do not depend on it
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -99,7 +103,7 @@ struct ImportArgs {
 
 /// Runs it.
 pub(super) fn run(args: ValidateArgs, terminal: Terminal) -> Result<(), Failure> {
-    let ValidateArgs { command, cases, output, kernel_tables, settings, jobs, no_figures, json } = args;
+    let ValidateArgs { command, cases, output, kernel_tables, settings, vary, jobs, no_figures, json } = args;
     if let Some(ValidateCommand::Import(args)) = command {
         return import(&to_request(args), terminal);
     }
@@ -108,6 +112,7 @@ pub(super) fn run(args: ValidateArgs, terminal: Terminal) -> Result<(), Failure>
         directory: output,
         kernel_tables,
         settings,
+        vary,
         jobs: jobs.map(usize::from),
         figures: !no_figures,
         json,

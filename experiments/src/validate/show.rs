@@ -108,7 +108,8 @@ fn cases(compared: &[Compared], titles: &[String], terminal: Terminal) {
     print_table(table);
 }
 
-fn show_groups(groups: &[GroupError], terminal: Terminal) {
+/// Prints the table of groups.
+pub(super) fn show_groups(groups: &[GroupError], terminal: Terminal) {
     let mut table =
         new_table(terminal, &["group", "metric", "cases", "median |error| %", "bias %", "worst %", "worst case"]);
     let is_shown = |group: &&GroupError| match group.statistic {
@@ -146,24 +147,32 @@ fn assumptions(verdicts: &[Verdict], terminal: Terminal) {
 }
 
 fn to_json(verdicts: &[Verdict], compared: &[Compared], groups: &[GroupError]) -> Value {
-    let errors = compared.iter().map(|one| {
+    let cases = verdicts.iter().map(|verdict| match &verdict.result {
+        Ok(scored) => json!({ "case": verdict.name, "scored": true, "assumptions": scored.assumptions }),
+        Err(why) => json!({ "case": verdict.name, "scored": false, "reason": why.to_string() }),
+    });
+    json!({ "cases": cases.collect::<Vec<_>>(), "groups": groups_json(groups), "errors": errors_json(compared) })
+}
+
+/// Comparisons as JSON.
+pub(super) fn errors_json(compared: &[Compared]) -> Vec<Value> {
+    let error = |one: &Compared| {
         json!({
             "case": one.case, "part": one.part, "group": one.group, "metric": one.metric, "statistic": one.statistic,
             "measured": one.measured, "simulated": one.simulated, "error_percent": one.error_percent(),
         })
-    });
-    let groups = groups.iter().map(|group| {
+    };
+    compared.iter().map(error).collect()
+}
+
+/// Errors of groups as JSON.
+pub(super) fn groups_json(groups: &[GroupError]) -> Vec<Value> {
+    let error = |group: &GroupError| {
         json!({
             "group": group.group, "metric": group.metric, "statistic": group.statistic, "cases": group.cases,
             "median_abs_error_percent": group.median_percent, "mean_abs_error_percent": group.mean_percent,
             "bias_percent": group.bias_percent, "worst_percent": group.worst_percent, "worst_case": group.worst_case,
         })
-    });
-    let cases = verdicts.iter().map(|verdict| match &verdict.result {
-        Ok(scored) => json!({ "case": verdict.name, "scored": true, "assumptions": scored.assumptions }),
-        Err(why) => json!({ "case": verdict.name, "scored": false, "reason": why.to_string() }),
-    });
-    json!({
-        "cases": cases.collect::<Vec<_>>(), "groups": groups.collect::<Vec<_>>(), "errors": errors.collect::<Vec<_>>(),
-    })
+    };
+    groups.iter().map(error).collect()
 }

@@ -184,3 +184,29 @@ fn settings_are_laid_over_every_case() {
     };
     assert!(ttft(&["--set", "system.engine.step_gap=\"20 ms\""]) > ttft(&[]) + 0.01);
 }
+
+#[test]
+fn a_constant_is_chosen_on_other_models_than_it_is_scored_with() {
+    let place = Place::new();
+    for (name, model) in [("a", "Qwen/Qwen3-8B"), ("b", "meta-llama/Llama-3.1-8B"), ("c", "meta-llama/Llama-2-7b-hf")] {
+        let mut meta = meta();
+        meta["model"] = json!(model);
+        meta["scheduler"]["max_model_len"] = json!(4096);
+        meta["kv_cache"]["total_gpu_blocks"] = json!(4000);
+        place.write(&format!("runs/{name}/meta.json"), &meta.to_string());
+        place.write(&format!("runs/{name}/requests.csv"), &requests());
+    }
+    let vary = "system.engine.step_gap=0 ms,500 ms";
+    let said = json_of(&place.succeed(&["validate", "runs", "--vary", vary, "--json"]).stdout);
+    let models = said["models"].as_array().expect("models");
+    assert_eq!(models.len(), 3);
+    for model in models {
+        assert_eq!(
+            model["settings"],
+            json!(["system.engine.step_gap=0 ms"]),
+            "half a second a step is best for nobody"
+        );
+    }
+    assert!(place.fail(2, &["validate", "runs/a", "--vary", vary]).contains("two are needed"));
+    assert!(place.fail(2, &["validate", "runs", "--vary", "system.engine.step_gap"]).contains("KEY=V1,V2"));
+}
