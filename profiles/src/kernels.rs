@@ -16,11 +16,13 @@ use crate::cost::Architecture;
 use crate::device::DeviceSpec;
 use crate::predict::attention::{DecodePredictor, MixedPredictor, PrefillPredictor, TileKernel};
 use crate::predict::{ExpertsPredictor, GemmPredictor, PredictError};
-use crate::table::TableWarning;
+use crate::table::{Cache, Kernel, TableWarning};
 
 /// What was measured on a device, ready to predict from.
 #[derive(Clone, Debug)]
 pub struct Kernels {
+    /// Where operands of products, experts and attention lay when they were measured.
+    pub(crate) measured_cold: MeasuredCold,
     pub(crate) gemm: GemmPredictor,
     pub(crate) experts: ExpertsPredictor,
     pub(crate) prefill: PrefillPredictor,
@@ -43,6 +45,7 @@ impl Kernels {
             _ => TileKernel::PerQueryHead,
         };
         let kernels = Self {
+            measured_cold: MeasuredCold::of(tables),
             gemm: GemmPredictor::new(&joined.gemm, device)?,
             experts: ExpertsPredictor::new(&joined.experts, device)?,
             prefill: PrefillPredictor::new(&joined.prefill_attention, device),
@@ -68,6 +71,29 @@ impl Kernels {
             warnings.push(TableWarning { file, count: count as u64, problem: format!("{count} {what}") });
         }
         Ok((kernels, warnings))
+    }
+}
+
+/// Whether all tables of a kind were measured with operands in device memory, as a serving step finds them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MeasuredCold {
+    pub(crate) gemm: bool,
+    pub(crate) experts: bool,
+    pub(crate) decode_attention: bool,
+}
+
+impl MeasuredCold {
+    fn of(tables: &[NamedTable]) -> Self {
+        let all_cold = |kernel| {
+            let mut of_kind =
+                tables.iter().filter(|named| named.table.kernel() == kernel && !named.table.header.relative);
+            of_kind.all(|named| named.table.header.cache == Cache::Cold)
+        };
+        Self {
+            gemm: all_cold(Kernel::Gemm),
+            experts: all_cold(Kernel::Experts),
+            decode_attention: all_cold(Kernel::DecodeAttention),
+        }
     }
 }
 

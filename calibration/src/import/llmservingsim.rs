@@ -108,7 +108,15 @@ impl<'a> Subject<'a> {
         (column, kind): (&str, &str),
         imported: &mut Imported,
     ) -> Result<(), ImportError> {
-        let header = self.header(R::KERNEL, sink.shortest_us());
+        let mut header = self.header(R::KERNEL, sink.shortest_us());
+        if kind == SKEW {
+            header.relative = true;
+            header.notes = Some(
+                "times of one event around the call, which hold some 40 us of launches: only what unequal contexts add \
+                 can be read from them"
+                    .to_string(),
+            );
+        }
         let table = sink.finish(header, wrap, (&self.file, column), &mut imported.report)?;
         if !table.is_empty() {
             let model = self.model.name.rsplit('/').next().unwrap_or_default();
@@ -141,7 +149,9 @@ impl<'a> Subject<'a> {
             Version::V1(meta) => {
                 let source = format!("LLMServingSim profiler {} (MIT), {about}", meta.profiler_version);
                 let date = self.known.date.unwrap_or(&meta.day);
-                let mut header = Header::new(kernel, &self.device.name, Cache::Unknown, Launch::Unknown, &source, date);
+                // Between two timings of a kernel, a pass reads the weights of the layer and of the head, several times
+                // what the L2 holds.
+                let mut header = Header::new(kernel, &self.device.name, Cache::Cold, Launch::Unknown, &source, date);
                 header.libraries.insert("vllm".to_string(), meta.vllm_version.clone());
                 header.libraries.insert("cuda".to_string(), meta.cuda_version.clone());
                 header.notes = Some(format!(
@@ -154,6 +164,9 @@ impl<'a> Subject<'a> {
         }
     }
 }
+
+/// What the names of tables of unequal contexts end with.
+const SKEW: &str = "_skew";
 
 /// The number format of a profile.
 fn precision(subject: &Subject<'_>) -> Result<DType, ImportError> {

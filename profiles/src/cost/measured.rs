@@ -36,8 +36,9 @@ impl MeasuredAttention {
         // Kernels over a narrow cache may compute in its format or in 16 bits.
         let formats = [DType::Bf16, context.options.precision.kv_cache];
         let prefill = formats.iter().find_map(|&format| kernels.prefill.for_heads(heads(format)));
-        let decode =
-            formats.iter().find_map(|&format| kernels.decode.for_heads(heads(format), Residency::DeviceMemory));
+        let residency =
+            if kernels.measured_cold.decode_attention { Residency::AsMeasured } else { Residency::DeviceMemory };
+        let decode = formats.iter().find_map(|&format| kernels.decode.for_heads(heads(format), residency));
         let mixed = formats.iter().find_map(|&format| kernels.mixed.for_heads(heads(format)));
         let mixed = mixed.or_else(|| {
             let kernel = tile_kernel(context.options.architecture.or(Architecture::of(context.options.device).ok())?)?;
@@ -108,9 +109,10 @@ fn operand_formats(weights: DType, activations: DType, block_first: bool) -> Vec
 /// were measured.
 pub(super) fn gemm(n: f64, k: f64, weights: DType, activations: DType, context: &Context<'_>) -> Option<GemmCurve> {
     let kernels = context.options.kernels?;
+    let operands = if kernels.measured_cold.gemm { Operands::AsMeasured } else { Operands::Cold };
     operand_formats(weights, activations, false)
         .into_iter()
-        .filter_map(|format| kernels.gemm.for_shape(format, n as u32, k as u32, Operands::Cold))
+        .filter_map(|format| kernels.gemm.for_shape(format, n as u32, k as u32, operands))
         .find(|curve| curve.measured_rows().is_some())
 }
 
@@ -124,9 +126,10 @@ pub(super) fn experts(slice: &ExpertFfn, all_experts: u32, context: &Context<'_>
         experts: all_experts,
         local_experts: slice.experts,
     };
+    let operands = if kernels.measured_cold.experts { Operands::AsMeasured } else { Operands::Cold };
     let precision = context.options.precision;
     operand_formats(precision.weights, precision.activations, true)
         .into_iter()
-        .filter_map(|format| kernels.experts.for_layer(format, &shape, None, Operands::Cold))
+        .filter_map(|format| kernels.experts.for_layer(format, &shape, None, operands))
         .find(|curve| curve.measured_tokens().is_some())
 }

@@ -4,7 +4,7 @@ use super::KernelsError;
 use super::plausible;
 use crate::device::DeviceSpec;
 use crate::table::{
-    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, Kernel, KernelTable, MixedAttentionRow,
+    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, KernelTable, MixedAttentionRow,
     PrefillAttentionRow, Row, Rows, StateSpaceRow, TableWarning,
 };
 
@@ -49,6 +49,10 @@ impl Joined {
         let mut warnings = Vec::new();
         for NamedTable { file, table } in tables {
             check_device(device, file, table)?;
+            if table.header.relative {
+                warnings.push(not_used(file, table, "its times hold only relative to each other"));
+                continue;
+            }
             match &table.rows {
                 Rows::Gemm(rows) => {
                     complete(&mut joined.gemm, plausible::keep(rows, device, file, &mut warnings)?);
@@ -68,7 +72,13 @@ impl Joined {
                 Rows::StateSpace(rows) => complete(&mut joined.state_space, rows.clone()),
                 Rows::Elementwise(rows) => complete(&mut joined.elementwise, rows.clone()),
                 Rows::Collective(rows) => complete(&mut joined.collective, rows.clone()),
-                Rows::Overhead(_) | Rows::Pass(_) => warnings.push(not_used(file, table)),
+                Rows::Overhead(_) => {
+                    warnings.push(not_used(file, table, "the engine's overheads are set in the experiment"));
+                }
+                Rows::Pass(_) => {
+                    let instead = "whole passes are what `servesim profiles check` compares with";
+                    warnings.push(not_used(file, table, instead));
+                }
             }
         }
         Ok((joined, warnings))
@@ -84,14 +94,9 @@ fn check_device(device: &DeviceSpec, file: &str, table: &KernelTable) -> Result<
     Err(KernelsError::OtherDevice { file: file.to_string(), measured: measured.clone(), device: device.name.clone() })
 }
 
-fn not_used(file: &str, table: &KernelTable) -> TableWarning {
-    let kind = table.kernel();
-    let instead = match kind {
-        Kernel::Pass => "whole passes are what `servesim profiles check` compares with",
-        _ => "the engine's overheads are set in the experiment",
-    };
+fn not_used(file: &str, table: &KernelTable, why: &str) -> TableWarning {
     let rows = table.len() as u64;
-    let problem = format!("{rows} rows of kind `{kind}` do not change what a step costs: {instead}");
+    let problem = format!("{rows} rows of kind `{}` do not change what a step costs: {why}", table.kernel());
     TableWarning { file: file.to_string(), count: rows, problem }
 }
 

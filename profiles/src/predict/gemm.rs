@@ -25,8 +25,8 @@ use super::roofline::{OperandFormat, Operands, PredictError, Roofline};
 use crate::device::DeviceSpec;
 use crate::table::GemmRow;
 use curve::Point;
-use family::{Family, median};
-use forms::bytes;
+use family::Family;
+use forms::{bytes, flops};
 
 /// Nanoseconds per microsecond.
 const NS_PER_US: f64 = 1e3;
@@ -144,20 +144,29 @@ fn is_between(family: &Family, n: u32, k: u32) -> bool {
     sides == [true; 4]
 }
 
-/// Time that a product needs at least if its weights have to come from device memory: the shortest product of the
-/// table, and the weights at the bandwidth that products with few rows and more weights than fit into four L2 caches
-/// reach. Where the table has none of these, at that of the datasheet.
+/// Time that a product needs at least if its weights have to come from device memory: the least that any product takes
+/// beside its roofline, and the weights at the bandwidth that the best products with few rows and more weights than fit
+/// into four L2 caches reach (the upper decile). Where the table has none of these, at that of the datasheet.
 fn cold_ns(family: &Family, n: u32, k: u32) -> f64 {
     let roofline = &family.roofline;
     let weights_ns = |n: u32, k: u32| bytes(0.0, f64::from(n), f64::from(k), roofline) * roofline.ns_per_byte;
-    let all = || family.groups.iter().flat_map(|group| group.ln_ns.iter().map(|ln_ns| ln_ns.exp()));
-    let shortest_ns = all().fold(f64::INFINITY, f64::min);
+    let beside = |group: &family::Group| {
+        let roofline_ns = |rows: u32| {
+            let (m, n, k) = (f64::from(rows), f64::from(group.n), f64::from(group.k));
+            roofline.bound_ns(flops(m, n, k), bytes(m, n, k, roofline))
+        };
+        let times = family.rows.iter().zip(&group.ln_ns).filter(|(_, ln_ns)| ln_ns.is_finite());
+        times.map(|(&rows, ln_ns)| (ln_ns.exp() - roofline_ns(rows)).max(0.0)).fold(f64::INFINITY, f64::min)
+    };
+    let floor_ns = family.groups.iter().map(beside).fold(f64::INFINITY, f64::min);
     let large = |group: &&family::Group| weights_ns(group.n, group.k) > 4.0 * roofline.l2_bytes * roofline.ns_per_byte;
     let few = |column: &usize| f64::from(family.rows[*column]) <= READING_ROWS;
     let shares = family.groups.iter().filter(large).flat_map(|group| {
         let reading = (0..family.rows.len()).filter(few).filter(|&column| group.ln_ns[column].is_finite());
-        reading.map(|column| weights_ns(group.n, group.k) / (group.ln_ns[column].exp() - shortest_ns))
+        reading.map(|column| weights_ns(group.n, group.k) / (group.ln_ns[column].exp() - floor_ns))
     });
-    let share = median(shares.collect());
-    shortest_ns + weights_ns(n, k) / if share < 1.0 { share } else { 1.0 }
+    let mut shares: Vec<f64> = shares.collect();
+    shares.sort_unstable_by(f64::total_cmp);
+    let share = shares.get(shares.len() * 9 / 10).copied().unwrap_or(1.0);
+    floor_ns + weights_ns(n, k) / if share < 1.0 { share } else { 1.0 }
 }

@@ -37,6 +37,10 @@ pub struct Header {
     /// Board power limit in watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_limit_w: Option<f64>,
+    /// Whether times hold only relative to each other, because all have something in them beside the kernel: such a table
+    /// tells how shapes differ, and no step is priced from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relative: bool,
     /// What a reader should know beside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
@@ -98,6 +102,7 @@ impl Header {
             libraries: BTreeMap::new(),
             clocks: None,
             power_limit_w: None,
+            relative: false,
             notes: None,
             digest: None,
         }

@@ -200,6 +200,6 @@ pub(super) fn skewed(subject: &Subject<'_>, mut records: Records<'_>) -> Result<
     }
     imported.report.note(EACH);
     imported.report.note("each row of the source holds three times");
-    calls.finish((times[2].name(), "_skew"), &mut imported)?;
+    calls.finish((times[2].name(), super::SKEW), &mut imported)?;
     Ok(imported)
 }

@@ -38,6 +38,7 @@ const HEADER_KEYS: &str = "
 | `libraries` | | table of the versions of libraries and engines whose kernels were timed |
 | `clocks` | | table: `sm_max_mhz`, `memory_max_mhz`, `locked` |
 | `power_limit_w` | | board power limit |
+| `relative` | | `true`: times hold only relative to each other, because all have something in them beside the kernel; no step is priced from such a table |
 | `notes` | | what a reader should know beside |
 | `digest` | | `sha256:` and the digest of everything behind the header; if it is there, it is checked |
 
