@@ -6,6 +6,7 @@
 
 mod decode;
 mod experts;
+mod fast;
 mod feature;
 mod file;
 mod gemm;

@@ -150,23 +150,22 @@ impl AttentionCost {
     /// Time for the pieces of a step in one layer, and what they add up to.
     #[inline]
     pub(super) fn prefill(&self, pieces: &[PrefillPiece]) -> (Timed, PrefillSums) {
+        let cost = &self.prefill;
+        let timed = |ns| Timed { ns, evidence: cost.evidence };
+        let measured = self.measured.prefill(pieces);
+        if let (None, Some(fitted)) = (measured, &cost.fitted) {
+            let (ns, sums) = self.fitted_prefill(pieces, fitted);
+            return (timed(ns), sums);
+        }
         let mut sums = PrefillSums::default();
         let mut longest: f64 = 0.0;
         for piece in pieces {
             let piece = PrefillSums::of(*piece, self.window);
-            sums.tokens += piece.tokens;
-            sums.cached += piece.cached;
-            sums.keys += piece.keys;
-            sums.pairs += piece.pairs;
+            sums.add(piece);
             longest = longest.max(piece.keys);
         }
-        if let Some(time) = self.measured.prefill(pieces) {
+        if let Some(time) = measured {
             return (time, sums);
-        }
-        let cost = &self.prefill;
-        let timed = |ns| Timed { ns, evidence: cost.evidence };
-        if let Some(fitted) = &cost.fitted {
-            return (timed(self.fitted_prefill_ns(pieces, fitted)), sums);
         }
         let compute =
             sums.pairs * cost.ns_per_pair + sums.tokens * cost.ns_per_token + sums.cached * cost.ns_per_cached_token;
@@ -175,13 +174,14 @@ impl AttentionCost {
     }
 
     #[inline]
-    fn fitted_prefill_ns(&self, pieces: &[PrefillPiece], fitted: &CompiledPrefill) -> f64 {
-        let mut work = PromptWork::default();
+    fn fitted_prefill(&self, pieces: &[PrefillPiece], fitted: &CompiledPrefill) -> (f64, PrefillSums) {
+        let (mut sums, mut work) = (PrefillSums::default(), PromptWork::default());
         for piece in pieces {
-            let sums = PrefillSums::of(*piece, self.window);
-            work.add(sums.tokens, sums.keys, sums.pairs, &fitted.heads);
+            let piece = PrefillSums::of(*piece, self.window);
+            sums.add(piece);
+            fitted.add(&mut work, piece.tokens, piece.keys, piece.pairs);
         }
-        fitted.time_ns(&work)
+        (fitted.time_ns(&work), sums)
     }
 
     /// Time for the generating requests of a step in one layer.
@@ -327,6 +327,14 @@ impl DecodeCost {
 }
 
 impl PrefillSums {
+    #[inline]
+    fn add(&mut self, piece: Self) {
+        self.tokens += piece.tokens;
+        self.cached += piece.cached;
+        self.keys += piece.keys;
+        self.pairs += piece.pairs;
+    }
+
     /// Sums of one piece: its `i`-th token sees `min(context + i, window)` keys, itself included.
     #[inline]
     fn of(piece: PrefillPiece, window: Option<u32>) -> Self {

@@ -1,5 +1,6 @@
 //! Attention of generating requests.
 
+use super::fast;
 use super::feature::{Feature, Point};
 use super::prefill::Heads;
 use super::surface::{Sheet, Surface};
@@ -37,7 +38,7 @@ pub(crate) struct CompiledDecode {
     floor_ns: f64,
     ns_per_request: f64,
     ns_per_key: f64,
-    kv_heads: f64,
+    kv_heads_log2: f64,
     surface: Sheet,
 }
 
@@ -48,7 +49,7 @@ impl CompiledDecode {
             floor_ns,
             ns_per_request: heads.decode_base_ns(1.0, 0.0, 0.0, device),
             ns_per_key: heads.decode_base_ns(0.0, 1.0, 0.0, device),
-            kv_heads: heads.kv,
+            kv_heads_log2: heads.kv.log2(),
             surface: fixed.sheet(Feature::Context, Feature::RequestHeads),
         }
     }
@@ -56,7 +57,9 @@ impl CompiledDecode {
     #[inline]
     pub(crate) fn time_ns(&self, requests: f64, keys: f64) -> f64 {
         let base = self.floor_ns + requests * self.ns_per_request + keys * self.ns_per_key;
-        let correction = self.surface.at((keys / requests).log2(), (requests * self.kv_heads).log2());
-        base * correction.exp()
+        // The logarithm of a quotient is a difference of logarithms.
+        let requests_log2 = fast::log2(requests);
+        let correction = self.surface.at(fast::log2(keys) - requests_log2, requests_log2 + self.kv_heads_log2);
+        base * fast::exp(correction)
     }
 }

@@ -1,5 +1,6 @@
 //! Routed experts.
 
+use super::fast;
 use super::feature::{Feature, Point};
 use super::surface::{Line, Sheet, Surface};
 use crate::device::DeviceSpec;
@@ -114,7 +115,9 @@ impl ExpertsShape {
 /// Experts compiled for a layer on a device.
 #[derive(Clone, Debug)]
 pub(crate) struct CompiledExperts {
-    shape: ExpertsShape,
+    experts_log2: f64,
+    /// Time to read the weights of one expert over the floor.
+    weight_time_log2: f64,
     floor_ns: f64,
     compute_ns_per_row: f64,
     memory_ns_per_row: f64,
@@ -138,6 +141,8 @@ impl CompiledExperts {
             shape.bytes(&load) / device.memory_bandwidth * NS_PER_S
         };
         Self {
+            experts_log2: shape.experts.log2(),
+            weight_time_log2: (shape.weight_ns(1.0, device) / floor_ns).log2(),
             floor_ns,
             compute_ns_per_row: 2.0 * shape.weights() / shape.peak * NS_PER_S,
             memory_ns_per_row: of(1.0, 0.0),
@@ -146,7 +151,6 @@ impl CompiledExperts {
             by_rows_and_imbalance: by_rows_and_imbalance.sheet(RowsPerExpert, Imbalance),
             by_tokens: by_tokens.line(Tokens),
             by_tokens_per_expert: by_tokens_per_expert.line(TokensPerExpert),
-            shape,
         }
     }
 
@@ -156,12 +160,14 @@ impl CompiledExperts {
         let weights = load.touched * self.memory_ns_per_expert;
         let memory = weights + load.rows * self.memory_ns_per_row;
         let base = self.floor_ns + (compute * compute + memory * memory).sqrt();
-        let rows_per_expert = load.rows_per_expert().log2();
-        let tokens = load.tokens.log2();
-        let correction = self.by_rows_and_weights.at(rows_per_expert, (weights / self.floor_ns).log2())
-            + self.by_rows_and_imbalance.at(rows_per_expert, load.imbalance().log2())
+        let touched = fast::log2(load.touched);
+        let rows_per_expert = fast::log2(load.rows) - touched;
+        let tokens = fast::log2(load.tokens);
+        let imbalance = (fast::log2(load.busiest_rows) - rows_per_expert).max(0.0);
+        let correction = self.by_rows_and_weights.at(rows_per_expert, touched + self.weight_time_log2)
+            + self.by_rows_and_imbalance.at(rows_per_expert, imbalance)
             + self.by_tokens.at(tokens)
-            + self.by_tokens_per_expert.at(tokens - self.shape.experts.log2());
-        base * correction.exp()
+            + self.by_tokens_per_expert.at(tokens - self.experts_log2);
+        base * fast::exp(correction)
     }
 }

@@ -1,5 +1,6 @@
 //! Attention of prompt pieces.
 
+use super::fast;
 use super::feature::{Feature, Point};
 use super::surface::{Sheet, Surface};
 use crate::device::DeviceSpec;
@@ -35,7 +36,8 @@ pub struct PromptWork {
     pub keys: f64,
     /// Pairs of a query and a key that it sees.
     pub pairs: f64,
-    /// Blocks of 128 query rows, all heads; see [`Heads::blocks`].
+    /// Blocks of 128 query rows, all heads: a block of each head, or of each KV head with the rows of its query heads side
+    /// by side, whichever is less.
     pub blocks: f64,
     /// Pairs that these blocks work on, rows without a query included.
     pub block_pairs: f64,
@@ -45,7 +47,11 @@ impl PromptWork {
     /// Adds a piece.
     #[inline]
     pub fn add(&mut self, tokens: f64, keys: f64, pairs: f64, heads: &Heads) {
-        let blocks = heads.blocks(tokens);
+        self.add_in_blocks(tokens, keys, pairs, heads.blocks(tokens, heads.group()));
+    }
+
+    #[inline]
+    fn add_in_blocks(&mut self, tokens: f64, keys: f64, pairs: f64, blocks: f64) {
         self.tokens += tokens;
         self.keys += keys;
         self.pairs += pairs;
@@ -65,12 +71,12 @@ impl Heads {
         self.query / self.kv
     }
 
-    /// Blocks of 128 query rows for a piece of so many tokens: a block of each head, or of each KV head with the rows of
-    /// its query heads side by side, whichever is less.
+    /// Blocks of 128 query rows for a piece of so many tokens, where each KV head has `group` query heads.
     #[inline]
-    pub fn blocks(&self, tokens: f64) -> f64 {
-        let apart = self.query * (tokens / BLOCK_ROWS).ceil();
-        apart.min(self.kv * (tokens * self.group() / BLOCK_ROWS).ceil())
+    fn blocks(&self, tokens: f64, group: f64) -> f64 {
+        // Whole numbers, as rounding up a float is a call of a function on many machines.
+        let blocks = |rows: f64| f64::from((rows as u32).div_ceil(BLOCK_ROWS as u32));
+        (self.query * blocks(tokens)).min(self.kv * blocks(tokens * group))
     }
 
     /// Bytes that prefill attention reads and writes.
@@ -107,12 +113,13 @@ fn equivalent_tokens(work: &PromptWork) -> f64 {
 /// Prefill attention compiled for the heads of a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct CompiledPrefill {
-    pub(crate) heads: Heads,
+    heads: Heads,
+    group: f64,
     floor_ns: f64,
     ns_per_block_pair: f64,
     ns_per_key: f64,
     ns_per_token: f64,
-    sms: f64,
+    sms_log2: f64,
     surface: Sheet,
 }
 
@@ -122,13 +129,20 @@ impl CompiledPrefill {
         let of = |work: PromptWork| heads.prefill_base_ns(&work, 0.0, device);
         Self {
             heads,
+            group: heads.group(),
             floor_ns,
             ns_per_block_pair: of(PromptWork { block_pairs: 1.0, ..PromptWork::default() }),
             ns_per_key: of(PromptWork { keys: 1.0, ..PromptWork::default() }),
             ns_per_token: of(PromptWork { tokens: 1.0, ..PromptWork::default() }),
-            sms: f64::from(device.sms),
+            sms_log2: f64::from(device.sms).log2(),
             surface: fixed.sheet(Feature::PromptTokens, Feature::Blocks),
         }
+    }
+
+    /// Adds a piece to what it works on.
+    #[inline]
+    pub(crate) fn add(&self, work: &mut PromptWork, tokens: f64, keys: f64, pairs: f64) {
+        work.add_in_blocks(tokens, keys, pairs, self.heads.blocks(tokens, self.group));
     }
 
     #[inline]
@@ -137,8 +151,8 @@ impl CompiledPrefill {
             + work.block_pairs * self.ns_per_block_pair
             + work.keys * self.ns_per_key
             + work.tokens * self.ns_per_token;
-        let correction = self.surface.at(equivalent_tokens(work).log2(), (work.blocks / self.sms).log2());
-        base * correction.exp()
+        let correction = self.surface.at(fast::log2(equivalent_tokens(work)), fast::log2(work.blocks) - self.sms_log2);
+        base * fast::exp(correction)
     }
 }
 

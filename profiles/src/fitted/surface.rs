@@ -168,31 +168,70 @@ impl Surface {
 
     /// Compiles a surface of one feature.
     pub(crate) fn line(&self, x: Feature) -> Line {
-        let knots = self.union_of_knots(x);
-        let values = knots.iter().map(|&knot| self.at(&Point::default().with_log2(x, knot))).collect();
+        let knots = Knots::new(self.union_of_knots(x));
+        let values = knots.at.iter().map(|&knot| self.at(&Point::default().with_log2(x, knot))).collect();
         Line { knots, values }
     }
 
     /// Compiles a surface of two features.
     pub(crate) fn sheet(&self, x: Feature, y: Feature) -> Sheet {
-        let (x_knots, y_knots) = (self.union_of_knots(x), self.union_of_knots(y));
+        let (x_knots, y_knots) = (Knots::new(self.union_of_knots(x)), Knots::new(self.union_of_knots(y)));
         let at = |x_knot, y_knot| self.at(&Point::default().with_log2(x, x_knot).with_log2(y, y_knot));
-        let values = x_knots.iter().flat_map(|&x_knot| y_knots.iter().map(move |&y_knot| at(x_knot, y_knot))).collect();
+        let rows = x_knots.at.iter().flat_map(|&x_knot| y_knots.at.iter().map(move |&y_knot| (x_knot, y_knot)));
+        let values = rows.map(|(x_knot, y_knot)| at(x_knot, y_knot)).collect();
         Sheet { x_knots, y_knots, values }
+    }
+}
+
+/// Knots, compiled.
+#[derive(Clone, Debug, PartialEq)]
+struct Knots {
+    at: Vec<f64>,
+    /// 1 over the distance from each knot to the next.
+    inverse_spans: Vec<f64>,
+    /// Whether all distances are the same, so that a knot is found without a search.
+    even: bool,
+}
+
+impl Knots {
+    /// Distance of knots that are made even.
+    const STEP: f64 = 0.5;
+
+    /// Of these knots, ascending; where they lie on a grid, all of that grid.
+    fn new(mut knots: Vec<f64>) -> Self {
+        let (first, last) = (knots[0], knots[knots.len() - 1]);
+        let even = knots.iter().all(|knot| (knot / Self::STEP).fract() == 0.0);
+        if even {
+            knots = (0..=((last - first) / Self::STEP) as u32).map(|i| first + f64::from(i) * Self::STEP).collect();
+        }
+        let inverse_spans = knots.windows(2).map(|pair| 1.0 / (pair[1] - pair[0])).collect();
+        Self { at: knots, inverse_spans, even }
+    }
+
+    #[inline]
+    fn locate(&self, x: f64) -> (usize, f64) {
+        let last_span = self.inverse_spans.len() - 1;
+        let index = if self.even {
+            // Below the first knot, the cast gives 0.
+            (((x - self.at[0]) * (1.0 / Self::STEP)) as usize).min(last_span)
+        } else {
+            self.at[1..=last_span].partition_point(|&knot| knot <= x)
+        };
+        (index, ((x - self.at[index]) * self.inverse_spans[index]).clamp(0.0, 1.0))
     }
 }
 
 /// A surface of one feature, compiled.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
-    knots: Vec<f64>,
+    knots: Knots,
     values: Vec<f64>,
 }
 
 impl Line {
     #[inline]
     pub(crate) fn at(&self, log2: f64) -> f64 {
-        let (index, share) = locate(&self.knots, log2);
+        let (index, share) = self.knots.locate(log2);
         self.values[index] + share * (self.values[index + 1] - self.values[index])
     }
 }
@@ -200,20 +239,21 @@ impl Line {
 /// A surface of two features, compiled.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sheet {
-    x_knots: Vec<f64>,
-    y_knots: Vec<f64>,
+    x_knots: Knots,
+    y_knots: Knots,
     values: Vec<f64>,
 }
 
 impl Sheet {
     #[inline]
     pub(crate) fn at(&self, x_log2: f64, y_log2: f64) -> f64 {
-        let (x, x_share) = locate(&self.x_knots, x_log2);
-        let (y, y_share) = locate(&self.y_knots, y_log2);
-        let row = &self.values[x * self.y_knots.len() + y..];
-        let next = &row[self.y_knots.len()..];
-        let left = row[0] + y_share * (row[1] - row[0]);
-        let right = next[0] + y_share * (next[1] - next[0]);
+        let (x, x_share) = self.x_knots.locate(x_log2);
+        let (y, y_share) = self.y_knots.locate(y_log2);
+        let columns = self.y_knots.at.len();
+        let corner = x * columns + y;
+        let square = &self.values[corner..corner + columns + 2];
+        let left = square[0] + y_share * (square[1] - square[0]);
+        let right = square[columns] + y_share * (square[columns + 1] - square[columns]);
         left + x_share * (right - left)
     }
 }
