@@ -13,6 +13,7 @@ mod laws;
 mod layer;
 mod load;
 mod measured;
+mod mixed;
 mod once;
 mod options;
 mod popularity;

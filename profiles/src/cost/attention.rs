@@ -3,6 +3,7 @@
 use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, Timed};
 use super::measured::MeasuredAttention;
+use super::mixed::MixedCost;
 use super::{Evidence, Operator};
 use crate::fitted::{self, CompiledDecode, CompiledPrefill, PromptWork};
 use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
@@ -20,6 +21,7 @@ pub(super) struct AttentionCost {
     prefill: PrefillCost,
     decode: DecodeCost,
     measured: MeasuredAttention,
+    mixed: Option<MixedCost>,
 }
 
 /// Coefficients of prefill attention. Areas count (query, visible key) pairs.
@@ -109,12 +111,15 @@ impl AttentionCost {
         let decode = DecodeCost::new(context, &heads, 4.0 * query * dim, kv_heads, fitted);
         let prefill = PrefillCost::new(context, &heads, 0.0, fitted);
         let heads = fitted::Heads { query, kv: kv_heads, dim, kv_bytes: kv_element };
-        Self {
+        let apart = Self {
             window: attention.window,
             prefill: prefill.fitted(context, heads, fitted),
             decode: decode.fitted(context, heads, fitted),
             measured: MeasuredAttention::new(attention, context),
-        }
+            mixed: None,
+        };
+        let mixed = MixedCost::new(attention, context, |pieces| apart.prefill(pieces).0.ns);
+        Self { mixed, ..apart }
     }
 
     /// MLA. Prompts: keys and values are expanded from the latent, cached ones again by every piece. Decoding: queries
@@ -144,6 +149,7 @@ impl AttentionCost {
                 ..decode
             },
             measured: MeasuredAttention::default(),
+            mixed: None,
         }
     }
 
@@ -194,11 +200,18 @@ impl AttentionCost {
     /// Time for the pieces and the generating requests of a step in one layer, where that is not known to be the sum of
     /// both; each attention's part of it.
     #[inline]
-    pub(super) fn mixed(&self, pieces: &[PrefillPiece], batch: DecodeBatch, prefill: Timed) -> Option<(Timed, Timed)> {
-        let both = self.measured.mixed(pieces, prefill.ns, batch)?;
-        let evidence = both.evidence;
-        let ns = prefill.ns.min(both.ns);
-        Some((Timed { ns, evidence }, Timed { ns: both.ns - ns, evidence }))
+    pub(super) fn mixed(
+        &self,
+        pieces: &[PrefillPiece],
+        batch: DecodeBatch,
+        alone: [Timed; 2],
+    ) -> Option<(Timed, Timed)> {
+        let by_form = || Some(self.mixed.as_ref()?.both(pieces, batch, alone));
+        let both = self.measured.mixed(pieces, batch).or_else(by_form)?;
+        // One launch has one time: each gets its share of what both would take apart.
+        let [prefill, decode] = alone.map(|alone| alone.ns);
+        let part = |alone_ns: f64| Timed { ns: both.ns * alone_ns / (prefill + decode), evidence: both.evidence };
+        Some((part(prefill), part(decode)))
     }
 
     #[inline]

@@ -18,7 +18,7 @@ impl Tables {
             let alone = if rows.decode > 0 { attention.cost.decode(shape.decode) } else { Timed::default() };
             // In layers that prompts pass, generating requests share their launches.
             let shared = if rows.prompt > 0 && rows.decode > 0 {
-                attention.cost.mixed(shape.prefill, shape.decode, prefill)
+                attention.cost.mixed(shape.prefill, shape.decode, [prefill, alone])
             } else {
                 None
             };

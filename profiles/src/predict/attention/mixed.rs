@@ -169,27 +169,13 @@ impl MixedTimes {
         context_tokens: u64,
         longest_context_tokens: u64,
     ) -> Predicted {
-        let alone_ns = match &self.source {
-            Source::Prefill(prefill) => prefill.ns(pieces).ns,
-            Source::Table { .. } => 0.0,
-        };
-        self.ns_beside(pieces, alone_ns, requests, context_tokens, longest_context_tokens)
-    }
-
-    /// The same, where the time of the pieces alone, of [`PrefillTimes`], is known: a batch takes no less.
-    pub(crate) fn ns_beside(
-        &self,
-        pieces: &[PrefillPiece],
-        alone_ns: f64,
-        requests: u32,
-        context_tokens: u64,
-        longest_context_tokens: u64,
-    ) -> Predicted {
         let count = f64::from(requests.max(1));
         let mean = context_tokens as f64 / count;
         let form = self.form.ns(pieces, f64::from(requests), mean, longest_context_tokens as f64);
         match &self.source {
-            Source::Prefill(_) => Predicted { ns: form.max(alone_ns), evidence: Evidence::Extrapolated },
+            Source::Prefill(prefill) => {
+                Predicted { ns: form.max(prefill.ns(pieces).ns), evidence: Evidence::Extrapolated }
+            }
             Source::Table { corrections, pieces: measured_pieces } => {
                 let at = coordinates(joined(pieces), count, mean);
                 let positions = corrections.locate(at);
