@@ -10,9 +10,9 @@ use crate::cli::support::{Place, shared_data};
 const GUARDS: [(&str, [f64; 3]); 7] = [
     ("residency_h100", [4.0, 2.0, 2.0]),
     ("blis_h100", [4.0, 5.0, 5.0]),
-    ("llmservingsim_rtx4090_8b", [3.0, 3.0, 3.0]),
-    ("llmservingsim_rtxpro6000_8b", [21.0, 9.0, 12.0]),
-    ("llmservingsim_rtxpro6000_moe_dp2_ep", [9.0, 3.0, 3.0]),
+    ("llmservingsim_rtx4090_8b", [4.0, 3.5, 4.0]),
+    ("llmservingsim_rtxpro6000_8b", [15.0, 6.0, 8.0]),
+    ("llmservingsim_rtxpro6000_moe_dp2_ep", [27.0, 5.0, 6.0]),
     ("apex", [10.0, 3.0, 3.0]),
     ("blis_h100_overloaded", [50.0, 23.0, 42.0]),
 ];
