@@ -24,6 +24,8 @@ mod small;
 mod tables;
 mod totals;
 
+pub(crate) use small::OPERATIONS;
+
 pub use analytic::AnalyticCost;
 pub use efficiency::Architecture;
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};

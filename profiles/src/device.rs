@@ -41,6 +41,11 @@ pub struct DeviceSpec {
 }
 
 impl DeviceSpec {
+    /// Whether `name` means this device: its name or an alias, in upper or lower case.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     /// Dense tensor peak in op/s for activations of `dtype`; `None`: the device has no such tensor cores.
     pub fn peak_ops(&self, dtype: crate::DType) -> Option<f64> {
         match dtype {

@@ -1,4 +1,5 @@
-//! Fitted profiles: what kernels take on a device, distilled from its kernel tables into a few hundred numbers.
+//! Fitted profiles: what kernels take on a device, distilled from its kernel tables into two hundred to
+//! two and a half thousand numbers.
 //!
 //! The time of a kernel is `base · exp(surface)`: the base is physics (a floor, a roofline, tiles), the surface a sum of
 //! piecewise linear functions of a few [`Feature`]s, fitted to the tables. `calibration` fits them; here they are read,

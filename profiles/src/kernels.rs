@@ -12,11 +12,13 @@ pub(crate) use collectives::Collectives;
 pub(crate) use series::Series;
 pub(crate) use small::{SmallKernel, SmallKernels};
 
-use crate::cost::Architecture;
+use std::collections::BTreeSet;
+
+use crate::cost::{Architecture, OPERATIONS};
 use crate::device::DeviceSpec;
 use crate::predict::attention::{DecodePredictor, MixedPredictor, PrefillPredictor, TileKernel};
 use crate::predict::{ExpertsPredictor, GemmPredictor, PredictError};
-use crate::table::{Cache, Kernel, TableWarning};
+use crate::table::{Cache, ElementwiseRow, Kernel, TableWarning};
 
 /// What was measured on a device, ready to predict from.
 #[derive(Clone, Debug)]
@@ -66,12 +68,23 @@ impl Kernels {
                  under a power law",
             ),
         ];
+        warnings.extend(not_looked_up(device, &joined.elementwise));
         for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
             let file = format!("tables of {}", device.name);
             warnings.push(TableWarning { file, count: count as u64, problem: format!("{count} {what}") });
         }
         Ok((kernels, warnings))
     }
+}
+
+/// Small kernels that no step is priced from.
+fn not_looked_up(device: &DeviceSpec, rows: &[ElementwiseRow]) -> Option<TableWarning> {
+    let unknown = || rows.iter().filter(|row| !OPERATIONS.contains(&row.operation.as_str()));
+    let names: BTreeSet<&str> = unknown().map(|row| row.operation.as_str()).collect();
+    let count = unknown().count() as u64;
+    let names: Vec<&str> = names.into_iter().collect();
+    let problem = format!("{count} rows of kind `elementwise` do not change what a step costs: {}", names.join(", "));
+    (count > 0).then(|| TableWarning { file: format!("tables of {}", device.name), count, problem })
 }
 
 /// Whether all tables of a kind were measured with operands in device memory, as a serving step finds them.

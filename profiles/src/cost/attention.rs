@@ -208,6 +208,8 @@ impl AttentionCost {
     ) -> Option<(Timed, Timed)> {
         let by_form = || Some(self.mixed.as_ref()?.both(pieces, batch, alone));
         let both = self.measured.mixed(pieces, batch).or_else(by_form)?;
+        // No launch takes less than the longer of its parts.
+        let both = Timed { ns: both.ns.max(alone[0].ns).max(alone[1].ns), ..both };
         // One launch has one time: each gets its share of what both would take apart.
         let [prefill, decode] = alone.map(|alone| alone.ns);
         let part = |alone_ns: f64| Timed { ns: both.ns * alone_ns / (prefill + decode), evidence: both.evidence };

@@ -9,7 +9,7 @@ use super::laws::SmallLaws;
 use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
 use super::measured;
 use super::options::{CostOptions, EngineOverheads, Link};
-use super::small::{Collective, Elementwise};
+use super::small::{Collective, Elementwise, OPERATIONS};
 use super::{Evidence, Operator};
 use crate::fitted::{FittedKernel, FittedProfile, KernelFormat};
 use crate::kernels::Series;
@@ -145,9 +145,15 @@ impl<'a> Context<'a> {
         Some((kernel, evidence))
     }
 
-    /// The small kernel that kernel tables call `operation`, on rows of `width` elements.
+    /// Whether tables have the small kernel of this name at this width.
+    fn has_measured(&self, operation: &str, width: f64) -> bool {
+        self.options.kernels.is_some_and(|kernels| kernels.small.find(operation, width as u32).is_some())
+    }
+
+    /// The small kernel that kernel tables call `operation`, on rows of `width` elements; one of [`super::small::OPERATIONS`].
     pub(super) fn elementwise(&self, operation: &str, width: f64, bytes_per_row: f64) -> Elementwise {
         let measured = self.options.kernels.and_then(|kernels| kernels.small.find(operation, width as u32));
+        debug_assert!(OPERATIONS.contains(&operation), "`{operation}` is listed");
         // The launch of what samples is in the gap between steps.
         let launches = operation != "sample";
         Elementwise::new(launches, bytes_per_row, &self.laws.elementwise, self.options.device).measured(measured)
@@ -315,11 +321,18 @@ impl Builder<'_> {
         if attention.qk_norm {
             self.elementwise("qk_norm", queries + keys, 2.0 * (queries + keys));
         }
-        self.elementwise("rotary", queries + keys, 2.0 * (queries + keys));
         let kv_element = self.context.options.precision.kv_cache.bytes_per_element();
-        let cache_bytes = 2.0 * keys * kv_element;
         let written = keys_and_values.useful * kv_element;
-        let append = self.context.elementwise("kv_append", 2.0 * keys, 2.0 * keys * ACTIVATION_BYTES + cache_bytes);
+        let rotary_elements = 2.0 * (queries + keys);
+        let append_bytes = 2.0 * keys * (ACTIVATION_BYTES + kv_element);
+        let row = queries + 2.0 * keys;
+        let append = if self.context.has_measured("rotary_kv_append", row) {
+            let bytes = rotary_elements * ACTIVATION_BYTES + append_bytes;
+            self.context.elementwise("rotary_kv_append", row, bytes)
+        } else {
+            self.elementwise("rotary", queries + keys, rotary_elements);
+            self.context.elementwise("kv_append", 2.0 * keys, append_bytes)
+        };
         self.push_elementwise(append.with_cache_bytes_per_row(written));
         self.elsewhere(Operator::PrefillAttention, 1.0);
         self.linear(Operator::OutputProjection, hidden, queries);
@@ -337,12 +350,12 @@ impl Builder<'_> {
         self.norm();
         if let Some(rank) = latent.q_lora_rank.map(f64::from) {
             self.linear_columns(Operator::QkvProjection, self.whole(rank + cached), hidden);
-            self.elementwise("rms_norm", rank + cached, 2.0 * (rank + cached));
+            self.elementwise("plain_rms_norm", rank + cached, 2.0 * (rank + cached));
             self.linear(Operator::QkvProjection, heads * (nope + rope), rank);
         } else {
             let columns = Columns::cut(heads * (nope + rope)).and(self.whole(cached));
             self.linear_columns(Operator::QkvProjection, columns, hidden);
-            self.elementwise("rms_norm", cached, 2.0 * cached);
+            self.elementwise("plain_rms_norm", cached, 2.0 * cached);
         }
         self.linear(Operator::QkvProjection, heads * (nope + values), f64::from(latent.kv_lora_rank));
         let kv_element = self.context.options.precision.kv_cache.bytes_per_element();

@@ -109,9 +109,10 @@ pub(super) fn gemm(n: f64, k: f64, weights: DType, activations: DType, context: 
         .map(GemmCurve::lower_envelope)
 }
 
-/// The experts of a layer as one GPU holds them, from measured kernels; `None` if the tables do not have them.
+/// The experts of a layer as one GPU holds them, from measured kernels; `None` if the tables do not have them. Tables hold
+/// gated experts.
 pub(super) fn experts(slice: &ExpertFfn, all_experts: u32, context: &Context<'_>) -> Option<ExpertsCurve> {
-    let kernels = context.options.kernels?;
+    let kernels = context.options.kernels.filter(|_| slice.gated)?;
     let shape = ExpertsShape {
         hidden_size: context.options.model.hidden_size,
         intermediate_size: slice.intermediate_size,

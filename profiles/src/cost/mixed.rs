@@ -46,8 +46,7 @@ impl MixedCost {
         })
     }
 
-    /// Time of both, given what each takes alone: no launch takes less than the longer of them. How unequal contexts are is
-    /// not known: all count as alike.
+    /// Time of both, whose parts stand on what `alone` says. How unequal contexts are is not known: all count as alike.
     #[inline]
     pub(super) fn both(&self, pieces: &[PrefillPiece], batch: DecodeBatch, alone: [Timed; 2]) -> Timed {
         let keys = if self.windowed { batch.windowed_context_tokens } else { batch.context_tokens };
@@ -56,7 +55,7 @@ impl MixedCost {
         let ns = self.form.ns(pieces, requests, mean, mean);
         let [prefill, decode] = alone;
         let evidence = self.evidence.max(prefill.evidence).max(decode.evidence);
-        Timed { ns: ns.max(prefill.ns).max(decode.ns), evidence }
+        Timed { ns, evidence }
     }
 }
 

@@ -5,6 +5,23 @@ use super::load::{Basis, Load, NS_PER_S, NS_PER_US};
 use crate::device::DeviceSpec;
 use crate::kernels::{Series, SmallKernel};
 
+/// Small kernels that steps are priced from, by the names of kernel tables: `rms_norm` adds the residual, `plain_rms_norm`
+/// does not; `rotary_kv_append` does what `rotary` and `kv_append` do in one launch, over the row of queries, keys and values.
+pub(crate) const OPERATIONS: [&str; 12] = [
+    "embedding",
+    "rms_norm",
+    "plain_rms_norm",
+    "qk_norm",
+    "rotary",
+    "kv_append",
+    "rotary_kv_append",
+    "silu_mul",
+    "activation",
+    "gated_norm",
+    "router_top_k",
+    "sample",
+];
+
 /// A small kernel: norm, rotary embedding, activation, copy.
 #[derive(Clone, Debug)]
 pub(super) struct Elementwise {

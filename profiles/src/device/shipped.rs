@@ -29,8 +29,7 @@ impl DeviceSpec {
     /// [`ProfileError::UnknownName`] with the nearest name.
     pub fn shipped(name: &str) -> Result<Self, ProfileError> {
         let mut all = Self::all_shipped();
-        if let Some(index) = all.iter().position(|device| device.names().any(|known| known.eq_ignore_ascii_case(name)))
-        {
+        if let Some(index) = all.iter().position(|device| device.is_called(name)) {
             return Ok(all.swap_remove(index));
         }
         let known: Vec<&str> = all.iter().map(|device| device.name.as_str()).collect();
@@ -47,7 +46,7 @@ impl DeviceSpec {
         FILES.iter().map(parse).collect()
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.name.as_str()).chain(self.aliases.iter().map(String::as_str))
     }
 }

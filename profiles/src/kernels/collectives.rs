@@ -13,15 +13,12 @@ pub(crate) struct Collectives {
 }
 
 impl Collectives {
-    /// From rows in the order of belief: of each operation and number of ranks, the library that comes first counts.
+    /// From rows that are of one library for each operation and number of ranks.
     pub(crate) fn new(rows: &[CollectiveRow]) -> Self {
-        let mut libraries: BTreeMap<(CollectiveOperation, u32), &str> = BTreeMap::new();
         let mut points: BTreeMap<(CollectiveOperation, u32), Vec<(f64, f64)>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.servers == 1) {
             let key = (row.operation, row.ranks);
-            if *libraries.entry(key).or_insert(&row.library) == row.library {
-                points.entry(key).or_default().push((row.bytes as f64, row.timing.time_us * 1e3));
-            }
+            points.entry(key).or_default().push((row.bytes as f64, row.timing.time_us * 1e3));
         }
         let series = |(key, mut points): (_, Vec<(f64, f64)>)| {
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -42,20 +39,15 @@ mod tests {
     use super::*;
     use crate::table::Timing;
 
-    fn row(ranks: u32, servers: u32, bytes: u64, library: &str, time_us: f64) -> CollectiveRow {
+    fn row(ranks: u32, servers: u32, bytes: u64, time_us: f64) -> CollectiveRow {
         let operation = CollectiveOperation::AllReduce;
         let timing = Timing::of_us(time_us);
-        CollectiveRow { operation, ranks, servers, bytes, library: library.into(), timing }
+        CollectiveRow { operation, ranks, servers, bytes, library: "vllm".into(), timing }
     }
 
     #[test]
-    fn the_library_that_comes_first_is_used_and_other_servers_are_not() {
-        let rows = [
-            row(8, 2, 1024, "vllm", 90.0),
-            row(8, 1, 1024, "vllm", 5.0),
-            row(8, 1, 2048, "nccl", 20.0),
-            row(8, 1, 4096, "vllm", 8.0),
-        ];
+    fn what_was_measured_over_several_servers_is_not_used_within_one() {
+        let rows = [row(8, 2, 1024, 90.0), row(8, 1, 1024, 5.0), row(8, 1, 4096, 8.0)];
         let collectives = Collectives::new(&rows);
         let series = collectives.find(CollectiveOperation::AllReduce, 8).expect("measured");
         assert_eq!(series.at(2560.0, |_| 0.0), (6500.0, true));

@@ -1,10 +1,12 @@
 //! Tables of one device put together: the first that has a shape is believed, the others complete it.
 
+use std::collections::BTreeMap;
+
 use super::KernelsError;
 use super::plausible;
 use crate::device::DeviceSpec;
 use crate::table::{
-    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, KernelTable, MixedAttentionRow,
+    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, KernelTable, Launch, MixedAttentionRow,
     PrefillAttentionRow, Row, Rows, StateSpaceRow, TableWarning,
 };
 
@@ -70,8 +72,16 @@ impl Joined {
                     complete(&mut joined.experts, plausible::keep(rows, device, file, &mut warnings)?);
                 }
                 Rows::StateSpace(rows) => complete(&mut joined.state_space, rows.clone()),
+                Rows::Elementwise(_) | Rows::Collective(_) if table.header.launch == Launch::Eager => {
+                    let why =
+                        "a framework launched them one by one, and short kernels then take as long as their launch";
+                    warnings.push(not_used(file, table, why));
+                }
                 Rows::Elementwise(rows) => complete(&mut joined.elementwise, rows.clone()),
-                Rows::Collective(rows) => complete(&mut joined.collective, rows.clone()),
+                Rows::Collective(rows) => {
+                    let rows = of_one_library(&joined.collective, rows);
+                    complete(&mut joined.collective, rows);
+                }
                 Rows::Overhead(_) => {
                     warnings.push(not_used(file, table, "the engine's overheads are set in the experiment"));
                 }
@@ -87,8 +97,7 @@ impl Joined {
 
 fn check_device(device: &DeviceSpec, file: &str, table: &KernelTable) -> Result<(), KernelsError> {
     let measured = &table.header.device;
-    let mut names = std::iter::once(&device.name).chain(&device.aliases);
-    if names.any(|name| name.eq_ignore_ascii_case(measured)) {
+    if device.is_called(measured) {
         return Ok(());
     }
     Err(KernelsError::OtherDevice { file: file.to_string(), measured: measured.clone(), device: device.name.clone() })
@@ -98,6 +107,16 @@ fn not_used(file: &str, table: &KernelTable, why: &str) -> TableWarning {
     let rows = table.len() as u64;
     let problem = format!("{rows} rows of kind `{}` do not change what a step costs: {why}", table.kernel());
     TableWarning { file: file.to_string(), count: rows, problem }
+}
+
+/// The rows of the library that is believed for an operation over so many GPUs: the one that is known, or else the first.
+fn of_one_library(known: &[CollectiveRow], rows: &[CollectiveRow]) -> Vec<CollectiveRow> {
+    let alike = |row: &CollectiveRow| (row.operation, row.ranks, row.servers);
+    let mut libraries: BTreeMap<_, &str> = BTreeMap::new();
+    for row in known.iter().chain(rows) {
+        libraries.entry(alike(row)).or_insert(&row.library);
+    }
+    rows.iter().filter(|row| libraries[&alike(row)] == row.library).cloned().collect()
 }
 
 /// Adds the shapes that are not there yet, each once and with the median of its times.

@@ -93,7 +93,8 @@ impl Work for MixedAttentionRow {
 impl Work for ExpertsRow {
     fn flops(&self) -> (f64, DType) {
         // Without a gate there are two matrices; at least one row must have reached this GPU for the kernel to be timed.
-        let assigned = f64::from(self.tokens * self.top_k) * f64::from(self.local_experts) / f64::from(self.experts);
+        let choices = f64::from(self.tokens) * f64::from(self.top_k);
+        let assigned = choices * f64::from(self.local_experts) / f64::from(self.experts);
         let skewed = if self.local_experts == self.experts { 1.0 } else { 0.25 };
         let per_row = 4.0 * f64::from(self.hidden_size) * f64::from(self.intermediate_size);
         (assigned * skewed * per_row, self.activations)

@@ -53,8 +53,8 @@ impl Kernel {
                 "Attention of prompt pieces and generating requests in one step, one layer on one GPU."
             }
             Self::Experts => {
-                "The routed experts of one layer on one GPU, without communication: both grouped products, the activation \
-                 between them, and the sorting of rows where the engine's kernel includes it."
+                "The routed experts of one layer on one GPU, gated, without communication: both grouped products, the \
+                 activation between them, and the sorting of rows where the engine's kernel includes it."
             }
             Self::StateSpace => "Convolution and recurrence of a state-space mixer, one layer on one GPU.",
             Self::Elementwise => "Small kernels, bound by memory or by their launch.",

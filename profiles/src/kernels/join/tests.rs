@@ -95,3 +95,36 @@ fn kinds_that_no_step_is_priced_from_are_named() {
         Joined::new(&h200(), &[table("a.csv", "H200", Rows::Pass(vec![pass]))]).expect("tables of the device");
     assert!(warnings[0].to_string().contains("1 rows of kind `pass` do not change what a step costs"));
 }
+
+fn all_reduce(library: &str, bytes: u64, time_us: f64) -> CollectiveRow {
+    let operation = crate::table::CollectiveOperation::AllReduce;
+    let timing = Timing::of_us(time_us);
+    CollectiveRow { operation, ranks: 8, servers: 1, bytes, library: library.to_string(), timing }
+}
+
+#[test]
+fn of_two_libraries_the_one_whose_table_comes_first_is_believed() {
+    let vllm = Rows::Collective(vec![all_reduce("vllm", 1024, 5.0), all_reduce("vllm", 4096, 8.0)]);
+    let nccl = Rows::Collective(vec![all_reduce("nccl", 512, 50.0), all_reduce("nccl", 8192, 60.0)]);
+    let tables = [table("b.csv", "H200", vllm), table("a.csv", "H200", nccl)];
+    let (joined, _) = Joined::new(&h200(), &tables).expect("tables of the device");
+    assert_eq!(joined.collective.iter().map(|row| row.bytes).collect::<Vec<_>>(), [1024, 4096]);
+}
+
+#[test]
+fn short_kernels_that_a_framework_launched_are_not_used() {
+    let mut eager = table("a.csv", "H200", Rows::Collective(vec![all_reduce("vllm", 1024, 20.0)]));
+    eager.table.header.launch = Launch::Eager;
+    let (joined, warnings) = Joined::new(&h200(), &[eager]).expect("tables of the device");
+    assert_eq!(joined.collective, []);
+    assert!(warnings[0].to_string().contains("short kernels then take as long as their launch"));
+}
+
+#[test]
+fn times_that_hold_only_relative_to_each_other_price_nothing() {
+    let mut relative = gemm("a.csv", vec![row(1, 80.0)]);
+    relative.table.header.relative = true;
+    let (joined, warnings) = Joined::new(&h200(), &[relative]).expect("tables of the device");
+    assert_eq!(joined.gemm, []);
+    assert!(warnings[0].to_string().contains("its times hold only relative to each other"));
+}

@@ -75,10 +75,10 @@ impl GemmCurve {
     /// their exact times.
     #[must_use]
     pub fn lower_envelope(mut self) -> Self {
-        let mut least = f64::INFINITY;
+        let (mut least, mut least_share) = (f64::INFINITY, f64::INFINITY);
         for point in self.points.iter_mut().rev() {
-            least = least.min(point.ns);
-            point.ns = least;
+            (least, least_share) = (least.min(point.ns), least_share.min(point.bound_share));
+            (point.ns, point.bound_share) = (least, least_share);
         }
         self
     }
@@ -96,6 +96,33 @@ fn position(rows: u32, left: u32, right: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows, time, and how far below the roofline it is, of a product with 4096 columns and inner products of 4096.
+    fn curve(points: &[(u32, f64, f64)]) -> GemmCurve {
+        let device = crate::DeviceSpec::shipped("H100").expect("a shipped device");
+        let (weights, activations) = (crate::DType::Bf16, crate::DType::Bf16);
+        let format =
+            super::super::super::roofline::OperandFormat { weights, activations, scaling: crate::table::Scaling::None };
+        let point = |&(rows, ns, bound_share): &(u32, f64, f64)| Point { rows, ns, bound_share };
+        GemmCurve {
+            n: 4096.0,
+            k: 4096.0,
+            roofline: Roofline::new(format, &device).expect("bf16 has a peak"),
+            measured_rows: Some((1, 16_384)),
+            points: points.iter().map(point).collect(),
+            cold_ns: 0.0,
+        }
+    }
+
+    #[test]
+    fn under_the_lower_envelope_no_row_count_takes_longer_than_a_larger_one() {
+        let points =
+            [(16, 9000.0, 0.89), (32, 9500.0, 0.94), (64, 8000.0, 0.78), (128, 8200.0, 0.78), (1024, 60_000.0, 1.0)];
+        let curve = curve(&points).lower_envelope();
+        let times: Vec<f64> = (1..1200).map(|rows| curve.ns(rows).0).collect();
+        assert!(times.is_sorted(), "{times:?}");
+        assert!((curve.ns(32).0 - 8000.0).abs() < 1e-9);
+    }
 
     #[track_caller]
     fn assert_at(rows: u32, between: (u32, u32), part: f64) {

@@ -15,7 +15,7 @@ row! {
 }
 
 row! {
-    /// The routed experts of one layer as one GPU executes them, without communication: both grouped products, the
+    /// The gated routed experts of one layer as one GPU executes them, without communication: both grouped products, the
     /// activation between them, and the sorting of rows where the engine's kernel includes it.
     ExpertsRow is Experts,
     tokens: u32 = one_or_more, "rows of activations, before they are copied for each of their experts";

@@ -18,7 +18,7 @@ row! {
 row! {
     /// A small kernel, bound by memory or by its launch.
     ElementwiseRow is Elementwise,
-    operation: String = text, "what it does: `rms_norm`, rotary, `kv_append`, `silu_mul`, embedding, sample, quantize, copy, or an engine's own name";
+    operation: String = text, "what it does: embedding, `rms_norm` (with the residual), `plain_rms_norm`, `qk_norm`, rotary, `kv_append`, `rotary_kv_append` (both in one), `silu_mul`, activation, `gated_norm`, `router_top_k`, sample; others are kept but no step is priced from them";
     rows: u32 = one_or_more, "rows";
     width: u32 = one_or_more, "elements of a row";
     bytes: u64 = one_or_more, "bytes read and written";
