@@ -107,6 +107,10 @@ impl Campaign<'_> {
             outcome.left -= 1;
             progress(index + 1, left.len());
         }
+        // Before anything is timed again: a device that fails then must not take the last rows with it.
+        if outcome.timed > 0 {
+            store.save()?;
+        }
         self.retime(bench, &timed, &mut outcome)?;
         if let Some((median, farthest)) = outcome.drift_summary() {
             store.set_notes(format!(
@@ -115,8 +119,6 @@ impl Campaign<'_> {
                 (median - 1.0) * 100.0,
                 (farthest - 1.0) * 100.0
             ));
-        }
-        if outcome.timed > 0 {
             store.save()?;
         }
         Ok(outcome)

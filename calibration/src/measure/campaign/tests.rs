@@ -143,6 +143,16 @@ fn what_was_timed_before_the_device_failed_is_kept() {
 }
 
 #[test]
+fn what_was_timed_is_kept_when_the_device_fails_while_points_are_timed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let points = points(101..=110);
+    let mut bench = Imagined { fails_at: Some(10), ..Imagined::new() };
+    let campaign = Campaign { points: &points, seed: 7, until_s: f64::INFINITY };
+    campaign.run(&mut bench, &mut store(folder.path()), &mut |_, _| {}).expect_err("the device failed");
+    assert_eq!(rows_on_disk(folder.path()).len(), 10);
+}
+
+#[test]
 fn rows_of_another_device_or_library_do_not_get_into_a_table() {
     let folder = tempfile::tempdir().expect("a folder");
     run(&points([1]), &mut Imagined::new(), folder.path(), f64::INFINITY);
