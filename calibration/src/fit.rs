@@ -57,7 +57,7 @@ pub enum FitTablesError {
 /// If a table is of another device, or none holds anything that can be fitted.
 pub fn fit(device: &DeviceSpec, tables: &[Named], date: &str) -> Result<(FittedProfile, Vec<Refused>), FitTablesError> {
     for Named { file, table } in tables {
-        if table.header.device != device.name {
+        if !device.is_called(&table.header.device) {
             return Err(FitTablesError::OtherDevice {
                 file: file.clone(),
                 measured: table.header.device.clone(),
@@ -105,4 +105,43 @@ pub fn fit(device: &DeviceSpec, tables: &[Named], date: &str) -> Result<(FittedP
         return Err(FitTablesError::Nothing(why.join("; ")));
     }
     Ok((profile, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use profiles::DType;
+    use profiles::table::{Cache, GemmRow, Header, Kernel, Launch, Scaling, Timing};
+
+    use super::*;
+
+    /// A table of products that was measured on a device of this name.
+    fn products(name: &str, device: &DeviceSpec) -> Named {
+        let mut rows = Vec::new();
+        for m in (0..14).map(|exponent| 1_u32 << exponent) {
+            for (n, k) in [(2048, 2048), (4096, 2048), (2048, 8192), (8192, 4096), (8192, 8192), (16_384, 4096)] {
+                let [tokens, columns, depth] = [m, n, k].map(f64::from);
+                let compute_us = 2.0 * tokens * columns * depth / device.bf16_flops * 1e6;
+                let memory_us =
+                    2.0 * (tokens * depth + columns * depth + tokens * columns) / device.memory_bandwidth * 1e6;
+                let timing = Timing::of_us(3.0 + 1.4 * compute_us.max(memory_us));
+                let (weights, activations, scaling) = (DType::Bf16, DType::Bf16, Scaling::None);
+                rows.push(GemmRow { m, n, k, weights, activations, scaling, timing });
+            }
+        }
+        let header = Header::new(Kernel::Gemm, name, Cache::Cold, Launch::Graph, "a test", "2026-01-01");
+        Named { file: "gemm.csv".to_owned(), table: KernelTable { header, rows: Rows::Gemm(rows) } }
+    }
+
+    #[test]
+    fn a_table_may_call_the_device_by_any_of_its_names() {
+        let device = DeviceSpec::shipped("H100-SXM-80GB").expect("it is shipped");
+        let alias = device.aliases.first().expect("it has other names").to_ascii_lowercase();
+        for name in ["h100-sxm-80gb", &alias] {
+            let fitted = fit(&device, &[products(name, &device)], "2026-01-01");
+            let (profile, _) = fitted.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(profile.device, "H100-SXM-80GB");
+        }
+        let other = fit(&device, &[products("H200-SXM-141GB", &device)], "2026-01-01");
+        assert!(matches!(other, Err(FitTablesError::OtherDevice { .. })), "{other:?}");
+    }
 }
