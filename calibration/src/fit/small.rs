@@ -101,9 +101,16 @@ pub(super) fn all_reduce(device: &DeviceSpec, tables: &[Named]) -> Option<AllRed
         let of = |ranks| points(rows, CollectiveOperation::AllReduce, ranks, device);
         let groups = [of(2), of(4), of(8)];
         let two = Law::fit(&groups[0])?;
-        let laws = [two, Law::fit(&groups[1]).unwrap_or(two), Law::fit(&groups[2]).unwrap_or(two)];
-        // The floors rise by about as much with each doubling; never taken to fall.
-        let us_per_doubling = ((laws[2].floor_us - two.floor_us) / 2.0).max(0.0);
+        let (four, eight) = (Law::fit(&groups[1]), Law::fit(&groups[2]));
+        // A group that was not timed is as efficient as the next smaller one.
+        let laws = [two, four.unwrap_or(two), eight.or(four).unwrap_or(two)];
+        // The floors rise by about as much with each doubling, up to the largest group timed; never taken to fall.
+        let rise_us = match (four, eight) {
+            (_, Some(eight)) => (eight.floor_us - two.floor_us) / 2.0,
+            (Some(four), None) => four.floor_us - two.floor_us,
+            (None, None) => 0.0,
+        };
+        let us_per_doubling = rise_us.max(0.0);
         let mut errors = Vec::new();
         for (doublings, (law, points)) in [0.0, 1.0, 2.0].into_iter().zip(laws.iter().zip(&groups)) {
             let floor_us = two.floor_us + us_per_doubling * doublings;
@@ -133,6 +140,8 @@ pub(super) fn all_to_all(device: &DeviceSpec, tables: &[Named]) -> Option<AllToA
 
 #[cfg(test)]
 mod tests {
+    use profiles::table::{Cache, Kernel, KernelTable, Timing};
+
     use super::*;
 
     #[test]
@@ -149,5 +158,31 @@ mod tests {
     #[test]
     fn few_points_are_no_law() {
         assert!(Law::fit(&[(1.0, 2.0); 4]).is_none());
+    }
+
+    /// All-reduces over some numbers of GPUs whose floor rises by 1.5 us with each doubling.
+    fn all_reduces(ranks: &[u32], device: &DeviceSpec) -> Vec<Named> {
+        let row = |ranks: u32, exponent: u32| {
+            let bytes = 1_u64 << exponent;
+            let at_peak_us = bytes as f64 * 2.0 * f64::from(ranks - 1) / f64::from(ranks) / device.peer_bandwidth * 1e6;
+            let time_us = 8.0 + 1.5 * f64::from(ranks.ilog2() - 1) + at_peak_us / 0.6;
+            let (operation, library, servers) = (CollectiveOperation::AllReduce, "nccl".to_owned(), 1);
+            CollectiveRow { operation, ranks, servers, bytes, library, timing: Timing::of_us(time_us) }
+        };
+        let rows = ranks.iter().flat_map(|&ranks| (10..28).map(move |exponent| (ranks, exponent)));
+        let rows = Rows::Collective(rows.map(|(ranks, exponent)| row(ranks, exponent)).collect());
+        let header =
+            Header::new(Kernel::Collective, &device.name, Cache::Unknown, Launch::Graph, "a test", "2026-01-01");
+        vec![Named { file: "collective.csv".to_owned(), table: KernelTable { header, rows } }]
+    }
+
+    #[test]
+    fn floors_rise_by_what_the_largest_group_tells() {
+        let device = DeviceSpec::shipped("H100-SXM-80GB").expect("it is shipped");
+        for (ranks, rise_us) in [(&[2, 4, 8][..], 1.5), (&[2, 4], 1.5), (&[2, 8], 1.5), (&[2], 0.0)] {
+            let fit = all_reduce(&device, &all_reduces(ranks, &device)).expect("two GPUs are there");
+            assert!((fit.us_per_doubling - rise_us).abs() < 0.1, "{ranks:?}: {fit:?}");
+            assert!(fit.efficiency.iter().all(|efficiency| (efficiency - 0.6).abs() < 0.02), "{ranks:?}: {fit:?}");
+        }
     }
 }
