@@ -2,14 +2,15 @@
 //! calibration shows.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
 
 use profiles::DType;
 use profiles::table::{ElementwiseRow, GemmRow, Scaling, Timing};
 
 use super::{Plan, Progress, StageError, today};
 use crate::gpu::Gpu;
-use crate::measure::{Bench as _, BenchError, GpuBench, Point, store_replace, timing};
+use crate::measure::{Bench as _, BenchError, GpuBench, Point, StoreError, store_replace, timing};
 
 /// Edge of the square products.
 const EDGE: u32 = 8192;
@@ -62,9 +63,25 @@ fn ceilings(plan: &Plan) -> Vec<Ceiling> {
     all
 }
 
+/// What runs before have written, or the beginning of a file that is not there: the first line names the device.
+fn so_far(file: &Path, device: &str) -> Result<String, StoreError> {
+    let first_line = format!("device = {device:?}");
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(format!("{first_line}\n\n")),
+        Err(error) => return Err(StoreError::File { file: file.to_owned(), error }),
+    };
+    let there = text.lines().next().unwrap_or_default();
+    if there == first_line {
+        return Ok(text);
+    }
+    let there = there.strip_prefix("device = ").unwrap_or("nothing on its first line").to_owned();
+    Err(StoreError::Differs { file: file.to_owned(), key: "device", there, here: format!("{device:?}") })
+}
+
 pub(super) fn run(gpu: &mut Gpu, plan: &Plan, tell: &mut dyn FnMut(Progress)) -> Result<(), StageError> {
     let file = plan.folder.join("ceilings.toml");
-    let mut text = fs::read_to_string(&file).unwrap_or_default();
+    let mut text = so_far(&file, &plan.device.name)?;
     let mut bench = GpuBench::new(gpu, plan.seed, plan.started);
     for ceiling in ceilings(plan) {
         let sample = match bench.time(&ceiling.point) {
@@ -106,4 +123,42 @@ pub(super) fn run(gpu: &mut Gpu, plan: &Plan, tell: &mut dyn FnMut(Progress)) ->
         text.push('\n');
     }
     Ok(store_replace(&file, &text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_begins_with_the_device_and_goes_on_where_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ceilings.toml");
+        let begun = so_far(&file, "H100-SXM-80GB").expect("there is none yet");
+        assert_eq!(begun, "device = \"H100-SXM-80GB\"\n\n");
+        let longer = begun + "[[ceiling]]\nname = \"copy\"\n";
+        fs::write(&file, &longer).expect("it can be written");
+        assert_eq!(so_far(&file, "H100-SXM-80GB").expect("it is of this device"), longer);
+    }
+
+    #[test]
+    fn a_file_of_another_device_or_of_none_is_not_continued() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ceilings.toml");
+        for (text, said) in [
+            ("device = \"H200-SXM-141GB\"\n", "with device = \"H200-SXM-141GB\", this run has \"H100-SXM-80GB\""),
+            ("[[ceiling]]\n", "with device = nothing on its first line"),
+        ] {
+            fs::write(&file, text).expect("it can be written");
+            let error = so_far(&file, "H100-SXM-80GB").expect_err("another device").to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_not_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ceilings.toml");
+        fs::write(&file, [0xff, 0xfe]).expect("it can be written");
+        assert!(matches!(so_far(&file, "H100-SXM-80GB"), Err(StoreError::File { .. })));
+    }
 }
