@@ -33,7 +33,12 @@ impl GemmTime {
             Self::Fitted(compiled) => (compiled.time_ns(rows), Basis::Curve),
             Self::Measured(measured) => {
                 let (ns, evidence) = measured.ns(rows);
-                (ns, Basis::of_measured(evidence == Evidence::Measured))
+                let basis = match evidence {
+                    Evidence::Measured => Basis::Measured,
+                    Evidence::Fitted => Basis::Corrected,
+                    Evidence::Extrapolated => Basis::Beyond,
+                };
+                (ns, basis)
             }
         }
     }

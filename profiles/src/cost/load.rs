@@ -56,6 +56,8 @@ pub(super) enum Basis {
     Measured,
     /// The curve of the operator alone.
     Curve,
+    /// Measured, but with operands in caches, and corrected for that.
+    Corrected,
     /// The curve, beyond what was measured.
     Beyond,
 }
@@ -71,6 +73,7 @@ impl Basis {
         match self {
             Self::Measured => Evidence::Measured,
             Self::Curve => curve,
+            Self::Corrected => Evidence::Fitted,
             Self::Beyond => Evidence::Extrapolated,
         }
     }

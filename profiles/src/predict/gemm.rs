@@ -109,8 +109,8 @@ fn compile(family: &Family, own: Option<usize>, n: u32, k: u32, operands: Operan
     };
     let points: Vec<Point> = family.rows.iter().enumerate().filter_map(point).collect();
     let cold_ns = match operands {
-        Operands::AsMeasured => 0.0,
-        Operands::Cold => cold_ns(family, n, k),
+        Operands::AsMeasured => None,
+        Operands::Cold => Some(cold_ns(family, n, k)),
     };
     let rows = |columns: &mut dyn Iterator<Item = usize>| columns.map(|column| family.rows[column]).collect::<Vec<_>>();
     let known = match own {

@@ -1,5 +1,6 @@
 //! What a device could reach at best.
 
+use crate::cost::Evidence;
 use crate::device::DeviceSpec;
 use crate::parallel::DType;
 use crate::table::Scaling;
@@ -86,6 +87,19 @@ impl Roofline {
     pub(super) fn bound_ns(&self, flops: f64, bytes: f64) -> f64 {
         (flops * self.ns_per_flop).max(bytes * self.ns_per_byte)
     }
+}
+
+/// A measured time that a bound for cold operands raises by more than this part stands on that bound.
+const CORRECTED: f64 = 0.03;
+
+/// A time that was `measured`, or else extrapolated, held to a bound that cold operands set.
+pub(super) fn held_to(bound_ns: f64, ns: f64, measured: bool) -> (f64, Evidence) {
+    let evidence = match measured {
+        true if bound_ns > ns * (1.0 + CORRECTED) => Evidence::Fitted,
+        true => Evidence::Measured,
+        false => Evidence::Extrapolated,
+    };
+    (ns.max(bound_ns), evidence)
 }
 
 /// Where the weights of a product lie when it starts.

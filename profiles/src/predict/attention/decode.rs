@@ -126,6 +126,9 @@ impl Base {
     }
 }
 
+/// A measured time that the bound for cold caches raises by more than this part no longer counts as measured.
+const CORRECTED: f64 = 0.03;
+
 impl DecodePredictor {
     /// A predictor from the rows of a table of this device. Rows of unequal contexts only fit [`RaggedFactor`].
     pub fn new(rows: &[DecodeAttentionRow], device: &DeviceSpec) -> Self {
@@ -192,7 +195,9 @@ impl DecodePredictor {
             let bytes = requests * (context.min(heads.visible()) - shortest) * heads.cache_bytes();
             if cold && bytes <= BEYOND_L2.0 * base.peaks.l2_bytes {
                 let launch = requests_axis.index(requests).map_or(base.floor_ns, |index| launches[index]);
-                node.value = node.value.max(launch + bytes * measured.beyond_l2_ns_per_byte);
+                let cold_ns = launch + bytes * measured.beyond_l2_ns_per_byte;
+                node.measured &= cold_ns <= node.value * (1.0 + CORRECTED);
+                node.value = node.value.max(cold_ns);
             }
             roofline_share = roofline_share.min(node.value / base.roofline_ns(heads, requests, context));
             node

@@ -1,5 +1,6 @@
 //! Time of one layer's experts as a function of rows and touched experts.
 
+use super::super::roofline::held_to;
 use super::law::Law;
 use super::routing::ExpertsLoad;
 use crate::cost::Evidence;
@@ -97,12 +98,12 @@ impl ExpertsCurve {
         let right = self.columns.get(place.left as usize + 1).unwrap_or(left);
         let (from, to) = (left.ratio(load.touched), right.ratio(load.touched));
         let ns = self.law.ns(load) * (from + f64::from(place.part) * (to - from));
-        let share = if self.cold { 1.0 } else { left.bound_share.min(right.bound_share) };
+        let bound_ns = self.law.bound_ns(load);
+        let ns = ns.max(bound_ns * left.bound_share.min(right.bound_share));
         let measured = self.measured_tokens.is_some_and(|(first, last)| (first..=last).contains(&tokens))
             && load.touched >= left.least_touched().min(right.least_touched()) * (1.0 - MARGIN)
             && load.touched <= left.most_touched().max(right.most_touched()) * (1.0 + MARGIN);
-        let evidence = if measured { Evidence::Measured } else { Evidence::Extrapolated };
-        (ns.max(self.law.bound_ns(load) * share), evidence)
+        held_to(if self.cold { bound_ns } else { 0.0 }, ns, measured)
     }
 
     /// The first and last number of tokens at which times are measured or lie between measured ones; `None`: none does.

@@ -1,6 +1,6 @@
 //! Time of one product as a function of its rows.
 
-use super::super::roofline::Roofline;
+use super::super::roofline::{Roofline, held_to};
 use super::forms::{Form, bytes, flops};
 use crate::cost::Evidence;
 
@@ -20,7 +20,7 @@ pub struct GemmCurve {
     /// Ascending in rows; not empty.
     pub(super) points: Vec<Point>,
     /// Time that reading the weights takes at least, beside the part that does not depend on them.
-    pub(super) cold_ns: f64,
+    pub(super) cold_ns: Option<f64>,
 }
 
 /// The time at a row count that was measured, for this product or others.
@@ -56,8 +56,8 @@ impl GemmCurve {
         };
         let bound = self.roofline.bound_ns(flops(m, self.n, self.k), bytes(m, self.n, self.k, &self.roofline));
         let measured = self.measured_rows.is_some_and(|(first, last)| (first..=last).contains(&rows));
-        let evidence = if measured { Evidence::Measured } else { Evidence::Extrapolated };
-        (ns.max(bound * share).max(self.cold_ns), evidence)
+        let cold_ns = self.cold_ns.map_or(0.0, |cold_ns| cold_ns.max(bound));
+        held_to(cold_ns, ns.max(bound * share), measured)
     }
 
     fn beyond(&self, m: f64, edge: Point) -> f64 {
@@ -110,7 +110,7 @@ mod tests {
             roofline: Roofline::new(format, &device).expect("bf16 has a peak"),
             measured_rows: Some((1, 16_384)),
             points: points.iter().map(point).collect(),
-            cold_ns: 0.0,
+            cold_ns: None,
         }
     }
 
