@@ -40,7 +40,8 @@ impl AnalyticCost {
         };
         // Whoever names another architecture wants its curves.
         let own = Architecture::of(options.device).is_ok_and(|own| own == architecture);
-        let fitted = if own { FittedProfile::shipped(options.device) } else { None };
+        let shipped = if own { FittedProfile::shipped(options.device) } else { None };
+        let fitted = options.fitted.or(shipped);
         let context = Context::new(options, architecture.curves(), fitted);
         Ok(Self::with_tables(Arc::new(Tables::new(&context))))
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::efficiency::Architecture;
 use crate::device::DeviceSpec;
+use crate::fitted::FittedProfile;
 use crate::kernels::Kernels;
 use crate::model::ModelSpec;
 use crate::parallel::{Parallelism, Precision};
@@ -38,6 +39,9 @@ pub struct CostOptions<'a> {
     pub max_num_seqs: u32,
     /// Whose efficiency curves to use; `None`: those of the device, recognised by its name.
     pub architecture: Option<Architecture>,
+    /// A fitted profile of the device; `None`: the shipped one, if there is one and `architecture` does not ask for other
+    /// curves.
+    pub fitted: Option<&'a FittedProfile>,
     /// What was measured on the device: predicts where it reaches, and the curves elsewhere.
     pub kernels: Option<&'a Kernels>,
 }
@@ -58,6 +62,7 @@ impl<'a> CostOptions<'a> {
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,
+            fitted: None,
             kernels: None,
         }
     }

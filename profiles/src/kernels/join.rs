@@ -71,15 +71,20 @@ impl Joined {
                 Rows::Experts(rows) => {
                     complete(&mut joined.experts, plausible::keep(rows, device, file, &mut warnings)?);
                 }
-                Rows::StateSpace(rows) => complete(&mut joined.state_space, rows.clone()),
+                Rows::StateSpace(rows) => {
+                    complete(&mut joined.state_space, plausible::keep(rows, device, file, &mut warnings)?);
+                }
                 Rows::Elementwise(_) | Rows::Collective(_) if table.header.launch == Launch::Eager => {
                     let why =
                         "a framework launched them one by one, and short kernels then take as long as their launch";
                     warnings.push(not_used(file, table, why));
                 }
-                Rows::Elementwise(rows) => complete(&mut joined.elementwise, rows.clone()),
+                Rows::Elementwise(rows) => {
+                    complete(&mut joined.elementwise, plausible::keep(rows, device, file, &mut warnings)?);
+                }
                 Rows::Collective(rows) => {
-                    let rows = of_one_library(&joined.collective, rows);
+                    let rows = plausible::keep(rows, device, file, &mut warnings)?;
+                    let rows = of_one_library(&joined.collective, &rows);
                     complete(&mut joined.collective, rows);
                 }
                 Rows::Overhead(_) => {

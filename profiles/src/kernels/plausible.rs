@@ -4,7 +4,8 @@ use super::KernelsError;
 use crate::device::DeviceSpec;
 use crate::parallel::DType;
 use crate::table::{
-    DecodeAttentionRow, ExpertsRow, GemmRow, MixedAttentionRow, PrefillAttentionRow, Row, TableWarning,
+    CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, MixedAttentionRow, PrefillAttentionRow,
+    Row, StateSpaceRow, TableWarning,
 };
 
 /// A row that is faster than this many times the tensor peak is wrong.
@@ -19,6 +20,12 @@ const TOO_SLOW: f64 = 300.0;
 /// What a launch takes at most, in microseconds: kernels that do nothing are not held against the roofline.
 const LAUNCH_US: f64 = 30.0;
 
+/// The same for small kernels and collectives, whose tables hold no launches of a framework.
+const SHORT_LAUNCH_US: f64 = 5.0;
+
+/// No kernel is shorter, in microseconds.
+const SHORTEST_US: f64 = 0.3;
+
 /// A row whose work is known.
 pub(super) trait Work: Row + Clone {
     /// Floating-point operations and their format.
@@ -26,6 +33,59 @@ pub(super) trait Work: Row + Clone {
 
     /// Bytes from memory, at least.
     fn bytes(&self) -> f64;
+
+    /// What a kernel of this kind can take on top of its FLOPs and bytes, in microseconds.
+    fn launch_us(&self) -> f64 {
+        LAUNCH_US
+    }
+
+    /// Bytes that travel over links.
+    fn link_bytes(&self) -> f64 {
+        0.0
+    }
+}
+
+impl Work for ElementwiseRow {
+    fn flops(&self) -> (f64, DType) {
+        (0.0, DType::Bf16)
+    }
+
+    fn bytes(&self) -> f64 {
+        self.bytes as f64
+    }
+
+    fn launch_us(&self) -> f64 {
+        SHORT_LAUNCH_US
+    }
+}
+
+impl Work for CollectiveRow {
+    fn flops(&self) -> (f64, DType) {
+        (0.0, DType::Bf16)
+    }
+
+    fn bytes(&self) -> f64 {
+        0.0
+    }
+
+    fn launch_us(&self) -> f64 {
+        SHORT_LAUNCH_US * f64::from(self.servers)
+    }
+
+    fn link_bytes(&self) -> f64 {
+        self.bytes as f64
+    }
+}
+
+impl Work for StateSpaceRow {
+    fn flops(&self) -> (f64, DType) {
+        (0.0, DType::Bf16)
+    }
+
+    fn bytes(&self) -> f64 {
+        // Inputs and outputs of the mixer, 16 bits wide.
+        4.0 * f64::from(self.tokens) * f64::from(self.d_inner)
+    }
 }
 
 impl Work for GemmRow {
@@ -107,7 +167,7 @@ impl Work for ExpertsRow {
 
 /// The rows that the device can have reached; what is left out is counted in a warning.
 ///
-/// Only FLOPs are held against the datasheet: bytes may come from caches.
+/// Only FLOPs are held against the datasheet from below: bytes may come from caches.
 pub(super) fn keep<R: Work>(
     rows: &[R],
     device: &DeviceSpec,
@@ -122,7 +182,7 @@ pub(super) fn keep<R: Work>(
         let (flops, dtype) = row.flops();
         // A device without tensor cores for a format computes in 16 bits.
         let peak = device.peak_ops(dtype).unwrap_or(device.bf16_flops);
-        let least_us = flops / peak * 1e6;
+        let least_us = (flops / peak * 1e6).max(SHORTEST_US);
         let time_us = row.timing().time_us;
         if time_us * FASTER_THAN_PEAK < least_us {
             count += 1;
@@ -137,7 +197,8 @@ pub(super) fn keep<R: Work>(
             kept.push(row.clone());
         }
         let memory_us = row.bytes() / device.memory_bandwidth * 1e6;
-        slow += usize::from(time_us > TOO_SLOW * (least_us.max(memory_us) + LAUNCH_US));
+        let link_us = row.link_bytes() / device.peer_bandwidth * 1e6;
+        slow += usize::from(time_us > TOO_SLOW * (least_us.max(memory_us).max(link_us) + row.launch_us()));
     }
     let wrong_unit = |problem| Err(KernelsError::Unit { file: file.to_string(), problem });
     if let Some(first) = too_fast {

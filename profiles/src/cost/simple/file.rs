@@ -8,10 +8,12 @@ use super::{DecodePolynomial, PolynomialCost, PolynomialOptions};
 use crate::error::ProfileError;
 
 const NANOS_PER_MILLI: f64 = 1e6;
+/// Tokens up to which prompts must take some time where a file does not say how long they can have been.
+const UNSAID_LONGEST_PROMPT: u32 = 4096;
 
 /// What a step costs by a fitted polynomial, as a file holds it; times in milliseconds.
 ///
-/// Coefficients may be negative, as fits have them; a step whose sum comes out below zero takes no time.
+/// Coefficients may be negative, as fits have them, if the sum stays above zero for the prompts that the fit can have seen.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepCostFile {
@@ -142,6 +144,31 @@ impl StepCostFile {
                 return Err((field, format!("{value} is out of range; expected {expected}")));
             }
         }
+        self.check_sums()
+    }
+
+    /// Refuses coefficients under which a prompt that the fit can have seen, or a batch of usual size, takes no time.
+    fn check_sums(&self) -> Result<(), (&'static str, String)> {
+        let longest = f64::from(self.longest_prompt_tokens.unwrap_or(UNSAID_LONGEST_PROMPT));
+        let PrefillTable { base_ms, per_token_ms, per_token_squared_ms } = self.prefill;
+        let lowest = (-per_token_ms / (2.0 * per_token_squared_ms)).clamp(1.0, longest);
+        for tokens in [1.0, lowest, longest].into_iter().filter(|tokens| tokens.is_finite()) {
+            let sum_ms = base_ms + tokens * (per_token_ms + tokens * per_token_squared_ms);
+            if sum_ms <= 0.0 {
+                let problem = format!("a prompt of {tokens:.0} tokens would take {sum_ms:.3} ms; expected more than 0");
+                return Err(("prefill", problem));
+            }
+        }
+        for (requests, tokens) in [(1.0, 1.0), (1.0, 4096.0), (256.0, 256.0), (256.0, 256.0 * 2048.0)] {
+            let DecodeTable { base_ms, per_context_token_ms, per_request_ms } = self.decode;
+            let sum_ms = base_ms + tokens * per_context_token_ms + requests * per_request_ms;
+            if sum_ms <= 0.0 {
+                let problem = format!(
+                    "{requests} requests with {tokens} tokens of context would take {sum_ms:.3} ms; expected more than 0"
+                );
+                return Err(("decode", problem));
+            }
+        }
         Ok(())
     }
 
@@ -249,5 +276,7 @@ per_request_ms = 0.038507
             "x.toml: `source`: is empty; expected where the coefficients come from"
         );
         assert!(message("per_token_ms", "per_tokn_ms").contains("unknown field `per_tokn_ms`"));
+        let negative = message("per_token_ms = 0.101912", "per_token_ms = -1.0");
+        assert!(negative.starts_with("x.toml: `prefill`: a prompt of ") && negative.ends_with("expected more than 0"));
     }
 }

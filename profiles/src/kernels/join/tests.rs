@@ -128,3 +128,16 @@ fn times_that_hold_only_relative_to_each_other_price_nothing() {
     assert_eq!(joined.gemm, []);
     assert!(warnings[0].to_string().contains("its times hold only relative to each other"));
 }
+
+#[test]
+fn short_kernels_in_another_unit_are_refused_too() {
+    let scaled = |scale: f64| {
+        let rows = (0..20).map(|power| all_reduce("vllm", 1 << power, scale * 6.0)).collect();
+        Joined::new(&h200(), &[table("a.csv", "H200", Rows::Collective(rows))])
+    };
+    assert!(scaled(1.0).is_ok());
+    for scale in [1e-3, 1e3] {
+        let error = scaled(scale).expect_err("another unit").to_string();
+        assert!(error.ends_with("times must be in microseconds"), "{error}");
+    }
+}
