@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::names;
+use super::system::{WEIGHTS_DTYPES, quantization};
 use crate::failure::Failure;
 use crate::terminal::{self, Terminal, short};
 
@@ -80,6 +81,9 @@ struct Seen {
 
 /// Makes the case.
 pub(crate) fn import(request: &ImportRequest, terminal: Terminal) -> Result<(), Failure> {
+    if let Some(dtype) = request.weights_dtype.as_deref().filter(|dtype| quantization(dtype).is_none()) {
+        return Err(Failure::Request(format!("--weights-dtype {dtype}: expected {WEIGHTS_DTYPES}")));
+    }
     let wrong = |why: String| Failure::Request(format!("{}: {why}", request.file.display()));
     let text = std::fs::read_to_string(&request.file).map_err(|error| wrong(error.to_string()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(format!("this is not JSON: {error}")))?;
@@ -92,6 +96,7 @@ pub(crate) fn import(request: &ImportRequest, terminal: Terminal) -> Result<(), 
     if run.requests.is_empty() {
         return Err(wrong("it holds no request".to_owned()));
     }
+    possible(&run.requests).map_err(wrong)?;
     let failed = run.requests.iter().filter(|sent| sent.latency_s.is_none()).count();
     if failed > 0 {
         run.assumptions
@@ -111,6 +116,19 @@ pub(crate) fn import(request: &ImportRequest, terminal: Terminal) -> Result<(), 
     }
     for assumption in &run.assumptions {
         terminal.note(&format!("note: {assumption}"));
+    }
+    Ok(())
+}
+
+/// Refuses latencies that no request can have, whichever client wrote them.
+fn possible(requests: &[Seen]) -> Result<(), String> {
+    for (sent_s, (ttft_s, e2e_s)) in requests.iter().filter_map(|sent| Some((sent.sent_s, sent.latency_s?))) {
+        if !(ttft_s > 0.0 && e2e_s >= ttft_s && e2e_s.is_finite()) {
+            return Err(format!(
+                "the request sent at {sent_s} s has its first token after {ttft_s} s and its last after {e2e_s} s; expected \
+                 times above 0, the last not before the first"
+            ));
+        }
     }
     Ok(())
 }

@@ -91,8 +91,7 @@ fn parallelism(meta: &Meta, system: &mut SystemSettings) -> Result<(), NotScored
 
 fn precision(meta: &Meta, system: &mut SystemSettings) -> Result<(), NotScored> {
     if let Some(dtype) = meta.text("weights_dtype")? {
-        let quantization =
-            quantization(dtype).ok_or_else(|| meta.wrong("weights_dtype", "bfloat16, float16, fp8, int8 or int4"))?;
+        let quantization = quantization(dtype).ok_or_else(|| meta.wrong("weights_dtype", WEIGHTS_DTYPES))?;
         system.set("quantization", format!("\"{quantization}\""));
     } else {
         system.assume("the number format of the weights is not recorded: that of the model");
@@ -105,6 +104,9 @@ fn precision(meta: &Meta, system: &mut SystemSettings) -> Result<(), NotScored> 
     }
     Ok(())
 }
+
+/// Number formats of weights, for people.
+pub(super) const WEIGHTS_DTYPES: &str = "bfloat16, float16, fp8, int8 or int4";
 
 /// What `quantization` says for a number format of weights.
 pub(super) fn quantization(dtype: &str) -> Option<&'static str> {

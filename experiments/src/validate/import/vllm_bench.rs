@@ -7,7 +7,7 @@ use super::{Run, Seen};
 /// Reads it.
 ///
 /// # Errors
-/// What is missing, in words.
+/// What is missing or cannot be, in words.
 pub(super) fn read(value: &Value) -> Result<Run, String> {
     let list = |key: &str| value.get(key).and_then(Value::as_array);
     let detailed = "was `--save-detailed` given?";
@@ -38,18 +38,36 @@ pub(super) fn read(value: &Value) -> Result<Run, String> {
                 .to_owned(),
         );
     }
+    let errors = list("errors");
+    if let Some(errors) = errors.filter(|errors| errors.len() != count) {
+        return Err(format!("`errors` has {} entries, and `input_lens` {count}", errors.len()));
+    }
+    let most_gaps = MostGaps::of(value);
+    let mut in_fewer_pieces = 0;
     for (index, sent_s) in starts.into_iter().enumerate() {
-        let length = |list: &[Value]| list[index].as_u64().map_or(1, |tokens| tokens.max(1) as u32);
-        let has_error =
-            list("errors").and_then(|errors| errors.get(index)?.as_str()).is_some_and(|error| !error.is_empty());
-        let latency_s = if has_error { None } else { latency_s(&ttfts[index], &gaps[index]) };
+        let entry = Entry(index);
+        let has_error = errors.and_then(|errors| errors[index].as_str()).is_some_and(|error| !error.trim().is_empty());
+        let generated = entry.count("output_lens", &outputs[index], 0)?;
+        let has_failed = has_error || generated == 0;
+        let latency_s = if has_failed { None } else { Some(entry.latency_s(&ttfts[index], &gaps[index])?) };
+        if !has_failed {
+            let pieces = entry.gaps(&gaps[index])?.len();
+            most_gaps.check(entry, generated, pieces)?;
+            in_fewer_pieces += usize::from(pieces + 1 < generated as usize);
+        }
         run.requests.push(Seen {
             sent_s,
             planned_s: at_once.then_some(0.0),
-            input_tokens: length(inputs),
-            output_tokens: length(outputs),
+            input_tokens: entry.count("input_lens", &inputs[index], 1)?,
+            // One that was not answered cannot be replayed without a token.
+            output_tokens: generated.max(1),
             latency_s,
         });
+    }
+    if in_fewer_pieces > 0 {
+        run.assumptions.push(format!(
+            "{in_fewer_pieces} answers came in fewer pieces than tokens: TPOT is taken from the count of tokens"
+        ));
     }
     run.requests.sort_by(|a, b| a.sent_s.total_cmp(&b.sent_s));
     Ok(run)
@@ -77,8 +95,57 @@ fn starts(value: &Value, count: usize, at_once: bool) -> Result<Vec<f64>, String
     Err(why.to_owned())
 }
 
-fn latency_s(ttft: &Value, gaps: &Value) -> Option<(f64, f64)> {
-    let ttft_s = ttft.as_f64().filter(|ttft| *ttft > 0.0)?;
-    let gaps: Vec<f64> = gaps.as_array()?.iter().filter_map(Value::as_f64).collect();
-    Some((ttft_s, ttft_s + gaps.iter().sum::<f64>()))
+/// How many gaps an answer can have.
+struct MostGaps {
+    /// vLLM's chat endpoint sends a piece without a token first (the role), and the client counts it.
+    sends_role: bool,
+}
+
+impl MostGaps {
+    fn of(value: &Value) -> Self {
+        let names = ["backend", "endpoint_type"].into_iter().filter_map(|key| value.get(key)?.as_str());
+        MostGaps { sends_role: names.into_iter().any(|name| name.contains("chat")) }
+    }
+
+    /// Refuses an answer of more pieces than tokens.
+    fn check(&self, entry: Entry, generated: u32, gaps: usize) -> Result<(), String> {
+        let most = generated as usize - usize::from(!self.sends_role);
+        if gaps <= most {
+            return Ok(());
+        }
+        let expected = format!("at most {most} for the {generated} of `output_lens`");
+        Err(entry.wrong("itls", format!("a list of {gaps} gaps ({} tokens)", gaps + 1), &expected))
+    }
+}
+
+/// Place of a request in the lists, from 0.
+#[derive(Clone, Copy)]
+struct Entry(usize);
+
+impl Entry {
+    fn wrong(self, field: &str, found: impl std::fmt::Display, expected: &str) -> String {
+        format!("entry {} (from 0): `{field}` is {found}; expected {expected}", self.0)
+    }
+
+    fn count(self, field: &str, value: &Value, least: u32) -> Result<u32, String> {
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count >= least);
+        count.ok_or_else(|| self.wrong(field, value, &format!("a whole number from {least}")))
+    }
+
+    fn gaps(self, gaps: &Value) -> Result<&Vec<Value>, String> {
+        gaps.as_array().ok_or_else(|| self.wrong("itls", gaps, "a list of seconds"))
+    }
+
+    /// Time to the first and to the last token, in seconds.
+    fn latency_s(self, ttft: &Value, gaps: &Value) -> Result<(f64, f64), String> {
+        let answered = "seconds above 0, for `errors` and `output_lens` say that it was answered";
+        let ttft_s = ttft.as_f64().filter(|ttft| *ttft > 0.0);
+        let ttft_s = ttft_s.ok_or_else(|| self.wrong("ttfts", ttft, answered))?;
+        let mut e2e_s = ttft_s;
+        for gap in self.gaps(gaps)? {
+            let gap_s = gap.as_f64().filter(|gap| *gap >= 0.0);
+            e2e_s += gap_s.ok_or_else(|| self.wrong("itls", gap, "seconds, not negative"))?;
+        }
+        Ok((ttft_s, e2e_s))
+    }
 }

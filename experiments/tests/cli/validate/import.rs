@@ -135,3 +135,52 @@ fn a_case_that_is_there_is_not_replaced_by_accident() {
     assert!(place.fail(2, &unknown).contains("Abacus"));
     assert!(place.files("else").is_empty(), "nothing is written for a GPU nobody knows");
 }
+
+/// What importing a changed result of vLLM's client says, when it is refused.
+fn refused(change: impl Fn(&mut Value), more: &[&str]) -> String {
+    let mut result = vllm_bench();
+    change(&mut result);
+    let place = Place::new();
+    place.write("result.json", &result.to_string());
+    let arguments = ["validate", "import", "--from", "vllm-bench", "result.json", "--gpu", "H100", "-o", "run"];
+    let said = place.fail(2, &[&arguments, more].concat());
+    assert!(place.files("run").is_empty(), "nothing is written of what is refused");
+    said
+}
+
+#[test]
+fn times_that_cannot_be_are_refused_with_entry_and_field() {
+    let said = refused(|result| result["ttfts"][1] = json!(-0.06), &[]);
+    assert!(said.contains("result.json: entry 1 (from 0): `ttfts` is -0.06; expected seconds above 0"), "{said}");
+    let said = refused(|result| result["itls"][0][1] = json!(-0.008), &[]);
+    assert!(said.contains("entry 0 (from 0): `itls` is -0.008"), "{said}");
+    let said = refused(|result| result["input_lens"][2] = json!("many"), &[]);
+    assert!(said.contains("entry 2 (from 0): `input_lens` is \"many\"; expected a whole number"), "{said}");
+}
+
+#[test]
+fn an_answer_of_more_pieces_than_tokens_is_refused() {
+    let said = refused(|result| result["output_lens"][0] = json!(2), &[]);
+    assert!(said.contains("entry 0 (from 0): `itls` is a list of 2 gaps (3 tokens); expected at most 1"), "{said}");
+    // The chat endpoint sends the role before the first token; the client counts that as a piece.
+    let mut chat = vllm_bench();
+    (chat["backend"], chat["output_lens"][0]) = (json!("openai-chat"), json!(2));
+    round_trip(&chat, "vllm-bench", &[]);
+}
+
+#[test]
+fn a_number_format_nobody_knows_is_refused_at_once() {
+    let said = refused(|_| {}, &["--weights-dtype", "foo"]);
+    assert!(said.contains("--weights-dtype foo: expected bfloat16, float16, fp8, int8 or int4"), "{said}");
+}
+
+#[test]
+fn impossible_times_of_other_clients_are_refused_too() {
+    let mut result = guidellm();
+    result["benchmarks"][0]["requests"]["successful"][1]["time_to_first_token_ms"] = json!(-20.0);
+    let place = Place::new();
+    place.write("result.json", &result.to_string());
+    let arguments = ["validate", "import", "--from", "guidellm", "result.json", "--gpu", "H100", "-o", "run"];
+    let said = place.fail(2, &arguments);
+    assert!(said.contains("the request sent at 50.4 s has its first token after -0.02 s"), "{said}");
+}
