@@ -12,7 +12,7 @@ const FEWEST_ROWS: usize = 5;
 /// More than 1: small kernels find what the kernel before wrote in the L2.
 const MOST_EFFICIENT: f64 = 4.0;
 /// Fused kernels, as serving engines run them; others take several launches where they were timed.
-const FUSED: [&str; 3] = ["rms_norm", "silu_mul", "rotary"];
+const FUSED: [&str; 5] = ["rms_norm", "plain_rms_norm", "silu_mul", "rotary", "rotary_kv_append"];
 
 /// `floor + at_peak ÷ efficiency`.
 #[derive(Clone, Copy, Debug)]

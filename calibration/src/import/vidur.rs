@@ -246,14 +246,32 @@ fn row(layer: &Layer, operator: Operator, gated: Option<bool>, timing: Timing) -
     let gate = || gated.ok_or_else(|| Rejected::new("whether the feed-forward network has a gate is not clear", ""));
     match operator {
         Operator::Embedding => elementwise("embedding", layer.hidden, 2),
-        Operator::Norm => elementwise("rms_norm", layer.hidden, 2),
+        // The residual is added by an operator of its own, whose time is another column.
+        Operator::Norm => elementwise("plain_rms_norm", layer.hidden, 2),
         Operator::Qkv => gemm(layer.query + 2 * layer.key_value, layer.hidden),
         Operator::Rotary => elementwise("rotary", layer.query + layer.key_value, 2),
         Operator::Output => gemm(layer.hidden, layer.query),
         Operator::Up => gemm(if gate()? { 2 * layer.width } else { layer.width }, layer.hidden),
         Operator::Activation if gate()? => elementwise("silu_mul", layer.width, 3),
-        Operator::Activation => elementwise("gelu", layer.width, 2),
+        Operator::Activation => elementwise("activation", layer.width, 2),
         Operator::Down => gemm(layer.hidden, layer.width),
         Operator::Add => elementwise("add", layer.hidden, 3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn norms_do_not_add_the_residual_and_activations_have_the_names_of_kernel_tables() {
+        let layer = Layer { tokens: 3, hidden: 4096, query: 4096, key_value: 1024, width: 14_336 };
+        let small = |operator, gated| match row(&layer, operator, Some(gated), Timing::of_us(3.0)) {
+            Ok(LayerRow::Elementwise(row)) => (row.operation, row.width, row.bytes),
+            _ => panic!("it is a small kernel"),
+        };
+        assert_eq!(small(Operator::Norm, true), ("plain_rms_norm".to_owned(), 4096, 3 * 2 * 4096 * 2));
+        assert_eq!(small(Operator::Activation, true), ("silu_mul".to_owned(), 14_336, 3 * 3 * 14_336 * 2));
+        assert_eq!(small(Operator::Activation, false), ("activation".to_owned(), 14_336, 3 * 2 * 14_336 * 2));
     }
 }

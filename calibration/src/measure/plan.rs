@@ -35,6 +35,9 @@ impl Default for Grid {
 /// out there.
 const MOST_POOLED_TOKENS: u64 = 2 << 20;
 
+/// A dense model whose widths lie between those of the grid's models; its activations are timed too.
+const DENSE_BETWEEN: &str = "Qwen/Qwen3-32B";
+
 /// The points of one kind of kernel. Collectives and whole passes need more than one GPU's kernels and have none.
 ///
 /// # Errors
@@ -49,7 +52,7 @@ pub fn plan(grid: &Grid, kernel: Kernel) -> Result<Vec<Point>, ProfileError> {
         Kernel::MixedAttention => heads(grid, &models).into_iter().flat_map(mixed).collect(),
         Kernel::Experts => experts(grid, &models),
         Kernel::StateSpace => state_space(),
-        Kernel::Elementwise => elementwise(&models),
+        Kernel::Elementwise => elementwise(grid, &models)?,
         Kernel::Overhead => overhead(),
         Kernel::Collective | Kernel::Pass => Vec::new(),
     })
@@ -273,9 +276,23 @@ fn state_space() -> Vec<Point> {
     points
 }
 
-fn elementwise(models: &[ModelSpec]) -> Vec<Point> {
+/// Widths of the activations between the products of feed-forward networks, on one GPU.
+fn activation_widths(grid: &Grid, models: &[ModelSpec]) -> BTreeSet<u32> {
+    let whole = models.iter().flat_map(|model| &model.layers).flat_map(|layer| match &layer.feed_forward {
+        FeedForward::Dense(ffn) => vec![ffn.intermediate_size],
+        FeedForward::Experts(ffn) => vec![ffn.intermediate_size, ffn.shared_intermediate_size],
+        FeedForward::None => vec![],
+    });
+    let whole: BTreeSet<u32> = whole.filter(|&width| width > 0).collect();
+    whole.iter().flat_map(|width| grid.tensor_parallel_sizes.iter().map(|&size| width.div_ceil(size))).collect()
+}
+
+fn elementwise(grid: &Grid, models: &[ModelSpec]) -> Result<Vec<Point>, ProfileError> {
     let hidden: BTreeSet<u32> = models.iter().map(|model| model.hidden_size).collect();
     let vocabularies: BTreeSet<u32> = models.iter().map(|model| model.vocab_size).collect();
+    let mut activations = activation_widths(grid, models);
+    activations.extend(activation_widths(grid, &[ModelSpec::shipped(DENSE_BETWEEN)?]));
+    activations.extend(hidden.iter().map(|width| 4 * width));
     let mut points = Vec::new();
     let mut add = |operation: &str, rows: u32, width: u32| {
         let Some(bytes) = elementwise_bytes(operation, u64::from(rows), u64::from(width)) else { return };
@@ -284,10 +301,12 @@ fn elementwise(models: &[ModelSpec]) -> Vec<Point> {
     };
     for rows in [1, 4, 16, 64, 256, 1024, 4096, 16_384] {
         for &width in &hidden {
-            for operation in ["rms_norm", "add_rms_norm", "embedding", "quantize", "copy"] {
+            for operation in ["rms_norm", "plain_rms_norm", "embedding", "quantize", "copy"] {
                 add(operation, rows, width);
             }
-            add("silu_mul", rows, 4 * width);
+        }
+        for &width in &activations {
+            add("silu_mul", rows, width);
         }
         for width in [768, 1536, 3072, 6144] {
             add("rotary_kv_append", rows, width);
@@ -298,7 +317,7 @@ fn elementwise(models: &[ModelSpec]) -> Vec<Point> {
             }
         }
     }
-    points
+    Ok(points)
 }
 
 fn overhead() -> Vec<Point> {
@@ -357,5 +376,32 @@ mod tests {
     fn a_model_that_is_not_shipped_is_an_error() {
         let grid = Grid { models: vec!["nobody/nothing".to_owned()], ..Grid::default() };
         assert!(plan(&grid, Kernel::Gemm).is_err());
+    }
+
+    /// Width and bytes per row of the points of a small kernel.
+    fn small(operation: &str) -> BTreeSet<(u32, u64)> {
+        let of = |point: Point| match point {
+            Point::Elementwise(row) if row.operation == operation => Some((row.width, row.bytes / u64::from(row.rows))),
+            _ => None,
+        };
+        all().into_iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn norms_with_and_without_the_residual_have_the_names_of_kernel_tables() {
+        let hidden = [2048, 4096, 8192];
+        assert_eq!(small("rms_norm"), hidden.map(|width| (width, u64::from(4 * width * 2))).into());
+        assert_eq!(small("plain_rms_norm"), hidden.map(|width| (width, u64::from(2 * width * 2))).into());
+    }
+
+    #[test]
+    fn activations_are_timed_at_the_widths_that_models_have() {
+        let widths: BTreeSet<u32> = small("silu_mul").into_iter().map(|(width, _)| width).collect();
+        // Llama-3.1-8B and 70B, Qwen3-32B and Qwen3-30B-A3B's experts, whole and on 2, 4 and 8 GPUs.
+        for whole in [14_336, 28_672, 25_600, 768] {
+            for gpus in [1, 2, 4, 8] {
+                assert!(widths.contains(&(whole / gpus)), "{whole} on {gpus} GPUs: {widths:?}");
+            }
+        }
     }
 }

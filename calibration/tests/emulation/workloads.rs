@@ -153,8 +153,8 @@ fn state_space_points_run() {
 fn elementwise_points_run() {
     let Some(program) = program() else { return };
     for (operation, width, bytes, out) in [
-        ("rms_norm", 64, 4 * 192, 2),
-        ("add_rms_norm", 64, 8 * 192, 3),
+        ("plain_rms_norm", 64, 4 * 192, 2),
+        ("rms_norm", 64, 8 * 192, 3),
         ("silu_mul", 64, 6 * 192, 1),
         ("embedding", 64, 4 * 192, 2),
         ("copy", 64, 4 * 192, 1),

@@ -73,9 +73,14 @@ fn shape(subject: &Subject<'_>, layer: &str) -> Result<Shape, Rejected> {
         "gate" => Shape::Gemm(experts(model)?.experts, hidden),
         "lm_head" => Shape::Gemm(vocabulary, hidden),
         "embedding" => Shape::Elementwise("embedding", hidden, 2),
-        // vLLM adds the residual in the same kernel: two tensors in, two out.
+        // vLLM adds the residual in the kernel of every norm on the residual stream, of the last one too: two tensors in,
+        // two out. Plain PyTorch's modules normalise alone.
         "layernorm" | "input_layernorm" | "post_layernorm" | "final_layernorm" => {
-            Shape::Elementwise("rms_norm", hidden, if plain { 2 } else { 4 })
+            if plain {
+                Shape::Elementwise("plain_rms_norm", hidden, 2)
+            } else {
+                Shape::Elementwise("rms_norm", hidden, 4)
+            }
         }
         "rotary_emb" | "rope" => {
             let heads = attention(model)?;
@@ -137,4 +142,52 @@ pub(super) fn experts(model: &ModelSpec) -> Result<&ExpertFfn, Rejected> {
         _ => None,
     });
     found.next().ok_or_else(|| missing(model, "experts"))
+}
+
+#[cfg(test)]
+mod tests {
+    use profiles::DeviceSpec;
+
+    use super::*;
+    use crate::import::Known;
+
+    fn subject(version: Version<'_>) -> Subject<'_> {
+        Subject {
+            file: "layers.csv".to_owned(),
+            device: DeviceSpec::shipped("H100-SXM-80GB").expect("it is shipped"),
+            model: ModelSpec::shipped("meta-llama/Llama-3.1-8B").expect("it is shipped"),
+            tensor_parallel_size: 2,
+            known: Known::default(),
+            version,
+        }
+    }
+
+    /// Operation, width and bytes of a layer over one token.
+    fn small(subject: &Subject<'_>, layer: &str) -> (String, u32, u64) {
+        match row(subject, layer, 1, DType::Bf16, Timing::of_us(3.0)) {
+            Ok(LayerRow::Elementwise(row)) => (row.operation, row.width, row.bytes),
+            _ => panic!("{layer} is a small kernel"),
+        }
+    }
+
+    #[test]
+    fn norms_of_vllm_add_the_residual_and_those_of_plain_pytorch_do_not() {
+        let meta = crate::import::Meta {
+            gpu: "NVIDIA H100".to_owned(),
+            model: "meta-llama/Llama-3.1-8B".to_owned(),
+            variant: "bf16".to_owned(),
+            profiler_version: "1.0.0".to_owned(),
+            vllm_version: "0.19.0".to_owned(),
+            cuda_version: "12.8".to_owned(),
+            day: "2026-08-17".to_owned(),
+            enforce_eager: true,
+        };
+        let (vllm, pytorch) = (subject(Version::V1(&meta)), subject(Version::V0));
+        for layer in ["layernorm", "input_layernorm", "post_layernorm", "final_layernorm"] {
+            assert_eq!(small(&vllm, layer), ("rms_norm".to_owned(), 4096, 4 * 4096 * 2), "{layer}");
+            assert_eq!(small(&pytorch, layer), ("plain_rms_norm".to_owned(), 4096, 2 * 4096 * 2), "{layer}");
+        }
+        assert_eq!(small(&vllm, "act_fn").0, "silu_mul");
+        assert_eq!(small(&pytorch, "act_fn").0, "silu", "alone it is no kernel of a serving step");
+    }
 }

@@ -13,12 +13,13 @@ const QUERY_HEADS_PER_KV_HEAD: u64 = 4;
 
 /// Bytes that an operation on `rows` of `width` elements reads and writes; nothing for one that is not known. `width` is
 /// that of the residual stream for norms and embedding, of the result for `silu_mul`, of the fused QKV row for
-/// `rotary_kv_append`, and the vocabulary for `sample`.
+/// `rotary_kv_append`, and the vocabulary for `sample`. As everywhere in kernel tables, `rms_norm` adds the residual and
+/// `plain_rms_norm` does not.
 pub(crate) fn bytes(operation: &str, rows: u64, width: u64) -> Option<u64> {
     let elements = rows * width;
     Some(match operation {
-        "rms_norm" | "embedding" | "copy" | "rotary_kv_append" => 4 * elements,
-        "add_rms_norm" => 8 * elements,
+        "plain_rms_norm" | "embedding" | "copy" | "rotary_kv_append" => 4 * elements,
+        "rms_norm" => 8 * elements,
         "silu_mul" => 6 * elements,
         "sample" => 2 * elements + 4 * rows,
         "quantize" => 3 * elements + 4 * rows,
@@ -33,11 +34,11 @@ pub(super) fn build(row: &ElementwiseRow, builder: &mut Builder<'_>) -> Result<W
     }
     let elements = rows * width;
     let launch = match row.operation.as_str() {
-        "rms_norm" => {
+        "plain_rms_norm" => {
             let (input, weight, out) = (builder.bf16(elements)?, builder.bf16(width)?, builder.room(elements * 2)?);
             kernels::rms_norm(rows, width, &input, &weight, &out)?
         }
-        "add_rms_norm" => {
+        "rms_norm" => {
             // Repeated, the residual grows by the input each time; zeros keep it finite.
             let (input, residual) = (builder.room(elements * 2)?, builder.bf16(elements)?);
             let (weight, out) = (builder.bf16(width)?, builder.room(elements * 2)?);
