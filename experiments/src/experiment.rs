@@ -199,7 +199,8 @@ impl Experiment {
         files.sort();
         files.dedup();
         for path in files {
-            let of = format!("kernel table {}", path.display());
+            let what = if path.extension().is_some_and(|end| end == "toml") { "profile" } else { "kernel table" };
+            let of = format!("{what} {}", path.display());
             digests.push(Digest { of, sha256: profile::file_sha256(path)? });
         }
         for system in &self.systems {

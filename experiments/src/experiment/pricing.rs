@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::simple::PolynomialCost;
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads, ExpertRouting};
+use profiles::fitted::FittedProfile;
 use profiles::topology::ServerSpec;
 use profiles::{
     CostModel, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece, StepShape,
@@ -42,7 +43,7 @@ pub(super) struct Pricing {
     engine: EngineSpec,
     /// Kernel tables it is priced from.
     measured: Option<Measured>,
-    /// Where the fitted step cost lies.
+    /// Where the fitted step cost or profile lies.
     fitted: Option<PathBuf>,
 }
 
@@ -80,6 +81,8 @@ impl Pricing {
             return Ok((Pricing { cost, engine, measured: None, fitted: Some(path) }, header(&options)));
         }
         options.architecture = Some(engine::architecture(reader, device)?);
+        let own = own_profile(reader, device, sources)?;
+        options.fitted = own.as_ref().map(|(profile, _)| profile);
         options.kernels = measured.as_ref().map(|measured| &*measured.kernels);
         options.routing = routing(reader, model)?;
         let stages = parallelism.pipeline_parallel_size;
@@ -94,7 +97,7 @@ impl Pricing {
         })?;
         let header = header(&options);
         let cost = Cost::Kernels(Box::new(cost));
-        Ok((Pricing { cost, engine: engine.around, measured, fitted: None }, header))
+        Ok((Pricing { cost, engine: engine.around, measured, fitted: own.map(|(_, path)| path) }, header))
     }
 
     /// What the engine adds around steps.
@@ -156,6 +159,32 @@ impl Pricing {
         }
         list
     }
+}
+
+/// The profile that `fitted_profile` names, and where it lies.
+fn own_profile(
+    reader: &mut Reader<'_>,
+    device: &DeviceSpec,
+    sources: &Sources,
+) -> Result<Option<(FittedProfile, PathBuf)>, Problem> {
+    let Some(path) = reader.path(&s::FITTED_PROFILE, sources) else { return Ok(None) };
+    if reader.has(&s::ARCHITECTURE) {
+        return Err(Problem::at(
+            reader.key_span(&s::ARCHITECTURE),
+            "`architecture` has no effect beside `fitted_profile`",
+        )
+        .label("this names curves")
+        .also(reader.key_span(&s::FITTED_PROFILE), "and this stands in their place"));
+    }
+    let wrong = |problem: String| reader.problem(&s::FITTED_PROFILE, "the profile cannot be used").label(problem);
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
+    let profile = FittedProfile::from_toml(&text, &shown).map_err(|error| wrong(error.to_string()))?;
+    let mut names = std::iter::once(&device.name).chain(&device.aliases);
+    if !names.any(|name| name.eq_ignore_ascii_case(&profile.device)) {
+        return Err(wrong(format!("it was fitted on {}, and this system runs on {}", profile.device, device.name)));
+    }
+    Ok(Some((profile, path)))
 }
 
 fn routing(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<ExpertRouting, Problem> {

@@ -20,8 +20,16 @@ pub(super) struct Fitted {
 }
 
 /// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 7] =
-    [&s::ARCHITECTURE, &s::KERNEL_TABLES, &s::ROUTING, &s::ENGINE, &s::LINK, &s::OVERLAP_COLLECTIVES, &s::POWER_LIMIT];
+const OF_KERNELS: [&Key; 8] = [
+    &s::ARCHITECTURE,
+    &s::KERNEL_TABLES,
+    &s::FITTED_PROFILE,
+    &s::ROUTING,
+    &s::ENGINE,
+    &s::LINK,
+    &s::OVERLAP_COLLECTIVES,
+    &s::POWER_LIMIT,
+];
 
 /// The file that `step_cost` names, if it is written; refuses keys that it makes meaningless, and files of other models or
 /// deployments.

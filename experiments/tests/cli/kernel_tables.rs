@@ -136,3 +136,23 @@ fn a_compressed_file_that_was_cut_is_refused() {
     let error = place.fail(2, &["run", "x.toml"]);
     assert!(error.contains("gemm.csv.gz"), "{error}");
 }
+
+#[test]
+fn a_profile_of_ones_own_stands_in_place_of_the_shipped_one() {
+    let place =
+        Place::with_small(&[("gpu = \"H100-SXM-80GB\"", "gpu = \"H100-SXM-80GB\"\nfitted_profile = \"own.toml\"")]);
+    let fitted = |slower: f64| {
+        place.write("gemm.csv", &gemm_table(slower));
+        place.succeed(&["profiles", "fit", "gemm.csv", "-o", "own.toml", "--date", "2026-11-25", "--force"]);
+        place.succeed(&["run", "x.toml", "-o", "out", "--force"]);
+        column(&place, "mean_tpot_ms")
+    };
+    let (as_fast, half_as_fast) = (fitted(1.0), fitted(2.0));
+    assert!(half_as_fast > 1.5 * as_fast, "{as_fast} ms, then {half_as_fast} ms");
+    place.succeed(&["run", "out/experiment.lock.toml", "-o", "again"]);
+    assert!(place.read("out/summary.csv") == place.read("again/summary.csv"), "the lock file gives other figures");
+    let other = place.text("own.toml").replace("device = \"H100-SXM-80GB\"", "device = \"A100-SXM-80GB\"");
+    place.write("own.toml", &other);
+    let error = place.fail(2, &["run", "x.toml"]);
+    assert!(error.contains("it was fitted on A100-SXM-80GB, and this system runs on H100-SXM-80GB"), "{error}");
+}

@@ -46,6 +46,13 @@ pub(crate) static KERNEL_TABLES: Key = Key::new(
      over, and every run tells how much of its time stands on which.",
 )
 .nothing("the device's fitted curves alone");
+/// A fitted profile.
+pub(crate) static FITTED_PROFILE: Key = Key::new(
+    "fitted_profile",
+    Kind::Path,
+    "A fitted profile of the device, as `servesim profiles fit` writes it, in place of the shipped one.",
+)
+.nothing("the shipped one, if the device has one, or else the curves of its architecture");
 /// A fitted step cost.
 pub(crate) static STEP_COST: Key = Key::new(
     "step_cost",
@@ -211,6 +218,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &GPU,
         &ARCHITECTURE,
         &KERNEL_TABLES,
+        &FITTED_PROFILE,
         &STEP_COST,
         &REPLICAS,
         &ROUTER,
