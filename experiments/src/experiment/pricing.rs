@@ -168,14 +168,6 @@ fn own_profile(
     sources: &Sources,
 ) -> Result<Option<(FittedProfile, PathBuf)>, Problem> {
     let Some(path) = reader.path(&s::FITTED_PROFILE, sources) else { return Ok(None) };
-    if reader.has(&s::ARCHITECTURE) {
-        return Err(Problem::at(
-            reader.key_span(&s::ARCHITECTURE),
-            "`architecture` has no effect beside `fitted_profile`",
-        )
-        .label("this names curves")
-        .also(reader.key_span(&s::FITTED_PROFILE), "and this stands in their place"));
-    }
     let wrong = |problem: String| reader.problem(&s::FITTED_PROFILE, "the profile cannot be used").label(problem);
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;

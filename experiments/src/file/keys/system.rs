@@ -50,7 +50,8 @@ pub(crate) static KERNEL_TABLES: Key = Key::new(
 pub(crate) static FITTED_PROFILE: Key = Key::new(
     "fitted_profile",
     Kind::Path,
-    "A fitted profile of the device, as `servesim profiles fit` writes it, in place of the shipped one.",
+    "A fitted profile of the device, as `servesim profiles fit` writes it, in place of the shipped one. The \
+     architecture's curves keep what it does not have.",
 )
 .nothing("the shipped one, if the device has one, or else the curves of its architecture");
 /// A fitted step cost.
