@@ -30,11 +30,11 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
-use crate::experiment::KernelLibrary;
+use crate::experiment::{KernelLibrary, System};
 use crate::failure::Failure;
 use crate::terminal::{self, Terminal};
 use case::Case;
-use error::NotScored;
+use error::{NotScored, Rejections};
 use kernel_tables::KernelTables;
 use score::Compared;
 use simulate::Simulated;
@@ -74,13 +74,27 @@ pub(crate) struct Scored {
 /// What became of a case.
 pub(crate) struct Verdict {
     name: String,
+    /// What everybody has to know who reads its figures, in sentences.
+    remarks: Vec<String>,
     result: Result<Scored, NotScored>,
+}
+
+impl Verdict {
+    /// What the simulated engine rejected though the real one served it; `None` if it was not simulated.
+    fn rejections(&self) -> Option<Rejections> {
+        match &self.result {
+            Ok(scored) => Some(scored.simulated.rejections),
+            Err(NotScored::Rejected { rejections }) => Some(*rejections),
+            Err(_) => None,
+        }
+    }
 }
 
 /// Simulates the cases, and prints and writes their errors.
 pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), Failure> {
     let loaded = load::load(&request.cases)?;
     let tables = KernelTables::read(&request.kernel_tables)?;
+    tables.check_use(loaded.iter().filter_map(|loaded| Some(loaded.case.as_ref().ok()?.gpu.as_str())), terminal)?;
     let place = Place::new(request.directory.as_deref())?;
     if !request.vary.is_empty() {
         return vary::run(request, &loaded, &tables, &place, terminal);
@@ -91,6 +105,7 @@ pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), F
         Some(directory) => write::all(directory, &verdicts, request.figures)?,
         None => Vec::new(),
     };
+    show::remarks(&verdicts, terminal);
     show::all(&verdicts, &files, request.json, terminal);
     if verdicts.iter().all(|verdict| verdict.result.is_err()) {
         return Err(Failure::Request("no case could be scored".to_owned()));
@@ -111,9 +126,10 @@ fn simulate_all(
 ) -> Result<Vec<Verdict>, Failure> {
     let bar = progress(loaded.len(), terminal);
     let one = |loaded: &load::Loaded| {
-        let result = loaded.case.clone().and_then(|case| score(case, settings, surroundings));
+        let mut remarks = Vec::new();
+        let result = loaded.case.clone().and_then(|case| score(case, settings, surroundings, &mut remarks));
         bar.inc(1);
-        Verdict { name: loaded.name.clone(), result }
+        Verdict { name: loaded.name.clone(), remarks, result }
     };
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = request.jobs.unwrap_or_else(processors);
@@ -124,7 +140,12 @@ fn simulate_all(
     Ok(verdicts)
 }
 
-fn score(mut case: Case, settings: &[String], surroundings: Surroundings<'_>) -> Result<Scored, NotScored> {
+fn score(
+    mut case: Case,
+    settings: &[String],
+    surroundings: Surroundings<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<Scored, NotScored> {
     let (tables, place, library) = surroundings;
     let own_tables = tables.of(&case.gpu);
     if own_tables.is_empty() && !tables.is_empty() {
@@ -132,9 +153,19 @@ fn score(mut case: Case, settings: &[String], surroundings: Surroundings<'_>) ->
     }
     let folder = place.of(&case.name);
     let experiment = experiment::make(&case, &own_tables, settings, &folder, library)?;
+    remarks.extend(experiment.workload.notes());
+    remarks.extend(experiment.systems.iter().flat_map(System::notes));
     let simulated = simulate::run(&case, &experiment)?;
+    let rejections = simulated.rejections;
+    if rejections.are_too_many() {
+        return Err(NotScored::Rejected { rejections });
+    }
     let mut compared = Vec::new();
     let mut assumptions = case.assumptions.clone();
+    if rejections.count() > 0 {
+        remarks.push(format!("warning: {}: {rejections}: only the others are scored", case.name));
+        assumptions.push(format!("{rejections}: only the others are scored"));
+    }
     for part in &case.parts {
         let pairs = score::pair(&part.measured, &simulated.figures(&case, part));
         let series = series::compare(&case.series, &simulated.series);
@@ -147,10 +178,6 @@ fn score(mut case: Case, settings: &[String], surroundings: Surroundings<'_>) ->
             measured: measured.value,
             simulated: simulated.value,
         }));
-        let rejected = simulated.rejected(part);
-        if rejected > 0 {
-            assumptions.push(format!("the simulated engine rejected {rejected} requests that the real one served"));
-        }
     }
     if compared.is_empty() {
         return Err(NotScored::Nothing("no figure is both measured and simulated".to_owned()));

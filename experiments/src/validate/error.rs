@@ -91,9 +91,62 @@ pub(crate) enum NotScored {
     /// The simulation failed.
     #[error("the simulation failed: {0}")]
     Simulation(String),
+    /// The simulated engine turned away what the real one served, so that the rest had it to themselves.
+    #[error("{rejections}: figures of the others alone would say nothing of the run")]
+    Rejected {
+        /// How many, and why.
+        rejections: Rejections,
+    },
     /// Nothing is left to compare.
     #[error("nothing to compare: {0}")]
     Nothing(String),
+}
+
+/// Requests that the real engine served and the simulated one rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rejections {
+    /// Requests that the real engine served.
+    pub(crate) served: usize,
+    /// Of these, rejected because prompt and answer together exceed `max_model_len`.
+    pub(crate) model_length: usize,
+    /// Because they need more KV blocks than there are.
+    pub(crate) kv_cache: usize,
+    /// Because the prompt exceeds a step of whole prompts.
+    pub(crate) batch: usize,
+}
+
+impl Rejections {
+    /// Share of the served requests that may be rejected in a case that is scored.
+    const MOST: f64 = 0.01;
+
+    /// All of them.
+    pub(crate) fn count(&self) -> usize {
+        self.model_length + self.kv_cache + self.batch
+    }
+
+    /// Whether they are too many for the others to stand for the run.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.count() as f64 > Self::MOST * self.served as f64
+    }
+}
+
+impl std::fmt::Display for Rejections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reasons = [
+            (self.model_length, "longer than max_model_len"),
+            (self.kv_cache, "larger than the KV cache"),
+            (self.batch, "longer than a step of whole prompts holds (max_num_batched_tokens)"),
+        ];
+        let reasons: Vec<String> =
+            reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+        write!(
+            f,
+            "the simulated engine rejected {} of {} requests that the real one served ({})",
+            self.count(),
+            self.served,
+            reasons.join(", ")
+        )
+    }
 }
 
 impl NotScored {

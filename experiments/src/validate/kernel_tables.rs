@@ -1,5 +1,6 @@
 //! Kernel tables of several devices, handed to the cases that were measured on each.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use profiles::DeviceSpec;
 
 use crate::failure::Failure;
 use crate::tables;
+use crate::terminal::{Terminal, short};
 
 /// Tables and whose they are.
 #[derive(Debug, Default)]
@@ -34,6 +36,34 @@ impl KernelTables {
     /// Those of a device, in the order in which they were given.
     pub(super) fn of(&self, device: &str) -> Vec<PathBuf> {
         self.0.iter().filter(|(name, _)| name == device).map(|(_, path)| path.clone()).collect()
+    }
+
+    /// Says of each table that no case was measured on its device. Cases that cannot be simulated at all use none.
+    ///
+    /// # Errors
+    /// If no case could use any: whoever named tables wants their figures.
+    pub(super) fn check_use<'a>(
+        &self,
+        devices: impl Iterator<Item = &'a str>,
+        terminal: Terminal,
+    ) -> Result<(), Failure> {
+        let devices: BTreeSet<&str> = devices.collect();
+        if self.is_empty() || devices.is_empty() {
+            return Ok(());
+        }
+        let unused: Vec<_> = self.0.iter().filter(|(device, _)| !devices.contains(device.as_str())).collect();
+        for (device, path) in &unused {
+            terminal
+                .note(&format!("note: {} is not used: it is of {device}, which no case was measured on", short(path)));
+        }
+        if unused.len() < self.0.len() {
+            return Ok(());
+        }
+        let measured_on = devices.into_iter().collect::<Vec<_>>().join(", ");
+        Err(Failure::Request(format!(
+            "no case can use any of the kernel tables: the cases were measured on {measured_on}; leave --kernel-tables out to \
+             score them with fitted curves"
+        )))
     }
 
     /// Whether there are none at all.

@@ -1,5 +1,7 @@
 //! What the terminal shows.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::figure::{Metric, Statistic};
@@ -54,6 +56,16 @@ pub(super) fn all(verdicts: &[Verdict], files: &[std::path::PathBuf], as_json: b
         terminal::print_line("Wrote:");
         for path in files {
             terminal::print_line(&format!("  {}", short(path)));
+        }
+    }
+}
+
+/// Prints what everybody has to know who reads the figures, each remark once.
+pub(super) fn remarks(verdicts: &[Verdict], terminal: Terminal) {
+    let mut said = BTreeSet::new();
+    for remark in verdicts.iter().flat_map(|verdict| &verdict.remarks) {
+        if said.insert(remark) {
+            terminal.note(remark);
         }
     }
 }
@@ -148,8 +160,13 @@ fn assumptions(verdicts: &[Verdict], terminal: Terminal) {
 
 fn to_json(verdicts: &[Verdict], compared: &[Compared], groups: &[GroupError]) -> Value {
     let cases = verdicts.iter().map(|verdict| match &verdict.result {
-        Ok(scored) => json!({ "case": verdict.name, "scored": true, "assumptions": scored.assumptions }),
-        Err(why) => json!({ "case": verdict.name, "scored": false, "reason": why.to_string() }),
+        Ok(scored) => json!({
+            "case": verdict.name, "scored": true, "rejected": scored.simulated.rejections.count(), "assumptions": scored.assumptions,
+        }),
+        Err(why) => json!({
+            "case": verdict.name, "scored": false, "rejected": verdict.rejections().map(|rejections| rejections.count()),
+            "reason": why.to_string(),
+        }),
     });
     json!({ "cases": cases.collect::<Vec<_>>(), "groups": groups_json(groups), "errors": errors_json(compared) })
 }

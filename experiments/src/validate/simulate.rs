@@ -1,10 +1,10 @@
 //! Simulates a case and reads off what was measured of the real run.
 
 use profiles::Evidence;
-use sim::{Observer, Outcome, RequestRecord, StepRecord, Summary};
+use sim::{Ending, Observer, Outcome, Rejection, RequestRecord, StepRecord, Summary};
 
 use super::case::{Case, Latency, Members, Part, Second, Workload};
-use super::error::NotScored;
+use super::error::{NotScored, Rejections};
 use super::figure::{Figure, Metric, Statistic};
 use super::folder::figures;
 use super::series;
@@ -15,6 +15,8 @@ use crate::experiment::Experiment;
 pub(crate) struct Simulated {
     /// Per request in the order of sending; `None` if it was rejected.
     pub(crate) latencies: Vec<Option<Latency>>,
+    /// What was rejected though the real engine served it.
+    pub(crate) rejections: Rejections,
     /// Second by second, where the case has such a log.
     pub(crate) series: Vec<Second>,
     /// Mean power of all GPUs in watts while no request that can run is missing from the batch.
@@ -34,6 +36,8 @@ pub(crate) struct Simulated {
 /// Watches a run.
 struct Watch {
     latencies: Vec<Option<Latency>>,
+    /// By place of the request.
+    rejected: Vec<(usize, Rejection)>,
     steps: Option<series::Recorder>,
     power: Steady,
     measures: sim::Measures,
@@ -60,13 +64,17 @@ impl Observer for Watch {
         if index >= self.latencies.len() {
             self.latencies.resize(index + 1, None);
         }
-        let completed = record.ending == sim::Ending::Completed;
-        self.latencies[index] = completed.then(|| Latency {
-            sent_s: record.arrival.as_secs_f64(),
-            ttft_s: record.ttft().as_secs_f64(),
-            e2e_s: record.e2e().as_secs_f64(),
-            output_tokens: record.output_tokens,
-        });
+        match record.ending {
+            Ending::Rejected(why) => self.rejected.push((index, why)),
+            Ending::Completed => {
+                self.latencies[index] = Some(Latency {
+                    sent_s: record.arrival.as_secs_f64(),
+                    ttft_s: record.ttft().as_secs_f64(),
+                    e2e_s: record.e2e().as_secs_f64(),
+                    output_tokens: record.output_tokens,
+                });
+            }
+        }
     }
 
     fn gaps(&mut self, now: workloads::SimTime, gap: workloads::SimDuration, requests: u64) {
@@ -100,6 +108,7 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
         is_steady || case.parts.iter().flat_map(|part| &part.measured).any(|figure| figure.metric == Metric::Power);
     let mut watch = Watch {
         latencies: Vec::new(),
+        rejected: Vec::new(),
         steps: (!case.series.is_empty()).then(|| series::Recorder::new(system.kv.blocks, system.engines)),
         power: Steady { wanted: wants_power, ..Steady::default() },
         measures: sim::Measures::new(sim::Slos::default(), None),
@@ -112,6 +121,7 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
     let facts = system.facts();
     let summary = Summary::new(&mut watch.measures, &outcome, &facts);
     Ok(Simulated {
+        rejections: rejections(case, &watch.rejected, watch.latencies.len()),
         latencies: watch.latencies,
         series: watch.steps.map(|steps| steps.seconds(&case.series)).unwrap_or_default(),
         steady_power_w: steady_power_w(&watch.power, &outcome),
@@ -121,6 +131,27 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
         evidence: Evidence::ALL.map(|evidence| summary.evidence_share(evidence).unwrap_or(0.0)),
         cached_share: summary.cached_tokens as f64 / (summary.prompt_tokens.max(1)) as f64,
     })
+}
+
+/// Counts what was rejected though the real engine served it; of `simulated` requests.
+fn rejections(case: &Case, rejected: &[(usize, Rejection)], simulated: usize) -> Rejections {
+    // Where no latency of a single request is known, all were served.
+    let failed = |index: usize| match &case.workload {
+        Workload::Requests { requests, .. } if requests.iter().any(|request| request.measured.is_some()) => {
+            requests.get(index).is_some_and(|request| request.measured.is_none())
+        }
+        _ => false,
+    };
+    let mut counts =
+        Rejections { served: (0..simulated).filter(|index| !failed(*index)).count(), ..Rejections::default() };
+    for (_, why) in rejected.iter().filter(|(index, _)| !failed(*index)) {
+        match why {
+            Rejection::ExceedsModelLength => counts.model_length += 1,
+            Rejection::ExceedsKvCache => counts.kv_cache += 1,
+            Rejection::ExceedsBatch => counts.batch += 1,
+        }
+    }
+    counts
 }
 
 impl Steady {
@@ -162,11 +193,6 @@ impl Simulated {
             self.steady_power_w.map(|value| Figure { metric: Metric::Power, statistic: Statistic::Mean, value });
         all.extend(power);
         all
-    }
-
-    /// Requests of a part that the simulator turned away.
-    pub(super) fn rejected(&self, part: &Part) -> usize {
-        self.members(part).iter().filter(|latency| latency.is_none()).count()
     }
 
     fn members(&self, part: &Part) -> Vec<Option<Latency>> {

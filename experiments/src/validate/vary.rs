@@ -1,5 +1,7 @@
 //! Cross-validation: constants chosen on some models, and scored on another.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::figure::{Metric, Statistic};
@@ -34,10 +36,18 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let library = KernelLibrary::default();
     let mut tried = Vec::new();
+    let mut remarked = BTreeSet::new();
     for settings in combinations(&request.vary)? {
         let all = [request.settings.as_slice(), settings.as_slice()].concat();
         let verdicts = simulate_all(request, loaded, &all, (tables, place, &library), terminal)?;
+        remarked.extend(verdicts.iter().flat_map(|verdict| verdict.remarks.clone()));
+        remarked.extend(
+            show::reasons(&verdicts).iter().map(|(why, names)| format!("not scored: {}: {why}", names.join(", "))),
+        );
         tried.push(Tried { settings, compared: with_models(&verdicts) });
+    }
+    for remark in remarked {
+        terminal.note(&remark);
     }
     let mut models: Vec<&str> = tried[0].compared.iter().map(|(model, _)| model.as_str()).collect();
     models.sort_unstable();
