@@ -95,6 +95,7 @@ pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), F
     let loaded = load::load(&request.cases)?;
     let tables = KernelTables::read(&request.kernel_tables)?;
     tables.check_use(loaded.iter().filter_map(|loaded| Some(loaded.case.as_ref().ok()?.gpu.as_str())), terminal)?;
+    show::unread_columns(&loaded, terminal);
     let place = Place::new(request.directory.as_deref())?;
     if !request.vary.is_empty() {
         return vary::run(request, &loaded, &tables, &place, terminal);

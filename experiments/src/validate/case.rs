@@ -27,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) series: Vec<Second>,
     /// What the data did not say and had to be assumed, in sentences.
     pub(crate) assumptions: Vec<String>,
+    /// Columns of its tables that nobody reads, in sentences.
+    pub(crate) unread_columns: Vec<String>,
 }
 
 /// The requests of a case.

@@ -48,7 +48,8 @@ pub(crate) enum NotScored {
         expected: String,
     },
     /// A column is not there.
-    #[error("{} has no column `{column}`: {needed}", path.display())]
+    #[error("{}: column `{column}` is missing ({needed}){}", path.display(),
+            found.as_ref().map_or(String::new(), |found| format!("; found `{found}`")))]
     Column {
         /// The file.
         path: PathBuf,
@@ -56,6 +57,8 @@ pub(crate) enum NotScored {
         column: &'static str,
         /// What it is needed for.
         needed: &'static str,
+        /// A column that was probably meant to be it.
+        found: Option<String>,
     },
     /// Measured times that no engine takes, so that their unit must be wrong.
     #[error("{}: {what} is {found_s} s, which cannot be: between {low_s} and {high_s} s was expected; are these seconds?",

@@ -30,14 +30,15 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Case, NotScored> {
         known.assumptions.push(sentence.to_owned());
     }
     let system = system::read(&meta, &known.settings)?;
-    let requests = requests::read(folder, known.arrivals)?;
+    let (requests, mut unread_columns) = requests::read(folder, known.arrivals)?;
     let has_latency = requests.iter().any(|request| request.measured.is_some());
     let (parts, tpot) = if has_latency {
         (stages(&requests, &known)?, TpotDefinition::PerRequest)
     } else {
         (vec![published_means(folder, &known, requests.len())?], TpotDefinition::TimeOverTokens)
     };
-    let series = series(folder)?;
+    let (series, unread_of_series) = series(folder)?;
+    unread_columns.extend(unread_of_series);
     let mut assumptions = known.assumptions;
     assumptions.extend(system.assumptions);
     let failed = requests.iter().filter(|request| has_latency && request.measured.is_none()).count();
@@ -48,6 +49,7 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Case, NotScored> {
         ));
     }
     assumptions.extend(meta.unused().into_iter().map(|field| format!("`{field}` of meta.json is not used")));
+    assumptions.extend(unread_columns.iter().cloned());
     Ok(Case {
         name: name.to_owned(),
         folder: folder.to_owned(),
@@ -59,6 +61,7 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Case, NotScored> {
         tpot,
         series,
         assumptions,
+        unread_columns,
     })
 }
 
@@ -192,15 +195,15 @@ fn published_means(folder: &Path, known: &Known, requests: usize) -> Result<Part
     Ok(Part { name: String::new(), group: known.group.clone(), members, measured })
 }
 
-/// `timeseries.csv`, if there is one.
-fn series(folder: &Path) -> Result<Vec<Second>, NotScored> {
+/// `timeseries.csv`, if there is one, and sentences about columns that nobody reads.
+fn series(folder: &Path) -> Result<(Vec<Second>, Vec<String>), NotScored> {
     let path = folder.join("timeseries.csv");
     if !path.is_file() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let table = Table::read(&path, "it has one row per second")?;
     let expected = "a number, not negative";
-    table
+    let seconds = table
         .rows()
         .map(|row| {
             Ok(Second {
@@ -212,5 +215,6 @@ fn series(folder: &Path) -> Result<Vec<Second>, NotScored> {
                 kv_usage: row.needed("kv_cache_pct", expected)? / 100.0,
             })
         })
-        .collect()
+        .collect::<Result<_, NotScored>>()?;
+    Ok((seconds, table.unread()))
 }

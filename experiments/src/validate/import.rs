@@ -182,14 +182,15 @@ fn table(run: &Run) -> String {
     let planned = |sent: &Seen| sent.planned_s.unwrap_or(sent.sent_s);
     let earliest = |of: &dyn Fn(&Seen) -> f64| run.requests.iter().map(of).fold(f64::INFINITY, f64::min);
     let (first_s, first_planned_s) = (earliest(&|sent| sent.sent_s), earliest(&planned));
-    let mut text =
-        "request_id,arrival_s,scheduled_arrival_s,input_tokens,output_tokens,ttft_s,e2e_s,status\n".to_owned();
+    let is_planned = run.requests.iter().any(|sent| sent.planned_s.is_some());
+    let column = if is_planned { "scheduled_arrival_s," } else { "" };
+    let mut text = format!("request_id,arrival_s,{column}input_tokens,output_tokens,ttft_s,e2e_s,status\n");
     for (number, sent) in run.requests.iter().enumerate() {
         let times = sent.latency_s.map_or_else(|| ",".to_owned(), |(ttft, e2e)| format!("{ttft:.6},{e2e:.6}"));
         let status = if sent.latency_s.is_some() { "ok" } else { "error" };
-        let (sent_s, planned_s) = (sent.sent_s - first_s, planned(sent) - first_planned_s);
-        let (input, output) = (sent.input_tokens, sent.output_tokens);
-        let _ = writeln!(text, "{number},{sent_s:.6},{planned_s:.6},{input},{output},{times},{status}");
+        let planned = if is_planned { format!("{:.6},", planned(sent) - first_planned_s) } else { String::new() };
+        let (sent_s, input, output) = (sent.sent_s - first_s, sent.input_tokens, sent.output_tokens);
+        let _ = writeln!(text, "{number},{sent_s:.6},{planned}{input},{output},{times},{status}");
     }
     text
 }

@@ -24,12 +24,12 @@ pub(super) enum Arrivals {
     Planned,
 }
 
-/// The requests of a folder, in the order in which they are to be sent.
+/// The requests of a folder, in the order in which they are to be sent, and sentences about columns that nobody reads.
 ///
 /// # Errors
 /// What is wrong with the table: a column that is missing, a cell that is no number, times that contradict each other or
 /// are not seconds.
-pub(super) fn read(folder: &Path, column: Arrivals) -> Result<Vec<Request>, NotScored> {
+pub(super) fn read(folder: &Path, column: Arrivals) -> Result<(Vec<Request>, Vec<String>), NotScored> {
     let table = Table::read(&folder.join("requests.csv"), "it has one row per request")?;
     let why = "without the times of arrival nothing can be replayed";
     table.require("arrival_s", why)?;
@@ -38,7 +38,7 @@ pub(super) fn read(folder: &Path, column: Arrivals) -> Result<Vec<Request>, NotS
     }
     table.require("input_tokens", "the length of each prompt")?;
     table.require("output_tokens", "the length of each answer")?;
-    let has_latency = table.has("ttft_s") && table.has("e2e_s");
+    let has_latency = has_latencies(&table)?;
     let mut requests = table
         .rows()
         .enumerate()
@@ -47,7 +47,25 @@ pub(super) fn read(folder: &Path, column: Arrivals) -> Result<Vec<Request>, NotS
     plausible(table.path(), &requests)?;
     // Stable, so that requests planned for one moment keep the order of the file.
     requests.sort_by(|a, b| a.arrival_s.total_cmp(&b.arrival_s));
-    Ok(requests)
+    Ok((requests, table.unread()))
+}
+
+/// Whether the latency of each request is there: both columns or none. A column that was probably meant to be one of them
+/// is not passed over.
+fn has_latencies(table: &Table) -> Result<bool, NotScored> {
+    let columns =
+        [("ttft_s", "the time to the first token, in seconds"), ("e2e_s", "the time to the last, in seconds")];
+    let missing = || columns.into_iter().filter(|(column, _)| !table.has(column));
+    let misspelt = || missing().find(|(column, _)| table.meant_as(column).is_some());
+    match missing().count() {
+        0 => Ok(true),
+        1 => Err(missing().next()),
+        _ => misspelt().map_or(Ok(false), |column| Err(Some(column))),
+    }
+    .map_err(|column| {
+        let (column, needed) = column.expect("a column is missing");
+        table.missing(column, needed)
+    })
 }
 
 fn request(row: Row<'_>, number: usize, column: Arrivals, has_latency: bool) -> Result<Request, NotScored> {

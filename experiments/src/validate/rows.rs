@@ -1,15 +1,45 @@
 //! CSV tables of a case, read by the names of their columns.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::NotScored;
+use crate::diagnostic::nearest;
 
-/// A table, all in memory: those of measured runs have some ten thousand rows.
+/// Columns of docs/ground-truth.md that resemble others: none is a misspelling of another.
+const KNOWN: [&str; 21] = [
+    "arrival_s",
+    "scheduled_arrival_s",
+    "input_tokens",
+    "output_tokens",
+    "ttft_s",
+    "tpot_s",
+    "e2e_s",
+    "status",
+    "stage",
+    "request_id",
+    "requests",
+    "model",
+    "gpu",
+    "engine",
+    "engine_version",
+    "tensor_parallel",
+    "data_parallel",
+    "expert_parallel",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "output_tokens_per_s",
+];
+
+/// A table, all in memory: those of measured runs have some ten thousand rows. Remembers which columns were read, so that
+/// those nobody reads can be told.
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
     header: Vec<String>,
     rows: Vec<csv::StringRecord>,
+    asked: RefCell<BTreeSet<String>>,
 }
 
 /// One row of a table.
@@ -35,7 +65,7 @@ impl Table {
         if rows.is_empty() {
             return Err(NotScored::Nothing(format!("{} has no rows", path.display())));
         }
-        Ok(Table { path: path.to_owned(), header, rows })
+        Ok(Table { path: path.to_owned(), header, rows, asked: RefCell::default() })
     }
 
     /// Its file.
@@ -48,6 +78,13 @@ impl Table {
         self.column(column).is_some()
     }
 
+    fn ask(&self, column: &str) {
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(column) {
+            asked.insert(column.to_owned());
+        }
+    }
+
     fn column(&self, column: &str) -> Option<usize> {
         self.header.iter().position(|name| name == column)
     }
@@ -57,7 +94,43 @@ impl Table {
         if self.has(column) {
             return Ok(());
         }
-        Err(NotScored::Column { path: self.path.clone(), column, needed })
+        Err(self.missing(column, needed))
+    }
+
+    /// A column that is not there.
+    pub(super) fn missing(&self, column: &'static str, needed: &'static str) -> NotScored {
+        let found = self.meant_as(column).map(str::to_owned);
+        NotScored::Column { path: self.path.clone(), column, needed, found }
+    }
+
+    /// The column that was probably meant to be one that is not there.
+    pub(super) fn meant_as(&self, column: &str) -> Option<&str> {
+        nearest(column, self.header.iter().map(String::as_str).filter(|name| !KNOWN.contains(name)))
+    }
+
+    /// Which columns nobody has read, in sentences.
+    pub(super) fn unread(&self) -> Vec<String> {
+        let asked = self.asked.borrow();
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let absent: Vec<&str> = asked.iter().map(String::as_str).filter(|name| !self.has(name)).collect();
+        let mut sentences = Vec::new();
+        let mut strange = Vec::new();
+        for name in self.header.iter().filter(|name| !asked.contains(*name)) {
+            // A column that is known is no misspelling of another.
+            let meant = nearest(name, absent.iter().copied()).filter(|_| !KNOWN.contains(&name.as_str()));
+            match meant {
+                Some(meant) => {
+                    sentences.push(format!("column `{name}` of {file} is not read; did you mean `{meant}`?"));
+                }
+                None => strange.push(format!("`{name}`")),
+            }
+        }
+        match strange.as_slice() {
+            [] => {}
+            [one] => sentences.push(format!("column {one} of {file} is not read")),
+            several => sentences.push(format!("columns {} of {file} are not read", several.join(", "))),
+        }
+        sentences
     }
 
     /// Its rows.
@@ -69,6 +142,7 @@ impl Table {
 impl<'a> Row<'a> {
     /// The text of a column; `None` if it is empty or there is no such column.
     pub(super) fn text(&self, column: &str) -> Option<&'a str> {
+        self.table.ask(column);
         let text = self.table.rows[self.number].get(self.table.column(column)?)?.trim();
         (!text.is_empty()).then_some(text)
     }
@@ -103,7 +177,12 @@ impl<'a> Row<'a> {
             path: self.table.path.clone(),
             line: self.line(),
             column: column.to_owned(),
-            found: self.text(column).map_or_else(|| "empty".to_owned(), |text| format!("`{text}`")),
+            found: match (self.text(column), self.table.meant_as(column)) {
+                (Some(text), _) => format!("`{text}`"),
+                (None, _) if self.table.has(column) => "empty".to_owned(),
+                (None, Some(meant)) => format!("missing (found the column `{meant}`)"),
+                (None, None) => "missing (there is no such column)".to_owned(),
+            },
             expected: expected.into(),
         }
     }

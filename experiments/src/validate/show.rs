@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::figure::{Metric, Statistic};
+use super::load::Loaded;
 use super::score::{Compared, GroupError, by_group};
 use super::{Verdict, print_table};
 use crate::cli::new_table;
@@ -56,6 +57,25 @@ pub(super) fn all(verdicts: &[Verdict], files: &[std::path::PathBuf], as_json: b
         terminal::print_line("Wrote:");
         for path in files {
             terminal::print_line(&format!("  {}", short(path)));
+        }
+    }
+}
+
+/// Names the columns that nobody reads, each sentence once with its cases.
+pub(super) fn unread_columns(loaded: &[Loaded], terminal: Terminal) {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for case in loaded.iter().filter_map(|loaded| loaded.case.as_ref().ok()) {
+        for sentence in &case.unread_columns {
+            match said.iter_mut().find(|(known, _)| known == sentence) {
+                Some((_, cases)) => cases.push(&case.name),
+                None => said.push((sentence, vec![&case.name])),
+            }
+        }
+    }
+    for (sentence, cases) in said {
+        match cases.as_slice() {
+            [one] => terminal.note(&format!("note: {one}: {sentence}")),
+            several => terminal.note(&format!("note: {} and {} others: {sentence}", several[0], several.len() - 1)),
         }
     }
 }

@@ -33,12 +33,19 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Vec<Named>, NotScored> {
         };
         table.rows().enumerate().map(case).collect()
     };
-    Ok(match meta.text("source_repo")?.unwrap_or_default() {
+    let mut cases: Vec<Named> = match meta.text("source_repo")?.unwrap_or_default() {
         "ai-dynamo/aiconfigurator" => one_by_one(silicon::row, "id"),
         "SemiAnalysisAI/InferenceX" => one_by_one(inferencex::row, "file"),
         "ml-energy/leaderboard" => one_by_one(mlenergy::row, ""),
         "inference-sim/sim-to-real-accuracy-validation" => sim2real::cases(&table, folder, name),
         repository if repository.starts_with("mlcommons/") => one_by_one(mlperf::row, ""),
         _ => one_by_one(own::row, "name"),
-    })
+    };
+    // Only now is it known what nobody has read.
+    let unread = table.unread();
+    for case in cases.iter_mut().filter_map(|(_, case)| case.as_mut().ok()) {
+        case.assumptions.extend(unread.iter().cloned());
+        case.unread_columns.clone_from(&unread);
+    }
+    Ok(cases)
 }

@@ -106,6 +106,7 @@ impl Described {
             tpot: TpotDefinition::PerRequest,
             series: Vec::new(),
             assumptions: self.system.assumptions,
+            unread_columns: Vec::new(),
         })
     }
 }

@@ -43,9 +43,31 @@ fn models_and_gpus_nobody_knows_are_named() {
 #[test]
 fn requests_without_arrival_times_cannot_be_replayed() {
     let why = reason(&place(&meta(), &requests().replace("arrival_s", "when")));
-    assert!(why.contains("no column `arrival_s`"), "{why}");
+    assert!(why.contains("requests.csv: column `arrival_s` is missing"), "{why}");
     let why = reason(&place(&meta(), &requests().replace("\n3,3.0,", "\n3,,")));
     assert!(why.contains("line 5: `arrival_s` is empty"), "{why}");
+}
+
+#[test]
+fn a_latency_column_of_another_name_is_not_passed_over() {
+    let why = reason(&place(&meta(), &requests().replace("ttft_s", "ttft_ms")));
+    assert!(
+        why.contains("column `ttft_s` is missing (the time to the first token, in seconds); found `ttft_ms`"),
+        "{why}"
+    );
+    let why = reason(&place(&meta(), &requests().replace("ttft_s", "TTFT").replace("e2e_s", "e2e_ms")));
+    assert!(why.contains("column `ttft_s` is missing") && why.contains("; found `"), "{why}");
+    let why = reason(&place(&meta(), &requests().replace("e2e_s", "whole")));
+    assert!(why.contains("column `e2e_s` is missing (the time to the last, in seconds)"), "{why}");
+}
+
+#[test]
+fn a_needed_column_of_a_table_of_runs_is_missing_and_not_empty() {
+    let place = Place::new();
+    place.write("run/meta.json", "{}");
+    place.write("run/cases.csv", "models,gpu,engine\nQwen/Qwen3-8B,H100,vLLM\n");
+    let why = reason(&place);
+    assert!(why.contains("line 2: `model` is missing (found the column `models`)"), "{why}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn a_result_of_vllm_bench_becomes_a_case() {
     assert!((measured(&said, "tpot") - 0.009).abs() < 1e-9);
     assert!((measured(&said, "e2e") - f64::midpoint(0.036, 0.07)).abs() < 1e-9);
     let table = place.text("run/requests.csv");
-    assert!(table.contains("2,1.000000,1.000000,300,1,,,error"), "{table}");
+    assert!(table.contains("2,1.000000,300,1,,,error"), "{table}");
     assert!(said["cases"][0]["assumptions"].to_string().contains("1 of 3 requests failed"));
 }
 

@@ -52,6 +52,21 @@ fn a_request_that_failed_in_reality_too_does_not_count_as_rejected() {
     assert!(said.contains("rejected 2 of 199 requests"), "{said}");
 }
 
+#[test]
+fn columns_that_nobody_reads_are_named() {
+    let colourful = |line: &str| format!("{line},{}\n", if line.starts_with("request_id") { "colour" } else { "red" });
+    let place = place(&meta(), &requests().lines().map(colourful).collect::<String>());
+    let said = place.succeed(&["validate", "run", "-o", "out", "--no-figures"]);
+    assert!(said.stderr.contains("note: run: column `colour` of requests.csv is not read\n"), "{}", said.stderr);
+    assert!(place.text("out/assumptions.csv").contains("run,column `colour` of requests.csv is not read\n"));
+    let header = "name,model,gpu,engine,engine_version,concurrency,requests,input_tokens,output_tokens,ttft_mean_ms,tpot_mean_s\n";
+    place.write("runs/meta.json", "{}");
+    place.write("runs/cases.csv", &format!("{header}a,Qwen/Qwen3-8B,H100,vLLM,0.19.0,4,40,500,100,50,0.008\n"));
+    let said = place.succeed(&["validate", "runs", "--json"]).stderr;
+    let note = "note: runs/a: column `ttft_mean_ms` of cases.csv is not read; did you mean `ttft_mean_s`?\n";
+    assert!(said.contains(note), "{said}");
+}
+
 /// A table of one kernel of a device.
 fn table(device: &str, rows: &str) -> String {
     format!(
