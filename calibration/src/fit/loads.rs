@@ -117,7 +117,7 @@ fn among_the_rest(weights: &[f64], chosen: &[bool], random: &mut SplitMix) -> us
         left -= weights[expert];
         left < 0.0
     });
-    hit.or_else(|| rest().last()).expect("a row chooses no more experts than there are")
+    hit.or_else(|| rest().next_back()).expect("a row chooses no more experts than there are")
 }
 
 /// Rows of every expert of the layer.
@@ -228,8 +228,9 @@ mod tests {
     fn a_count_does_not_spread_rows_evenly_that_a_routing_piles_up() {
         let counted = |routing, touched| ExpertsRow { touched_experts: Some(touched), ..row(256, 128, routing) };
         let load = |routing, touched| experts_load(&counted(routing, touched)).expect("a known routing");
+        let near = |found: f64, expected: f64| (found - expected).abs() < 1e-9;
         let steep = load("zipf_1.2", 110);
-        assert!((steep.rows - 2048.0).abs() < 1e-9 && steep.touched == 110.0, "{steep:?}");
+        assert!(near(steep.rows, 2048.0) && near(steep.touched, 110.0), "{steep:?}");
         // The first of 128 experts has 26 % of the weight, and a row that chooses eight rarely misses it.
         assert!(steep.busiest_rows > 200.0 && steep.busiest_rows <= 256.0, "{steep:?}");
         let uniform = load("uniform", 128);
@@ -238,9 +239,8 @@ mod tests {
         let flat = load("zipf_0.6", 128);
         assert!(uniform.busiest_rows < flat.busiest_rows && flat.busiest_rows < steep.busiest_rows, "{flat:?}");
         let law = load("power_law_1.2", 100);
-        assert_eq!(law.touched, 100.0);
-        assert!(law.busiest_rows > 2.0 * law.rows / law.touched, "{law:?}");
-        assert_eq!(load("balanced", 128).busiest_rows, 16.0);
+        assert!(near(law.touched, 100.0) && law.busiest_rows > 2.0 * law.rows / law.touched, "{law:?}");
+        assert!(near(load("balanced", 128).busiest_rows, 16.0));
     }
 
     #[test]
