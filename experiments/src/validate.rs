@@ -13,6 +13,7 @@ mod load;
 mod meta;
 mod names;
 mod page;
+mod place;
 mod requests;
 mod rows;
 mod score;
@@ -25,7 +26,7 @@ mod tables;
 mod vary;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
@@ -36,6 +37,7 @@ use crate::terminal::{self, Terminal};
 use case::Case;
 use error::{NotScored, Rejections};
 use kernel_tables::KernelTables;
+use place::Place;
 use score::Compared;
 use simulate::Simulated;
 
@@ -48,6 +50,8 @@ pub(crate) struct ValidateRequest {
     pub(crate) cases: Vec<PathBuf>,
     /// Where results go; `None`: only to the terminal.
     pub(crate) directory: Option<PathBuf>,
+    /// Whether what an earlier validation left there is replaced.
+    pub(crate) force: bool,
     /// Kernel tables, of any devices.
     pub(crate) kernel_tables: Vec<PathBuf>,
     /// Values laid over the experiment of every case.
@@ -92,11 +96,12 @@ impl Verdict {
 
 /// Simulates the cases, and prints and writes their errors.
 pub(crate) fn run(request: &ValidateRequest, terminal: Terminal) -> Result<(), Failure> {
-    let loaded = load::load(&request.cases)?;
+    let loaded = load::load(&request.cases, terminal)?;
     let tables = KernelTables::read(&request.kernel_tables)?;
     tables.check_use(loaded.iter().filter_map(|loaded| Some(loaded.case.as_ref().ok()?.gpu.as_str())), terminal)?;
     show::unread_columns(&loaded, terminal);
-    let place = Place::new(request.directory.as_deref())?;
+    let place =
+        Place::new(request.directory.as_deref(), loaded.iter().map(|loaded| loaded.name.as_str()), request.force)?;
     if !request.vary.is_empty() {
         return vary::run(request, &loaded, &tables, &place, terminal);
     }
@@ -191,47 +196,6 @@ fn progress(cases: usize, terminal: Terminal) -> ProgressBar {
     let target = if terminal.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {elapsed}").expect("the template is right");
     ProgressBar::with_draw_target(Some(cases as u64), target).with_style(style)
-}
-
-/// Where the experiments of the cases lie: beside the results, or in a folder that goes when all is done.
-struct Place {
-    folder: PathBuf,
-    is_kept: bool,
-}
-
-impl Place {
-    fn new(directory: Option<&Path>) -> Result<Self, Failure> {
-        let is_kept = directory.is_some();
-        let folder = match directory {
-            Some(directory) => directory.join("cases"),
-            None => std::env::temp_dir().join(format!("servesim-validate-{}", std::process::id())),
-        };
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::Request(format!("cannot create the folder {}: {error}", folder.display())))?;
-        Ok(Place { folder, is_kept })
-    }
-
-    /// The folder of a case.
-    fn of(&self, case: &str) -> PathBuf {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-        self.folder.join(case.chars().map(plain).collect::<String>())
-    }
-
-    /// Removes the folder of a case that nobody wants to keep.
-    fn clear(&self, case: &str) {
-        if !self.is_kept {
-            // What cannot be removed stays in the temporary folder.
-            let _ = std::fs::remove_dir_all(self.of(case));
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
 }
 
 /// Prints a table whose columns but the first are numbers.

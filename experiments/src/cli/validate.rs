@@ -26,6 +26,9 @@ pub(super) struct ValidateArgs {
     /// Folder for tables, figures and the experiments that were made of the cases [default: print only]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Replace results that are there already
+    #[arg(long, requires = "output")]
+    force: bool,
     /// Kernel tables, or folders of them; each case takes those of its device
     #[arg(long, value_name = "PATH", num_args = 1..)]
     kernel_tables: Vec<PathBuf>,
@@ -103,13 +106,14 @@ struct ImportArgs {
 
 /// Runs it.
 pub(super) fn run(args: ValidateArgs, terminal: Terminal) -> Result<(), Failure> {
-    let ValidateArgs { command, cases, output, kernel_tables, settings, vary, jobs, no_figures, json } = args;
+    let ValidateArgs { command, cases, output, force, kernel_tables, settings, vary, jobs, no_figures, json } = args;
     if let Some(ValidateCommand::Import(args)) = command {
         return import(&to_request(args), terminal);
     }
     let request = ValidateRequest {
         cases,
         directory: output,
+        force,
         kernel_tables,
         settings,
         vary,

@@ -7,15 +7,12 @@ use workloads::{ContentId, SimTime, Span as PromptSpan, TraceFormat, TraceRow, T
 
 use super::case::{Case, Content, Request, Workload};
 use super::error::NotScored;
+use super::place::{EXPERIMENT, MARK, TRACE};
 use crate::diagnostic::{Sources, Span};
 use crate::experiment::{self, Experiment, KernelLibrary};
 use crate::file;
 use crate::file::resolved::quoted;
 
-/// Name of the trace beside the experiment.
-const TRACE: &str = "trace.csv";
-/// Name of the experiment.
-const EXPERIMENT: &str = "experiment.toml";
 /// Content that a request shares with nobody is numbered from here, above all ids of prompts and blocks.
 const OWN: u64 = 1 << 59;
 
@@ -48,7 +45,7 @@ pub(super) fn make(
 }
 
 fn toml(case: &Case, kernel_tables: &[PathBuf]) -> String {
-    let mut text = format!("# The measured run {} as an experiment, made by `servesim validate`.\n", case.name);
+    let mut text = format!("{MARK}{} as an experiment, made by `servesim validate`.\n", case.name);
     for assumption in &case.assumptions {
         let _ = writeln!(text, "# Assumed: {assumption}");
     }

@@ -1,11 +1,13 @@
 //! Finds the cases below some paths.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::case::Case;
 use super::error::NotScored;
-use super::{folder, tables};
+use super::{folder, place, tables};
 use crate::failure::Failure;
+use crate::terminal::{Terminal, short};
 
 /// A case, or why it is none.
 pub(super) struct Loaded {
@@ -16,12 +18,13 @@ pub(super) struct Loaded {
 }
 
 /// The cases of all paths: each is the folder of a case, or holds such folders. In the order of the paths, and within
-/// one in that of their names.
+/// one in that of their names. A folder that is given twice counts once, and cases of one name are numbered; both is said.
 ///
 /// # Errors
 /// A path that is no folder, or in which there is no case.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Failure> {
+pub(super) fn load(paths: &[PathBuf], terminal: Terminal) -> Result<Vec<Loaded>, Failure> {
     let mut loaded = Vec::new();
+    let (mut known, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
         let folders = folders(path)?;
         if folders.is_empty() {
@@ -31,10 +34,35 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Failure> {
             )));
         }
         for folder in folders {
-            loaded.extend(cases(&folder));
+            if !known.insert(std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone())) {
+                terminal.note(&format!("note: {} is given twice: it counts once", short(&folder)));
+                continue;
+            }
+            for case in cases(&folder) {
+                loaded.push(named_apart(case, &folder, &mut taken, terminal));
+            }
         }
     }
     Ok(loaded)
+}
+
+/// The case under a name that no other has, nor the folder that is made of it.
+fn named_apart(mut loaded: Loaded, folder: &Path, taken: &mut BTreeSet<String>, terminal: Terminal) -> Loaded {
+    let mut number = 1;
+    let mut name = loaded.name.clone();
+    while !taken.insert(place::folder_name(&name)) {
+        number += 1;
+        name = format!("{}_{number}", loaded.name);
+    }
+    if number > 1 {
+        let before = &loaded.name;
+        terminal.note(&format!("note: the case {before} of {} is called {name}: another has its name", short(folder)));
+        if let Ok(case) = &mut loaded.case {
+            case.name.clone_from(&name);
+        }
+        loaded.name = name;
+    }
+    loaded
 }
 
 fn cases(folder: &Path) -> Vec<Loaded> {

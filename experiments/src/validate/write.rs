@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::score::by_group;
-use super::{Scored, Verdict, figures, page, show};
+use super::{Scored, Verdict, figures, page, place, show};
 use crate::failure::Failure;
 use crate::output::OutputError;
 
@@ -78,24 +78,26 @@ struct RequestRow<'a> {
 /// Writes everything, and says where.
 pub(super) fn all(directory: &Path, verdicts: &[Verdict], draw: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut paths = Vec::new();
-    tables(directory, verdicts, &mut paths).map_err(|error| Failure::while_writing(&error))?;
+    let [errors, groups, cases, assumptions, page] = place::TABLES.map(|name| directory.join(name));
+    tables([errors, groups, cases, assumptions], verdicts, &mut paths)
+        .map_err(|error| Failure::while_writing(&error))?;
     for scored in verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok()) {
         requests(directory, scored).map_err(|error| Failure::while_writing(&error))?;
     }
     if draw {
-        let drawn = figures::draw(verdicts, &directory.join("figures"));
+        let drawn = figures::draw(verdicts, &directory.join(place::FIGURES));
         drawn.map_err(|error| Failure::while_writing(&error))?;
-        paths.push(directory.join("figures"));
+        paths.push(directory.join(place::FIGURES));
     }
-    let path = directory.join("validation.md");
-    std::fs::write(&path, page::page(verdicts))
-        .map_err(OutputError::write(&path))
+    std::fs::write(&page, page::page(verdicts))
+        .map_err(OutputError::write(&page))
         .map_err(|error| Failure::while_writing(&error))?;
-    paths.push(path);
+    paths.push(page);
     Ok(paths)
 }
 
-fn tables(directory: &Path, verdicts: &[Verdict], paths: &mut Vec<PathBuf>) -> Result<(), OutputError> {
+fn tables(files: [PathBuf; 4], verdicts: &[Verdict], paths: &mut Vec<PathBuf>) -> Result<(), OutputError> {
+    let [errors_csv, groups_csv, cases_csv, assumptions_csv] = files;
     let compared = show::compared(verdicts);
     let errors = compared.iter().map(|one| ErrorRow {
         case: &one.case,
@@ -108,7 +110,7 @@ fn tables(directory: &Path, verdicts: &[Verdict], paths: &mut Vec<PathBuf>) -> R
         simulated: one.simulated,
         error_percent: one.error_percent(),
     });
-    paths.push(table(&directory.join("errors.csv"), errors)?);
+    paths.push(table(&errors_csv, errors)?);
     let sums = by_group(&compared);
     let groups = sums.iter().map(|sum| GroupRow {
         group: &sum.group,
@@ -121,13 +123,13 @@ fn tables(directory: &Path, verdicts: &[Verdict], paths: &mut Vec<PathBuf>) -> R
         worst_percent: sum.worst_percent,
         worst_case: &sum.worst_case,
     });
-    paths.push(table(&directory.join("groups.csv"), groups)?);
-    paths.push(table(&directory.join("cases.csv"), verdicts.iter().map(case_row))?);
+    paths.push(table(&groups_csv, groups)?);
+    paths.push(table(&cases_csv, verdicts.iter().map(case_row))?);
     let scored = verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok());
     let assumptions = scored.flat_map(|scored| {
         scored.assumptions.iter().map(|assumption| AssumptionRow { case: &scored.case.name, assumption })
     });
-    paths.push(table(&directory.join("assumptions.csv"), assumptions)?);
+    paths.push(table(&assumptions_csv, assumptions)?);
     Ok(())
 }
 
@@ -153,7 +155,7 @@ fn case_row(verdict: &Verdict) -> CaseRow<'_> {
 /// The requests of a case, measured and simulated, beside its experiment.
 fn requests(directory: &Path, scored: &Scored) -> Result<(), OutputError> {
     let super::case::Workload::Requests { requests, .. } = &scored.case.workload else { return Ok(()) };
-    let path = directory.join("cases").join(&scored.case.name).join("requests.csv");
+    let path = place::folder_of(directory, &scored.case.name).join(place::REQUESTS);
     let rows = requests.iter().zip(&scored.simulated.latencies).map(|(request, simulated)| RequestRow {
         request_id: &request.id,
         arrival_s: request.arrival_s,

@@ -3,6 +3,7 @@
 mod bad_cases;
 mod ground_truth;
 mod import;
+mod places;
 mod remarks;
 
 use serde_json::{Value, json};
