@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 
 use profiles::cost::{EngineOverheads, ExpertRouting};
 use profiles::{
-    CostTotals, DecodeBatch, Evidence, LayerRange, LayerSpec, ModelSpec, Operator, Parallelism, Precision, PrefillPiece,
+    CostTotals, DecodeBatch, Evidence, LayerRange, LayerSpec, ModelSpec, Operator, OperatorTotals, Parallelism,
+    Precision, PrefillPiece,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +166,9 @@ pub struct ScheduledStep {
     pub operators_ns: BTreeMap<Operator, u64>,
     /// The same time by what it stands on.
     pub evidence_ns: BTreeMap<Evidence, u64>,
+    /// The time of each operator by what it stands on; empty in schedules that do not tell it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operator_evidence_ns: BTreeMap<Operator, BTreeMap<Evidence, u64>>,
 }
 
 /// Contiguous layers, first one included, last one not.
@@ -279,24 +283,42 @@ impl ScheduledStep {
     /// Predicted time of one operator in nanoseconds if only `layers` of `all_layers` equal layers are executed.
     pub fn operator_ns_of(&self, operator: Operator, layers: u32, all_layers: u32) -> f64 {
         let ns = self.operators_ns.get(&operator).copied().unwrap_or(0) as f64;
-        if is_once(operator) { ns } else { ns * f64::from(layers) / f64::from(all_layers) }
+        ns * part_of_layers(operator, layers, all_layers)
+    }
+
+    /// The part of [`kernels_ns_of`](Self::kernels_ns_of) that stands on this evidence, in nanoseconds; `None` if the
+    /// schedule does not tell what each operator stands on.
+    pub fn kernels_evidence_ns_of(&self, evidence: Evidence, layers: u32, all_layers: u32) -> Option<f64> {
+        let own = self.operators_ns.keys().filter(|operator| is_kernel(**operator));
+        own.map(|&operator| {
+            let ns = self.operator_evidence_ns.get(&operator)?.get(&evidence).copied().unwrap_or(0) as f64;
+            Some(ns * part_of_layers(operator, layers, all_layers))
+        })
+        .sum()
     }
 
     /// Fills in what a cost model says of the step.
     pub fn set_cost(&mut self, cost: &CostTotals) {
-        let whole = |ns: f64| ns.round() as u64;
-        self.operators_ns = cost
-            .operators()
-            .map(|(operator, totals)| (operator, whole(totals.time_ns())))
-            .filter(|(_, ns)| *ns > 0)
-            .collect();
-        let sum = cost.sum();
-        self.evidence_ns = Evidence::ALL
-            .into_iter()
-            .map(|evidence| (evidence, whole(sum.time_ns_by_evidence[evidence as usize])))
-            .filter(|(_, ns)| *ns > 0)
-            .collect();
+        let timed = || cost.operators().filter(|(_, totals)| whole(totals.time_ns()) > 0);
+        self.operators_ns = timed().map(|(operator, totals)| (operator, whole(totals.time_ns()))).collect();
+        self.evidence_ns = by_evidence(&cost.sum());
+        self.operator_evidence_ns = timed().map(|(operator, totals)| (operator, by_evidence(totals))).collect();
     }
+}
+
+fn whole(ns: f64) -> u64 {
+    ns.round() as u64
+}
+
+/// Times in whole nanoseconds by what they stand on, those that are not 0.
+fn by_evidence(totals: &OperatorTotals) -> BTreeMap<Evidence, u64> {
+    let ns = Evidence::ALL.map(|evidence| (evidence, whole(totals.time_ns_by_evidence[evidence as usize])));
+    ns.into_iter().filter(|(_, ns)| *ns > 0).collect()
+}
+
+/// The part of an operator's time in `all_layers` equal layers that `layers` of them take.
+fn part_of_layers(operator: Operator, layers: u32, all_layers: u32) -> f64 {
+    if is_once(operator) { 1.0 } else { f64::from(layers) / f64::from(all_layers) }
 }
 
 /// Whether a GPU executes the operator without other GPUs and without waiting for the host.

@@ -62,6 +62,7 @@ pub(super) fn steps(n: u64) -> Vec<ScheduledStep> {
                 decode,
                 operators_ns: std::collections::BTreeMap::new(),
                 evidence_ns: std::collections::BTreeMap::new(),
+                operator_evidence_ns: std::collections::BTreeMap::new(),
             };
             let pieces = scheduled.pieces();
             let shape =

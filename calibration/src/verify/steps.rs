@@ -82,6 +82,7 @@ fn step(number: u64, pieces: &[(u64, u32, u32, bool)], decode: &[(u64, u32)]) ->
         decode: decode.to_vec(),
         operators_ns: BTreeMap::new(),
         evidence_ns: BTreeMap::new(),
+        operator_evidence_ns: BTreeMap::new(),
     }
 }
 

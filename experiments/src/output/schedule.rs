@@ -81,6 +81,7 @@ fn scheduled(details: &StepDetails<'_>, number: u64) -> ScheduledStep {
         decode: details.decode.iter().map(|member| (member.request.0, member.context_tokens)).collect(),
         operators_ns: BTreeMap::new(),
         evidence_ns: BTreeMap::new(),
+        operator_evidence_ns: BTreeMap::new(),
     };
     step.set_cost(details.cost);
     step

@@ -1,6 +1,12 @@
 //! What must hold in every schedule, whoever wrote it.
 
+use profiles::{Evidence, Operator};
+
 use super::{RunHeader, ScheduledStep};
+
+/// Times of one step may differ by this part, besides the rounding of their terms to whole nanoseconds: sums of floating-point
+/// numbers in another order do.
+const ARITHMETIC: f64 = 1e-6;
 
 /// What is wrong with the head of a run.
 pub(super) fn check_run(run: &RunHeader) -> Result<(), String> {
@@ -38,6 +44,7 @@ pub(super) fn check_step(step: &ScheduledStep, number: u64, run: &RunHeader) -> 
         let stages = run.parallelism.pipeline_parallel_size;
         return say(format!("{} stage times for {stages} pipeline stages", step.stage_ns.len()));
     }
+    check_times(step).or_else(say)?;
     let completing = step.prefill.iter().filter(|piece| piece.completes).count();
     if step.sampled as usize != step.decode.len() + completing {
         return say(format!(
@@ -70,4 +77,36 @@ pub(super) fn check_step(step: &ScheduledStep, number: u64, run: &RunHeader) -> 
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the times by stage, by operator and by evidence are those of one step.
+fn check_times(step: &ScheduledStep) -> Result<(), String> {
+    let stages_ns = step.predicted_ns();
+    let sums: [(&str, u64, usize); 2] = [
+        ("operators_ns", step.operators_ns.values().sum(), Operator::COUNT),
+        ("evidence_ns", step.evidence_ns.values().sum(), Evidence::COUNT),
+    ];
+    for (field, sum_ns, terms) in sums {
+        if !agree(stages_ns, sum_ns, step.stage_ns.len() + terms) {
+            return Err(format!(
+                "`stage_ns` adds up to {stages_ns} ns, and `{field}` to {sum_ns} ns; expected the same"
+            ));
+        }
+    }
+    for (operator, by_evidence) in &step.operator_evidence_ns {
+        let all_ns = step.operators_ns.get(operator).copied().unwrap_or(0);
+        let sum_ns: u64 = by_evidence.values().sum();
+        if !agree(all_ns, sum_ns, 1 + Evidence::COUNT) {
+            return Err(format!(
+                "`operator_evidence_ns` of {} adds up to {sum_ns} ns, and `operators_ns` has {all_ns} ns; expected the same",
+                operator.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two sums of so many rounded terms can be the same time.
+fn agree(one_ns: u64, other_ns: u64, terms: usize) -> bool {
+    one_ns.abs_diff(other_ns) as f64 <= terms as f64 + ARITHMETIC * one_ns as f64
 }

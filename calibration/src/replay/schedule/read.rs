@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -171,6 +171,10 @@ impl Lines {
         let read = self.input.read_line(&mut self.text);
         match read {
             Ok(bytes) => Ok(bytes > 0),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Err(self
+                    .wrong("the compressed file ends in the middle: it was cut; fetch or record it again".to_owned()))
+            }
             Err(source) => Err(ReplayError::Read { path: self.path.clone(), source }),
         }
     }

@@ -41,6 +41,44 @@ fn operators_of_a_step_add_up_to_its_time() {
 }
 
 #[test]
+fn what_kernels_stand_on_adds_up_to_their_time_and_leaves_out_the_host() {
+    for step in steps(3) {
+        let part = |evidence| step.kernels_evidence_ns_of(evidence, 16, 32).expect("the schedule tells");
+        let all: f64 = Evidence::ALL.into_iter().map(part).sum();
+        assert!((all - step.kernels_ns_of(16, 32)).abs() <= Operator::COUNT as f64, "{step:?}");
+        let whole = |evidence| step.kernels_evidence_ns_of(evidence, 32, 32).expect("the schedule tells");
+        let host_ns = step.operators_ns[&Operator::Host] as f64;
+        let fitted_ns = step.evidence_ns[&Evidence::Fitted] as f64;
+        assert!(whole(Evidence::Fitted) <= fitted_ns - host_ns + Operator::COUNT as f64, "{step:?}");
+        let silent = ScheduledStep { operator_evidence_ns: BTreeMap::new(), ..step };
+        assert_eq!(silent.kernels_evidence_ns_of(Evidence::Fitted, 32, 32), None, "older schedules do not tell");
+    }
+}
+
+#[test]
+fn a_step_whose_times_contradict_each_other_is_refused_with_its_line() {
+    let changed = |change: &dyn Fn(&mut ScheduledStep)| {
+        let mut some = steps(3);
+        change(&mut some[1]);
+        read(&lines(&[(run("a", 1), some)]), &any())
+    };
+    changed(&|step| step.stage_ns[0] += 5).expect("rounding is no contradiction");
+    let cases: [(&dyn Fn(&mut ScheduledStep), &str); 4] = [
+        (&|step| step.stage_ns[0] *= 2, "line 4: step 1: `stage_ns` adds up to "),
+        (&|step| step.operators_ns.clear(), "and `operators_ns` to 0 ns; expected the same"),
+        (&|step| step.evidence_ns.clear(), "and `evidence_ns` to 0 ns; expected the same"),
+        (
+            &|step| step.operator_evidence_ns.values_mut().for_each(BTreeMap::clear),
+            "`operator_evidence_ns` of embedding adds up to 0 ns, and `operators_ns` has ",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = changed(change).expect_err(expected);
+        assert!(message.contains(expected), "expected {expected}\ngot {message}");
+    }
+}
+
+#[test]
 fn operators_have_the_names_that_tables_give_them() {
     for operator in Operator::ALL {
         assert_eq!(serde_json::to_value(operator).expect("a name"), operator.name());
@@ -126,4 +164,8 @@ fn compressed_schedules_are_read_as_well() {
     gzip.finish().expect("writable");
     assert_eq!(list_runs(&path).expect("sound"), [("a".to_owned(), 7)]);
     assert_eq!(ScheduleReader::open(&path, &any()).expect("sound").count(), 2);
+    let whole = std::fs::read(&path).expect("it was written");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("writable");
+    let message = list_runs(&path).expect_err("half of it").to_string();
+    assert!(message.contains(": the compressed file ends in the middle: it was cut"), "{message}");
 }
