@@ -24,7 +24,7 @@ pub fn read_measured_file(path: &Path) -> Result<BTreeMap<u64, Vec<f64>>, Replay
 /// `time_ms` (milliseconds, positive). A step that occurs again was measured again. `name` is what errors call it.
 ///
 /// # Errors
-/// If a column is missing or unknown, or a value is not what its column holds: with its line.
+/// If a column is missing or unknown, or a value is not what its column holds: with its line; if there is no row.
 pub fn read_measured(input: impl Read, name: &Path) -> Result<BTreeMap<u64, Vec<f64>>, ReplayError> {
     let wrong = |line: u64, message: String| ReplayError::Line { path: name.to_owned(), line, message };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
@@ -54,6 +54,11 @@ pub fn read_measured(input: impl Read, name: &Path) -> Result<BTreeMap<u64, Vec<
         })?;
         times.entry(step).or_default().push(time_ms * NS_PER_MS);
     }
+    if times.is_empty() {
+        let message = "holds no row: below the names of the columns, expected a line `step,time_ms` for each step that was \
+                       measured";
+        return Err(ReplayError::Run { path: name.to_owned(), message: message.to_owned() });
+    }
     Ok(times)
 }
 
@@ -81,6 +86,7 @@ mod tests {
             ("step,time_ms\n1,-3\n", "m.csv, line 2: time_ms is `-3`"),
             ("step,time_ms\n1.5,3\n", "m.csv, line 2: step is `1.5`; expected the number of a step"),
             ("step,time_ms\n1\n", "m.csv, line 2: "),
+            ("step,time_ms\n", "m.csv: holds no row: below the names of the columns, expected a line `step,time_ms`"),
         ] {
             let message = read(text).expect_err(text);
             assert!(message.starts_with(expected), "{text:?}: {message}");

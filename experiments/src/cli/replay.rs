@@ -5,7 +5,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use calibration::replay::schedule::{RunChoice, ScheduledStep};
+use calibration::replay::schedule::{RunChoice, RunHeader, ScheduledStep};
 use calibration::replay::{
     GpuExecutor, GpuReplay, ReplayError, ReplayOptions, StepExecutor as _, StepPair, read_measured_file, replay, select,
 };
@@ -19,6 +19,10 @@ use report::Replayed;
 
 /// GPU time for which steps run before they are measured.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+/// Predicted over measured times have a median within this factor, or the measured ones are in another unit.
+const UNIT_RATIO: f64 = 100.0;
+const NS_PER_MS: f64 = 1e6;
 
 /// What can be said to `servesim replay`.
 #[derive(Args, Debug)]
@@ -81,15 +85,26 @@ enum Contains {
     Kernels,
 }
 
+impl Contains {
+    /// What the times are of.
+    fn quantity(self) -> &'static str {
+        match self {
+            Self::Step => "time of a step",
+            Self::Kernels => "GPU time of a step",
+        }
+    }
+}
+
 /// Runs it.
 pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<(), Failure> {
     let path = schedule_path(&args.schedule)?;
     let choice = RunChoice { system: args.system.clone(), seed: args.seed };
-    if let Some(directory) = &args.output {
-        claim(directory, &REPLAY_TABLES, args.force).map_err(|error| Failure::before_run(&error))?;
-    }
     let replayed = match &args.compare {
-        Some(measured) => compare(&path, &choice, measured, args.contains.unwrap_or(Contains::Step))?,
+        Some(measured) => {
+            let replayed = compare(&path, &choice, measured, args.contains.unwrap_or(Contains::Step))?;
+            claim_output(args)?;
+            replayed
+        }
         None => execute(&path, &choice, args, terminal)?,
     };
     let paths = match &args.output {
@@ -98,6 +113,14 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<(), Failure> 
     };
     replayed.show(&paths, args.json, terminal);
     Ok(())
+}
+
+/// Makes the folder of the output; whether it was not there.
+fn claim_output(args: &ReplayArgs) -> Result<bool, Failure> {
+    let Some(directory) = &args.output else { return Ok(false) };
+    let is_new = !directory.exists();
+    claim(directory, &REPLAY_TABLES, args.force).map_err(|error| Failure::before_run(&error))?;
+    Ok(is_new)
 }
 
 /// The schedule itself, or the one in a folder of results.
@@ -126,7 +149,7 @@ fn failure(error: &ReplayError) -> Failure {
 /// Compares with times that were measured elsewhere.
 fn compare(path: &Path, choice: &RunChoice, measured: &Path, contains: Contains) -> Result<Replayed, Failure> {
     let times = read_measured_file(measured).map_err(|error| failure(&error))?;
-    let (header, mut steps) = select(path, choice, None).map_err(|error| failure(&error))?;
+    let (header, mut steps) = select_some(path, choice, None)?;
     let all = steps.len();
     if let Some((&last, _)) = times.last_key_value().filter(|&(&last, _)| last >= all as u64) {
         let message =
@@ -139,19 +162,52 @@ fn compare(path: &Path, choice: &RunChoice, measured: &Path, contains: Contains)
         Contains::Kernels => step.kernels_ns() as f64,
     };
     let pairs = pairs(&steps, predicted_ns, |place| times[&steps[place].step].clone())?;
-    let quantity = match contains {
-        Contains::Step => "time of a step",
-        Contains::Kernels => "GPU time of a step",
-    };
+    check_unit(&pairs, measured)?;
     let by = format!("{} of {all} steps, times from {}", steps.len(), measured.display());
-    Ok(Replayed { layers: header.model.layer_count(), header, steps, pairs, measured: Vec::new(), quantity, by })
+    Ok(Replayed { layers: header.model.layer_count(), header, steps, pairs, measured: Vec::new(), contains, by })
+}
+
+/// Refuses times that are so far off as only another unit makes them.
+fn check_unit(pairs: &[StepPair], measured: &Path) -> Result<(), Failure> {
+    let mut ratios: Vec<f64> = pairs.iter().map(|pair| pair.predicted_ns / pair.median_ns()).collect();
+    ratios.sort_by(f64::total_cmp);
+    let (Some(&median), Some(first)) = (ratios.get(ratios.len() / 2), pairs.first()) else { return Ok(()) };
+    if (1.0 / UNIT_RATIO..=UNIT_RATIO).contains(&median) {
+        return Ok(());
+    }
+    let (far, way) = if median > 1.0 { (median, "below") } else { (1.0 / median, "above") };
+    Err(Failure::Request(format!(
+        "{}: times lie a factor of {far:.0} {way} the predicted ones (median): are these milliseconds? The first: step {}, \
+         time_ms {}, predicted {:.6} ms",
+        measured.display(),
+        first.step,
+        first.measured_ns[0] / NS_PER_MS,
+        first.predicted_ns / NS_PER_MS
+    )))
+}
+
+/// The steps of a run, of which there is at least one.
+fn select_some(
+    path: &Path,
+    choice: &RunChoice,
+    wanted: Option<u64>,
+) -> Result<(RunHeader, Vec<ScheduledStep>), Failure> {
+    let (header, steps) = select(path, choice, wanted).map_err(|error| failure(&error))?;
+    if steps.is_empty() {
+        let message =
+            format!("{}: the run of `{}` with seed {} has no step", path.display(), header.system, header.seed);
+        return Err(Failure::Request(message));
+    }
+    Ok((header, steps))
 }
 
 /// Executes steps on a GPU.
 fn execute(path: &Path, choice: &RunChoice, args: &ReplayArgs, terminal: Terminal) -> Result<Replayed, Failure> {
-    let (header, steps) = select(path, choice, args.steps).map_err(|error| failure(&error))?;
+    let (header, steps) = select_some(path, choice, args.steps)?;
     let options = GpuReplay { device: args.device, layers: args.layers, eager: args.eager };
     let mut executor = GpuExecutor::open(&header, &steps, options).map_err(|error| failure(&error))?;
+    // Not before the device is there, and before anything is measured in vain.
+    let is_new = claim_output(args)?;
     let all_layers = header.model.layer_count();
     let layers = args.layers.unwrap_or(all_layers);
     terminal.note(&format!("replaying {} steps on {}", steps.len(), executor.describe()));
@@ -162,14 +218,20 @@ fn execute(path: &Path, choice: &RunChoice, args: &ReplayArgs, terminal: Termina
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let measured = measured.map_err(|error| failure(&error))?;
+    let measured = measured.map_err(|error| {
+        if let Some(directory) = args.output.as_ref().filter(|_| is_new) {
+            // Nothing else is lost if the folder stays.
+            let _ = std::fs::remove_dir(directory);
+        }
+        failure(&error)
+    })?;
     for remark in executor.remarks() {
         terminal.note(&remark);
     }
     let predicted_ns = |step: &ScheduledStep| step.kernels_ns_of(layers, all_layers);
     let pairs = pairs(&steps, predicted_ns, |place| measured[place].gpu_ns())?;
     let by = format!("{} steps on {}", steps.len(), executor.describe());
-    Ok(Replayed { header, layers, steps, pairs, measured, quantity: "GPU time of a step", by })
+    Ok(Replayed { header, layers, steps, pairs, measured, contains: Contains::Kernels, by })
 }
 
 /// Pairs each step's prediction with its measurements.

@@ -1,8 +1,11 @@
 //! `servesim replay` where there is no GPU: comparing with measured times, and saying what is missing.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 
-use calibration::replay::schedule::{RunChoice, ScheduleReader, ScheduledStep};
+use calibration::replay::schedule::{Line, RunChoice, ScheduleReader, ScheduledStep};
+use profiles::{Evidence, Operator};
 use serde_json::Value;
 
 use super::support::Place;
@@ -83,6 +86,71 @@ fn what_the_times_contain_decides_what_they_are_compared_with() {
     assert!(bias("kernels") < -0.01, "the host's time is in the step and not in the kernels");
 }
 
+/// The schedule in `out` as if all products had been measured, in `measured.jsonl`.
+fn with_measured_products(place: &Place) {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(place.read("out/schedule.jsonl.gz").as_slice())
+        .read_to_string(&mut text)
+        .expect("gzip");
+    let mut changed = String::new();
+    for line in text.lines() {
+        let mut line: Line = serde_json::from_str(line).expect("a line of a schedule");
+        if let Line::Step(step) = &mut line {
+            let products_ns = step.operators_ns[&Operator::QkvProjection];
+            step.operator_evidence_ns
+                .insert(Operator::QkvProjection, BTreeMap::from([(Evidence::Measured, products_ns)]));
+            step.evidence_ns = BTreeMap::from([
+                (Evidence::Measured, products_ns),
+                (Evidence::Fitted, step.predicted_ns() - products_ns),
+            ]);
+        }
+        writeln!(changed, "{}", serde_json::to_string(&line).expect("JSON")).expect("memory");
+    }
+    place.write("measured.jsonl", &changed);
+}
+
+#[test]
+fn evidence_is_told_of_what_is_compared() {
+    let (place, steps) = recorded();
+    with_measured_products(&place);
+    place.write("m.csv", &measured(&steps, |_| 1.0));
+    let evidence = |contains: &str| -> String {
+        let of = ["replay", "measured.jsonl", "--system", "chunked", "--seed", "1", "--compare", "m.csv"];
+        let said = place.succeed(&[&of[..], &["--contains", contains, "--json"]].concat());
+        let json: Value = serde_json::from_str(&said.stdout).expect("JSON");
+        json["evidence"].as_str().expect("text").to_owned()
+    };
+    let sum = |of: &dyn Fn(&ScheduledStep) -> u64| steps.iter().map(of).sum::<u64>() as f64;
+    let products_ns = sum(&|step| step.operators_ns[&Operator::QkvProjection]);
+    let of_steps = 100.0 * products_ns / sum(&ScheduledStep::predicted_ns);
+    let of_kernels = 100.0 * products_ns / sum(&ScheduledStep::kernels_ns);
+    assert!(of_kernels > of_steps + 0.3, "the host is in the steps: {of_kernels} % against {of_steps} %");
+    assert!(evidence("step").starts_with(&format!("measured {of_steps:.1} %, fitted ")), "{}", evidence("step"));
+    assert!(
+        evidence("kernels").starts_with(&format!("measured {of_kernels:.1} %, fitted ")),
+        "{}",
+        evidence("kernels")
+    );
+}
+
+#[test]
+fn times_in_another_unit_or_none_at_all_are_refused_and_leave_nothing() {
+    let (place, steps) = recorded();
+    for (factor, far) in [(1e3, "1000 above"), (1e-3, "1000 below")] {
+        place.write("m.csv", &measured(&steps, |_| factor));
+        let message = place.fail(2, &[&CHUNKED[..], &["--compare", "m.csv", "-o", "cmp"]].concat());
+        let expected =
+            format!("m.csv: times lie a factor of {far} the predicted ones (median): are these milliseconds?");
+        assert!(message.contains(&expected) && message.contains("The first: step 0, time_ms "), "{message}");
+    }
+    place.write("m.csv", &measured(&steps, |_| 50.0));
+    place.succeed(&[&CHUNKED[..], &["--compare", "m.csv"]].concat());
+    place.write("m.csv", "step,time_ms\n");
+    let message = place.fail(2, &[&CHUNKED[..], &["--compare", "m.csv", "-o", "cmp"]].concat());
+    assert!(message.contains("m.csv: holds no row: below the names of the columns, expected a line"), "{message}");
+    assert!(!place.path("cmp").exists(), "a folder for nothing");
+}
+
 #[test]
 fn wrong_input_is_named() {
     let (place, steps) = recorded();
@@ -115,5 +183,5 @@ fn without_a_driver_it_says_so_and_what_to_do() {
     let message = place.fail(1, &[&CHUNKED[..], &["--steps", "5", "-o", "gpu"]].concat());
     assert!(message.contains("error: "), "{message}");
     assert!(message.contains("help: ") || message.contains("libcuda"), "{message}");
-    assert_eq!(place.files("gpu"), Vec::<String>::new(), "nothing is left behind");
+    assert!(!place.path("gpu").exists(), "nothing is left behind, not even the folder");
 }

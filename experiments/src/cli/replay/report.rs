@@ -7,6 +7,7 @@ use calibration::replay::{Bucket, Comparison, MeasuredStep, Phase, StepPair};
 use profiles::Evidence;
 use serde_json::{Value, json};
 
+use super::Contains;
 use crate::cli::profiles::{new_table, right_aligned};
 use crate::figures::{FigureSet, Format, ScatterFigure, ScatterSeries, Width};
 use crate::output::{OutputError, REPLAY_TABLES, buckets_csv, operators_csv, steps_csv, write_whole};
@@ -27,7 +28,7 @@ pub(super) struct Replayed {
     /// One per step if they were executed here.
     pub(super) measured: Vec<MeasuredStep>,
     /// What the times are of.
-    pub(super) quantity: &'static str,
+    pub(super) contains: Contains,
     /// How many steps, and who measured.
     pub(super) by: String,
 }
@@ -65,7 +66,7 @@ impl Replayed {
             }
         };
         let series = Phase::ALL.into_iter().map(series).filter(|series| !series.points.is_empty());
-        ScatterFigure { quantity: self.quantity, series: series.collect(), width: Width::Column }
+        ScatterFigure { quantity: self.contains.quantity(), series: series.collect(), width: Width::Column }
     }
 
     /// Says it.
@@ -82,7 +83,7 @@ impl Replayed {
             "{}, seed {}: {} predicted for {}, {}",
             header.system, header.seed, header.model.name, header.device, header.policy
         ));
-        terminal::print_line(&format!("{}: {}", self.quantity, self.by));
+        terminal::print_line(&format!("{}: {}", self.contains.quantity(), self.by));
         let Some(comparison) = comparison else { return terminal::print_line("no step was measured") };
         let mut table =
             new_table(terminal, &["steps", "", "count", "median |error|", "p90 |error|", "bias", "time bias"]);
@@ -107,7 +108,7 @@ impl Replayed {
             None => "noise floor: unknown, as no step was measured twice".to_owned(),
         });
         terminal::print_line(&format!("predictions stand on: {}", self.evidence()));
-        if self.quantity.starts_with("GPU") {
+        if self.contains == Contains::Kernels {
             terminal::print_line(&format!("{LEFT_OUT}."));
         }
         for (place, path) in paths.iter().enumerate() {
@@ -115,15 +116,35 @@ impl Replayed {
         }
     }
 
-    /// Shares of the predicted time, whole steps, by what it stands on.
+    /// Shares of the predicted time that is compared, by what it stands on.
     fn evidence(&self) -> String {
-        let share = |evidence: Evidence| {
+        let whole_ns = |evidence: Evidence| {
             let of_step = |step: &ScheduledStep| step.evidence_ns.get(&evidence).copied().unwrap_or(0);
             self.steps.iter().map(of_step).sum::<u64>() as f64
         };
-        let all: f64 = Evidence::ALL.into_iter().map(share).sum();
-        let say = |evidence: Evidence| format!("{} {:.1} %", evidence.name(), 100.0 * share(evidence) / all.max(1.0));
-        Evidence::ALL.map(say).join(", ")
+        let (parts_ns, remark) = match (self.contains, self.kernels_evidence_ns()) {
+            (Contains::Kernels, Some(kernels_ns)) => (kernels_ns, ""),
+            (Contains::Kernels, None) => {
+                (Evidence::ALL.map(whole_ns), " of whole steps (the schedule does not tell kernels apart)")
+            }
+            (Contains::Step, _) => (Evidence::ALL.map(whole_ns), ""),
+        };
+        let all_ns: f64 = parts_ns.iter().sum();
+        let say =
+            |(evidence, ns): (Evidence, f64)| format!("{} {:.1} %", evidence.name(), 100.0 * ns / all_ns.max(1.0));
+        let parts: Vec<String> = Evidence::ALL.into_iter().zip(parts_ns).map(say).collect();
+        parts.join(", ") + remark
+    }
+
+    /// Predicted time of the kernels that are compared by what it stands on, if the schedule tells it.
+    fn kernels_evidence_ns(&self) -> Option<[f64; Evidence::COUNT]> {
+        let all_layers = self.header.model.layer_count();
+        let mut parts_ns = [0.0; Evidence::COUNT];
+        for (part_ns, evidence) in parts_ns.iter_mut().zip(Evidence::ALL) {
+            let of_step = |step: &ScheduledStep| step.kernels_evidence_ns_of(evidence, self.layers, all_layers);
+            *part_ns = self.steps.iter().map(of_step).sum::<Option<f64>>()?;
+        }
+        Some(parts_ns)
     }
 
     fn json(&self, comparison: Option<&Comparison>, paths: &[PathBuf]) -> Value {
@@ -137,7 +158,7 @@ impl Replayed {
         };
         json!({
             "system": header.system, "seed": header.seed, "model": header.model.name, "device": header.device,
-            "policy": header.policy, "layers": self.layers, "quantity": self.quantity, "measured": self.by,
+            "policy": header.policy, "layers": self.layers, "quantity": self.contains.quantity(), "measured": self.by,
             "buckets": comparison.map(|all| all.buckets().map(bucket).collect::<Vec<_>>()),
             "clock": comparison.map(|all| json!({
                 "at_end": all.drift.at_end, "largest": all.drift.largest,
