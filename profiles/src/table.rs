@@ -26,7 +26,7 @@ mod timing;
 mod write;
 
 pub use error::{TableError, TableWarning};
-pub use header::{Cache, Clocks, Header, Launch};
+pub use header::{Cache, Clocks, Header, Launch, is_calendar_date};
 pub use kernel::Kernel;
 pub use rows::{
     CollectiveOperation, CollectiveRow, Column, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow,

@@ -23,7 +23,7 @@ pub struct Header {
     pub launch: Launch,
     /// Who measured, with what, under which licence.
     pub source: String,
-    /// Day of the measurement or of its publication, `YYYY-MM-DD`.
+    /// Day of the measurement or of its publication, `YYYY-MM-DD`, or `unknown`.
     pub date: String,
     /// Version of the GPU's driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +85,27 @@ pub struct Clocks {
     pub memory_max_mhz: u32,
     /// Whether they were locked.
     pub locked: bool,
+}
+
+/// Whether a text is a day of the (Gregorian) calendar, `YYYY-MM-DD`.
+pub fn is_calendar_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return false };
+    let number = |part: &str, digits: usize| {
+        let is_one = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_one { part.parse::<u32>().ok() } else { None }
+    };
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
+        return false;
+    };
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(is_leap),
+        _ => 0,
+    };
+    (1..=days).contains(&day)
 }
 
 impl Header {

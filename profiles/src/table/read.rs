@@ -5,13 +5,15 @@ use sha2::{Digest, Sha256};
 
 use super::error::{FieldError, TableError, TableWarning};
 use super::fields::Fields;
-use super::header::{FORMAT, Header};
+use super::header::{FORMAT, Header, is_calendar_date};
 use super::kernel::Kernel;
 use super::rows::{Row, Rows, each_kind};
 use super::{KernelTable, TIMING_COLUMNS};
 
 /// Times of one shape may differ by this part before a reader is told.
 const AGREEMENT: f64 = 0.1;
+/// What a header says where the day is not known.
+const UNKNOWN_DATE: &str = "unknown";
 
 impl KernelTable {
     /// Reads a table. `file` is the name used in errors.
@@ -61,7 +63,14 @@ fn header(text: &str, file: &str) -> Result<Header, TableError> {
         Some(version) => return Err(wrong(format!("format = {version} is not known; this program reads {FORMAT}"))),
         None => return Err(wrong(format!("`format` is missing; write `# format = {FORMAT}`"))),
     }
-    toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_string()))
+    let header: Header = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_string()))?;
+    if header.date != UNKNOWN_DATE && !is_calendar_date(&header.date) {
+        let date = &header.date;
+        return Err(wrong(format!(
+            "date = \"{date}\" is no day; expected one such as 2026-11-25, or `{UNKNOWN_DATE}`"
+        )));
+    }
+    Ok(header)
 }
 
 /// Digest of what follows the header.

@@ -1,5 +1,7 @@
 //! `meta.yaml`: the few lines of it that a table needs.
 
+use profiles::table::is_calendar_date;
+
 use crate::import::error::ImportError;
 
 /// What a profile says of itself.
@@ -34,7 +36,7 @@ impl Meta {
     pub fn read(text: &str, file: &str) -> Result<Self, ImportError> {
         let top = |key| scalar(text, file, key, "");
         let profiled_at = top("profiled_at")?;
-        let day = profiled_at.get(..10).filter(|day| is_day(day)).ok_or_else(|| ImportError::Field {
+        let day = profiled_at.get(..10).filter(|day| is_calendar_date(day)).ok_or_else(|| ImportError::Field {
             file: file.to_string(),
             field: "profiled_at".to_string(),
             problem: format!("`{profiled_at}` does not start with a day; expected YYYY-MM-DD"),
@@ -61,10 +63,6 @@ impl Meta {
             },
         })
     }
-}
-
-fn is_day(text: &str) -> bool {
-    text.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// The scalar of a key at the top of the file, or two spaces inside the block of a key there.
@@ -145,6 +143,7 @@ mod tests {
             message("enforce_eager: true", "enforce_eager: maybe"),
             "meta.yaml: `engine_effective.enforce_eager`: `maybe` is neither true nor false"
         );
+        assert!(message("2026-04-24", "2026-13-45").contains("does not start with a day; expected YYYY-MM-DD"));
         assert!(message("2026-04-24", "24.4.2026,").contains("does not start with a day; expected YYYY-MM-DD"));
     }
 }

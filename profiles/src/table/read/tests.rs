@@ -90,6 +90,26 @@ fn headers_say_what_is_wrong_with_them() {
 }
 
 #[test]
+fn the_date_is_a_day_of_the_calendar_or_unknown() {
+    let dated = |date: &str| {
+        let header = HEADER.replace("2026-11-25", date);
+        assert!(header.contains(&format!("date = \"{date}\"")), "{header}");
+        read(&format!("{header}{COLUMNS}"))
+    };
+    for date in ["2026-11-25", "2024-02-29", "2000-02-29", "unknown"] {
+        dated(date).unwrap_or_else(|error| panic!("{date}: {error}"));
+    }
+    for date in
+        ["2026-13-45", "2026-02-29", "1900-02-29", "2026-04-31", "2026-00-10", "2026-01-00", "26-1-5", "today", ""]
+    {
+        let error = dated(date).expect_err(date);
+        let expected =
+            format!("t.csv: header: date = \"{date}\" is no day; expected one such as 2026-11-25, or `unknown`");
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
 fn columns_that_are_missing_unknown_or_doubled_are_named() {
     let error = read(&format!("{HEADER}{}", COLUMNS.replace("scaling,", ""))).expect_err("a fault");
     assert_eq!(
