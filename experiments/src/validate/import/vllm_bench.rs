@@ -143,8 +143,8 @@ impl Entry {
         let ttft_s = ttft_s.ok_or_else(|| self.wrong("ttfts", ttft, answered))?;
         let mut e2e_s = ttft_s;
         for gap in self.gaps(gaps)? {
-            let gap_s = gap.as_f64().filter(|gap| *gap >= 0.0);
-            e2e_s += gap_s.ok_or_else(|| self.wrong("itls", gap, "seconds, not negative"))?;
+            let seconds = gap.as_f64().filter(|gap| *gap >= 0.0);
+            e2e_s += seconds.ok_or_else(|| self.wrong("itls", gap, "seconds, not negative"))?;
         }
         Ok((ttft_s, e2e_s))
     }
