@@ -57,13 +57,14 @@ fn what_kernels_stand_on_adds_up_to_their_time_and_leaves_out_the_host() {
 
 #[test]
 fn a_step_whose_times_contradict_each_other_is_refused_with_its_line() {
-    let changed = |change: &dyn Fn(&mut ScheduledStep)| {
+    type Change = dyn Fn(&mut ScheduledStep);
+    let changed = |change: &Change| {
         let mut some = steps(3);
         change(&mut some[1]);
         read(&lines(&[(run("a", 1), some)]), &any())
     };
     changed(&|step| step.stage_ns[0] += 5).expect("rounding is no contradiction");
-    let cases: [(&dyn Fn(&mut ScheduledStep), &str); 4] = [
+    let cases: [(&Change, &str); 4] = [
         (&|step| step.stage_ns[0] *= 2, "line 4: step 1: `stage_ns` adds up to "),
         (&|step| step.operators_ns.clear(), "and `operators_ns` to 0 ns; expected the same"),
         (&|step| step.evidence_ns.clear(), "and `evidence_ns` to 0 ns; expected the same"),
