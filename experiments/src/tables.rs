@@ -1,7 +1,7 @@
 //! Kernel tables on disk: files and folders of them, compressed or not.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -52,7 +52,12 @@ fn text(path: &Path) -> Result<String, String> {
     let mut file = File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz")) {
-        MultiGzDecoder::new(file).read_to_string(&mut text).map_err(unreadable)?;
+        MultiGzDecoder::new(file).read_to_string(&mut text).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                format!("{}: the compressed file ends in the middle: it was cut; fetch it again", path.display())
+            }
+            _ => unreadable(error),
+        })?;
     } else {
         file.read_to_string(&mut text).map_err(unreadable)?;
     }
