@@ -21,6 +21,11 @@ pub use spread::Spread;
 const TENSOR_FIRST: [KernelFormat; 2] = [KernelFormat::Fp8, KernelFormat::Fp8Block];
 const BLOCK_FIRST: [KernelFormat; 2] = [KernelFormat::Fp8Block, KernelFormat::Fp8];
 
+/// What tables may hold that a profile is fitted to.
+const FITTED_KINDS: &str = "what can be fitted: 50 rows or more of `gemm`, `prefill_attention`, `decode_attention` or `experts`; \
+                            5 rows or more of fused `elementwise` kernels, or of `collective` operations: all-to-all, or \
+                            all-reduce over 2 GPUs that was not launched eagerly";
+
 /// A table, and the name by which a reader of the report knows it.
 #[derive(Clone, Debug)]
 pub struct Named {
@@ -101,10 +106,21 @@ pub fn fit(device: &DeviceSpec, tables: &[Named], date: &str) -> Result<(FittedP
     profile.energy = energy::energy(device, tables, &profile);
     let nothing = profile.values() == 0;
     if nothing {
-        let why: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return Err(FitTablesError::Nothing(why.join("; ")));
+        return Err(FitTablesError::Nothing(why_nothing(tables, &refused)));
     }
     Ok((profile, refused))
+}
+
+/// Why nothing of these tables can be fitted: the reasons of what was refused, else what there is and what there should be.
+fn why_nothing(tables: &[Named], refused: &[Refused]) -> String {
+    if !refused.is_empty() {
+        return refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    }
+    let there: Vec<String> = tables
+        .iter()
+        .map(|Named { file, table }| format!("{file} holds {} rows of kind `{}`", table.len(), table.kernel()))
+        .collect();
+    format!("{}; {FITTED_KINDS}", there.join(", "))
 }
 
 #[cfg(test)]

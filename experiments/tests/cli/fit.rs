@@ -87,6 +87,53 @@ fn what_cannot_be_fitted_or_checked_is_said() {
     assert!(other.contains("a100.csv: measured on `A100-SXM-80GB`, but the profile is of `H100-SXM-80GB`"), "{other}");
 }
 
+#[test]
+fn tables_of_which_nothing_can_be_fitted_say_what_can_be() {
+    let place = Place::new();
+    let header = gemm_table().lines().take(8).collect::<Vec<_>>().join("\n") + "\n";
+    place.write("empty.csv", &header);
+    let collective = header
+        .replace("gemm", "collective")
+        .replace("m,n,k,weights,activations,scaling,", "operation,ranks,servers,bytes,library,");
+    place.write("coll.csv", &(collective + "all_gather,2,1,1024,nccl,9\n"));
+    for (table, there) in
+        [("empty.csv", "empty.csv holds 0 rows of kind `gemm`"), ("coll.csv", "1 rows of kind `collective`")]
+    {
+        let said = place.fail(2, &["profiles", "fit", table, "-o", "x.toml", "--date", "2026-11-25"]);
+        assert!(said.contains("nothing in these tables can be fitted: ") && said.contains(there), "{said}");
+        assert!(said.contains("; what can be fitted: 50 rows or more of `gemm`"), "{said}");
+        assert!(!place.path("x.toml").exists());
+    }
+}
+
+#[test]
+fn a_folder_of_tables_is_fitted_and_checked_as_its_tables_are() {
+    let place = Place::new();
+    place.write("tables/gemm.csv", &gemm_table());
+    place.write("tables/readme.txt", "no table");
+    for (tables, profile) in [("tables", "folder.toml"), ("tables/gemm.csv", "file.toml")] {
+        place.succeed(&["profiles", "fit", tables, "-o", profile, "--date", "2026-11-25"]);
+    }
+    assert_eq!(place.text("folder.toml").replace("folder.toml", "file.toml"), place.text("file.toml"));
+    let check = |tables: &str| place.succeed(&["profiles", "check", tables, "--profile", "file.toml"]).stdout;
+    assert_eq!(check("tables"), check("tables/gemm.csv"));
+    place.write("none/readme.txt", "no table");
+    let said = place.fail(2, &["profiles", "check", "none"]);
+    assert!(said.contains("none: holds no kernel table (no file that ends in .csv or .csv.gz)"), "{said}");
+}
+
+#[test]
+fn the_day_of_a_fit_is_one_of_the_calendar() {
+    let place = Place::new();
+    place.write("gemm.csv", &gemm_table());
+    for day in ["2026-13-45", "2026-02-29", "unknown", "25.11.2026"] {
+        let said = place.fail(2, &["profiles", "fit", "gemm.csv", "-o", "x.toml", "--date", day]);
+        assert!(said.contains("expected a day of the calendar such as 2026-11-25"), "{said}");
+        let said = place.fail(2, &["profiles", "import", "gemm.csv", "-o", "x", "--date", day]);
+        assert!(said.contains("expected a day of the calendar such as 2026-11-25"), "{said}");
+    }
+}
+
 /// The shipped profile of the A100 against every row of its published tables that a serving step can meet.
 #[test]
 fn the_shipped_profile_of_the_a100_is_within_its_promise() {

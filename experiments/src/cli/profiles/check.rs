@@ -7,9 +7,9 @@ use calibration::fit::Spread;
 use clap::Args;
 use profiles::DeviceSpec;
 use profiles::fitted::FittedProfile;
+use profiles::kernels::NamedTable;
 
-use super::tables::{self, NamedTable};
-use super::{new_table, right_aligned};
+use super::{new_table, right_aligned, tables};
 use crate::failure::Failure;
 use crate::terminal::{self, Terminal};
 
@@ -21,7 +21,7 @@ use crate::terminal::{self, Terminal};
                   and mean of the signed ones."
 )]
 pub(in crate::cli) struct CheckArgs {
-    /// Kernel tables (docs/kernel-tables.md)
+    /// Kernel tables (docs/kernel-tables.md) or folders of them
     #[arg(required = true, value_name = "TABLE")]
     tables: Vec<PathBuf>,
     /// The profile; that shipped for a table's device where it is not said

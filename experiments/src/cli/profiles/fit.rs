@@ -6,9 +6,9 @@ use calibration::fit::{self, Refused};
 use clap::Args;
 use profiles::DeviceSpec;
 use profiles::fitted::{FittedKernel, FittedProfile};
+use profiles::kernels::NamedTable;
 
-use super::tables::{self, NamedTable};
-use super::{new_table, right_aligned};
+use super::{new_table, right_aligned, tables};
 use crate::failure::Failure;
 use crate::terminal::{self, Terminal};
 
@@ -20,7 +20,7 @@ use crate::terminal::{self, Terminal};
                   with its reason. `servesim profiles check` compares any profile with any table."
 )]
 pub(in crate::cli) struct FitArgs {
-    /// Kernel tables of one device (docs/kernel-tables.md), in the order of belief
+    /// Kernel tables of one device (docs/kernel-tables.md) or folders of them, in the order of belief
     #[arg(required = true, value_name = "TABLE")]
     tables: Vec<PathBuf>,
     /// Where the profile goes
