@@ -5,6 +5,9 @@ use profiles::{DeviceSpec, ModelSpec, ProfileError};
 use super::Known;
 use super::error::ImportError;
 
+/// Letters by which a name may differ from the one that is suggested.
+const MOST_SLIPS: usize = 2;
+
 /// The device that a source calls `name`: that of the caller if it bears the name, else the shipped one.
 ///
 /// # Errors
@@ -22,7 +25,9 @@ pub fn find_device(file: &str, name: &str, known: Known<'_>) -> Result<DeviceSpe
         ))),
         None => DeviceSpec::shipped(&plain.replace('_', "-")).map_err(|error| {
             let near = match error {
-                ProfileError::UnknownName { suggestion: Some(near), .. } => format!(" (is it `{near}`?)"),
+                ProfileError::UnknownName { suggestion: Some(near), .. } if is_slip(plain, &near) => {
+                    format!(" (is it `{near}`?)")
+                }
                 _ => String::new(),
             };
             wrong(format!(
@@ -31,6 +36,42 @@ pub fn find_device(file: &str, name: &str, known: Known<'_>) -> Result<DeviceSpe
             ))
         }),
     }
+}
+
+/// Whether a name may be another one with a slip of the keys: few letters differ, but no digit and nothing of the
+/// designation, for V100, H100 and H200 are three devices.
+fn is_slip(name: &str, other: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let alike = digits(name) == digits(other) && designation(name) == designation(other);
+    alike && distance(&name.to_lowercase(), &other.to_lowercase()) <= MOST_SLIPS
+}
+
+/// Letters and digits of a name up to the end of its first number, such as `h100` or `rtx4090`.
+fn designation(name: &str) -> String {
+    let mut found = String::new();
+    for c in name.chars().filter(char::is_ascii_alphanumeric) {
+        if found.ends_with(|last: char| last.is_ascii_digit()) && !c.is_ascii_digit() {
+            break;
+        }
+        found.push(c.to_ascii_lowercase());
+    }
+    found
+}
+
+/// Letters that have to be put in, left out or changed to make one text of the other (Levenshtein's distance).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, a) in one.chars().enumerate() {
+        let mut diagonal = above;
+        row[0] = above + 1;
+        for (column, &b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -101,6 +142,13 @@ mod tests {
             "t.csv: it was measured on `Gaudi3`, which is no shipped device; give a device file that has this name or \
              alias"
         );
+        let said = |name: &str| find_device("t.csv", name, Known::default()).expect_err("unknown").to_string();
+        for name in ["A6000", "RTX3090", "H800", "H300", "V100", "A1000"] {
+            assert!(!said(name).contains("is it"), "another number is another device: {}", said(name));
+        }
+        for (slip, near) in [("H100-SMX", "H100-SXM"), ("rtx-4090-24gbx", "RTX-4090-24GB")] {
+            assert!(said(slip).contains(&format!("(is it `{near}`?)")), "{}", said(slip));
+        }
         let model = find_model("t.csv", "microsoft/phi-2", Known::default()).expect_err("unknown").to_string();
         assert!(model.ends_with("only the model says how large its matrices are; give its `config.json`"), "{model}");
     }

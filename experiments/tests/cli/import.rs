@@ -199,6 +199,64 @@ fn the_parquet_layout_of_aiconfigurator_is_read() {
 }
 
 #[test]
+fn gzip_inside_a_parquet_file_is_called_so() {
+    let place = Place::new();
+    let mut bytes = parquet("NVIDIA H200", &[999], Compression::SNAPPY);
+    // No file can be written that says gzip, so the metadata of the columns is changed: in Thrift's compact protocol the
+    // codec (an i32, field 4, after the path and before a count of 64 bits) is 1 for Snappy and 2 for gzip.
+    let (snappy, gzip) = ([0x15, 2, 0x16], [0x15, 4, 0x16]);
+    let mut changed = 0;
+    for at in 0..bytes.len() - snappy.len() {
+        if bytes[at..].starts_with(&snappy) && at > 0 && bytes[at - 1].is_ascii_lowercase() {
+            bytes[at..at + snappy.len()].copy_from_slice(&gzip);
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 15, "one for each column");
+    std::fs::write(place.path("generation_attention_perf.parquet"), bytes).expect("written");
+    let error = place.fail(2, &["profiles", "import", "generation_attention_perf.parquet", "-o", "tables"]);
+    let expected =
+        "generation_attention_perf.parquet: it is compressed with gzip, which is not read; write it anew with Snappy";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn sources_without_a_table_or_without_a_row_are_named() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).expect("a folder can be made");
+    std::fs::create_dir(place.path("gemm.csv")).expect("a folder can be made");
+    for folder in ["empty", "gemm.csv"] {
+        let error = place.fail(2, &["profiles", "import", folder, "-o", "tables"]);
+        let expected = format!("{folder}: the folder is empty; expected files that end in .csv, .parquet, ");
+        assert!(error.contains(&expected), "{error}");
+    }
+    place.write("empty/readme.txt", "no table");
+    let error = place.fail(2, &["profiles", "import", "empty", "-o", "tables"]);
+    assert!(error.contains("empty: there are empty/readme.txt; expected files that end in .csv"), "{error}");
+    let header = GEMM_ROWS.lines().next().expect("a line").to_owned() + "\n";
+    place.write(GEMM, &header);
+    let error = place.fail(2, &["profiles", "import", GEMM, "-o", "tables"]);
+    let expected =
+        format!("no source held a row that can be used: {GEMM}: holds no row below the names of its columns");
+    assert!(error.contains(&expected), "{error}");
+    place.write(GEMM, &(header + "cutlass,nvfp4,1,64,64,0.01\n"));
+    let error = place.fail(2, &["profiles", "import", GEMM, "-o", "tables"]);
+    assert!(error.contains(&format!("{GEMM}: all of its rows were left out (1; the table above says why)")), "{error}");
+}
+
+#[test]
+fn a_file_that_is_named_twice_is_refused() {
+    let place = Place::new();
+    place.write(&format!("data/{GEMM}"), GEMM_ROWS);
+    let file = format!("data/{GEMM}");
+    for twice in [[file.as_str(), file.as_str()], ["data", &file]] {
+        let error = place.fail(2, &[&["profiles", "import"][..], &twice, &["-o", "tables", "--force"]].concat());
+        assert!(error.contains(&format!("{file} is the same file as {file}; name each file once")), "{error}");
+        assert!(!place.path("tables").exists());
+    }
+}
+
+#[test]
 fn a_file_of_no_known_format_or_another_one_than_was_said_is_refused() {
     let error = message("x.csv", "a,b\n1,2\n");
     assert_eq!(error, "x.csv: this is none of the formats that can be imported; its columns are a, b\n");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use calibration::import::{self, Format, ImportError, Imported, Known, Meta, Recognised};
 use clap::Args;
+use profiles::table::is_calendar_date;
 use profiles::{DeviceSpec, ModelSpec};
 
 use crate::diagnostic::{Problem, Problems, Sources};
@@ -53,12 +54,10 @@ pub(in crate::cli) struct ImportArgs {
 }
 
 pub(super) fn day(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let digits = |part: &&str, n| part.len() == n && part.bytes().all(|byte| byte.is_ascii_digit());
-    match parts.as_slice() {
-        [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => Ok(text.to_owned()),
-        _ => Err("expected a day such as 2026-11-25".to_owned()),
+    if is_calendar_date(text) {
+        return Ok(text.to_owned());
     }
+    Err("expected a day of the calendar such as 2026-11-25".to_owned())
 }
 
 /// What became of one source.
@@ -81,6 +80,9 @@ pub(super) fn run(args: &ImportArgs, terminal: Terminal) -> Result<(), Failure> 
     let format: Option<Format> = args.format.as_deref().map(str::parse).transpose().map_err(Failure::Request)?;
     let known = Known { device: device.as_ref(), model: model.as_ref(), date: args.date.as_deref(), meta: None };
     let found = files::collect(&args.sources)?;
+    if found.tables.is_empty() {
+        return Err(Failure::Request(no_table(&args.sources, &found.others)));
+    }
     let mut output = Output::new(&args.output, args.force)?;
     let mut outcomes = Vec::new();
     for file in &found.tables {
@@ -95,9 +97,30 @@ pub(super) fn run(args: &ImportArgs, terminal: Terminal) -> Result<(), Failure> 
         return Err(Failure::input(problems, Sources::default()));
     }
     if outcomes.iter().all(|outcome| outcome.result.as_ref().is_ok_and(|done| done.written.is_empty())) {
-        return Err(Failure::Request("no source held a row that can be used".to_owned()));
+        return Err(Failure::Request(no_row(&outcomes)));
     }
     Ok(())
+}
+
+/// What is said where no source holds a file of a known kind.
+fn no_table(sources: &[PathBuf], others: &[PathBuf]) -> String {
+    let names = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let there =
+        if others.is_empty() { "the folder is empty".to_owned() } else { format!("there are {}", names(others)) };
+    format!("{}: {there}; expected files that end in {}, plain or .gz", names(sources), files::TABLE_ENDS.join(", "))
+}
+
+/// What is said where no file holds a row that can be used: of each file, why.
+fn no_row(outcomes: &[Outcome]) -> String {
+    let why = |outcome: &Outcome| {
+        let left_out = outcome.result.as_ref().map_or(0, |done| done.imported.report.left_out_rows());
+        let why = match left_out {
+            0 => "holds no row below the names of its columns".to_owned(),
+            rows => format!("all of its rows were left out ({rows}; the table above says why)"),
+        };
+        format!("{}: {why}", outcome.file.display())
+    };
+    format!("no source held a row that can be used: {}", outcomes.iter().map(why).collect::<Vec<_>>().join("; "))
 }
 
 fn import_file(file: &Path, format: Option<Format>, known: Known<'_>, output: &mut Output) -> Outcome {

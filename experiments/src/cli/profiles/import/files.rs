@@ -1,5 +1,6 @@
 //! The files of sources, and their records.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use flate2::read::MultiGzDecoder;
 
 use super::parquet;
 use crate::failure::Failure;
+
+/// How names of files end that may be tables.
+pub(super) const TABLE_ENDS: [&str; 4] = [".csv", ".parquet", "_perf.txt", "_coefficients.json"];
 
 /// Files that may be tables, and what else lay in the folders.
 pub(super) struct Found {
@@ -23,6 +27,9 @@ pub(super) struct Opened {
 }
 
 /// The files of these sources, folders walked in the order of names.
+///
+/// # Errors
+/// If a source is not there, cannot be walked, or a file is named twice: its rows would count twice.
 pub(super) fn collect(sources: &[PathBuf]) -> Result<Found, Failure> {
     let mut found = Found { tables: Vec::new(), others: Vec::new() };
     for source in sources {
@@ -33,6 +40,15 @@ pub(super) fn collect(sources: &[PathBuf]) -> Result<Found, Failure> {
             found.tables.push(source.clone());
         } else {
             return Err(Failure::Request(format!("there is no file or folder {}", source.display())));
+        }
+    }
+    let mut seen: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+    for file in &found.tables {
+        let same = fs::canonicalize(file)
+            .map_err(|error| Failure::Request(format!("cannot read {}: {error}", file.display())))?;
+        if let Some(before) = seen.insert(same, file) {
+            let (before, again) = (before.display(), file.display());
+            return Err(Failure::Request(format!("{again} is the same file as {before}; name each file once")));
         }
     }
     Ok(found)
@@ -61,7 +77,7 @@ fn name(path: &Path) -> String {
 fn is_table(path: &Path) -> bool {
     let name = name(path);
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
-    [".csv", ".parquet", "_perf.txt", "_coefficients.json"].iter().any(|end| plain.ends_with(end))
+    TABLE_ENDS.iter().any(|end| plain.ends_with(end))
 }
 
 fn is_meta(path: &Path) -> bool {

@@ -53,12 +53,15 @@ fn text(field: &Field) -> String {
 
 fn failure(file: &str, line: Option<u64>, error: &ParquetError) -> ImportError {
     let said = error.to_string();
-    let problem = match said.split_once("Disabled feature at compile time: ") {
-        Some((_, codec)) => format!(
-            "it is compressed with {codec}, which is not read; write it anew with Snappy (pyarrow.parquet.write_table(…, \
-             compression=\"snappy\")) or as CSV"
-        ),
-        None => format!("this is no whole Parquet file ({said}): it may have been cut; fetch it again"),
+    let Some((_, feature)) = said.split_once("Disabled feature at compile time: ") else {
+        let problem = format!("this is no whole Parquet file ({said}): it may have been cut; fetch it again");
+        return ImportError::Unreadable { file: file.to_owned(), line, problem };
     };
-    ImportError::Unreadable { file: file.to_owned(), line, problem }
+    // The library names the crate that would read the codec, and all rows are compressed alike.
+    let codec = if feature.starts_with("flate2") { "gzip" } else { feature };
+    let problem = format!(
+        "it is compressed with {codec}, which is not read; write it anew with Snappy (pyarrow.parquet.write_table(…, \
+         compression=\"snappy\")) or as CSV"
+    );
+    ImportError::Unreadable { file: file.to_owned(), line: None, problem }
 }
