@@ -1,26 +1,29 @@
 //! How far a profile is from kernel tables.
 
 mod buckets;
+mod passes;
 
 use std::collections::BTreeMap;
 
 use profiles::DeviceSpec;
 use profiles::fitted::{FittedKernel, FittedProfile, KernelFormat};
-use profiles::table::{KernelTable, Row, Rows};
+use profiles::table::{Kernel, KernelTable, Row, Rows};
 
 use crate::fit::{Spread, from_cache};
-use crate::work::{Priced, Work};
+use crate::work::Priced;
 
 /// Shapes listed as the worst.
 const WORST: usize = 5;
 
-/// A profile against the rows of one table in one number format.
+/// Kinds of tables that are checked: four that a profile prices shape by shape, and whole passes.
+pub const CHECKED: [Kernel; 5] =
+    [Kernel::Gemm, Kernel::PrefillAttention, Kernel::DecodeAttention, Kernel::Experts, Kernel::Pass];
+
+/// A profile against those rows of one table that are alike: in one number format, and passes of one phase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
-    /// The kind of kernel.
-    pub kernel: &'static str,
-    /// The number format.
-    pub format: KernelFormat,
+    /// What they are, such as `gemm in bf16`.
+    pub name: String,
     /// All rows.
     pub all: Spread,
     /// By size: the name of each bucket, smallest first, and its rows.
@@ -50,13 +53,14 @@ impl Worst {
 /// Rows that were not checked, by reason.
 pub type LeftOut = BTreeMap<String, u64>;
 
-/// Checks a profile against a table; `None`: profiles do not price such kernels one by one.
+/// Checks a profile against a table; `None`: its kind is not one of [`CHECKED`].
 pub fn check(profile: &FittedProfile, device: &DeviceSpec, table: &KernelTable) -> Option<(Vec<Checked>, LeftOut)> {
     match &table.rows {
         Rows::Gemm(rows) => Some(check_rows("gemm", &profile.gemm, rows, device)),
         Rows::PrefillAttention(rows) => Some(check_rows("prefill_attention", &profile.prefill_attention, rows, device)),
         Rows::DecodeAttention(rows) => Some(check_rows("decode_attention", &profile.decode_attention, rows, device)),
         Rows::Experts(rows) => Some(check_rows("experts", &profile.experts, rows, device)),
+        Rows::Pass(rows) => Some(passes::check(profile, device, rows)),
         _ => None,
     }
 }
@@ -75,14 +79,16 @@ fn check_rows<R: Row + Priced>(
             Err(reason) => *left_out.entry(reason).or_default() += 1,
         }
     }
-    let checked = formats.into_iter().filter_map(|(format, rows)| summary(kernel, format, rows));
+    let checked =
+        formats.into_iter().filter_map(|(format, rows)| summary(format!("{kernel} in {}", format.name()), rows));
     (checked.collect(), left_out)
 }
 
 /// A row and what the profile says.
 struct Compared<'a, R> {
     row: &'a R,
-    work: Work,
+    /// Place among the buckets, and its name.
+    bucket: (usize, String),
     predicted_us: f64,
 }
 
@@ -103,13 +109,13 @@ fn compare<'a, R: Row + Priced>(
     if from_cache(&work, row.timing().time_us, kernel.floor_us, device) {
         return Err("faster than the memory bandwidth allows: operands lay in the L2".to_string());
     }
-    Ok((format, Compared { row, work, predicted_us: work.fitted_us(kernel, device) }))
+    Ok((format, Compared { row, bucket: buckets::of(&work), predicted_us: work.fitted_us(kernel, device) }))
 }
 
-fn summary<R: Row>(kernel: &'static str, format: KernelFormat, mut rows: Vec<Compared<'_, R>>) -> Option<Checked> {
+fn summary<R: Row>(name: String, mut rows: Vec<Compared<'_, R>>) -> Option<Checked> {
     let mut buckets: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
     for row in &rows {
-        buckets.entry(buckets::of(&row.work)).or_default().push(row.error());
+        buckets.entry(row.bucket.clone()).or_default().push(row.error());
     }
     let all = Spread::of(rows.iter().map(Compared::error).collect())?;
     // Half the time is as wrong as twice the time.
@@ -120,8 +126,7 @@ fn summary<R: Row>(kernel: &'static str, format: KernelFormat, mut rows: Vec<Com
         predicted_us: row.predicted_us,
     });
     Some(Checked {
-        kernel,
-        format,
+        name,
         all,
         worst: worst.collect(),
         buckets: buckets.into_iter().filter_map(|((_, name), errors)| Some((name, Spread::of(errors)?))).collect(),

@@ -1,5 +1,7 @@
 //! Sizes by which errors are told apart.
 
+use profiles::table::{PassPhase, PassRow};
+
 use crate::work::Work;
 
 /// The bucket of a kernel: its place among those of its kind, and its name.
@@ -10,6 +12,19 @@ pub(super) fn of(work: &Work) -> (usize, String) {
         Work::Decode { keys, .. } => (*keys, "tokens attended to", &[4096.0, 65_536.0, 1_048_576.0]),
         Work::Experts { load, .. } => (load.tokens, "tokens", &[16.0, 256.0, 4096.0]),
     };
+    bucket(size, unit, bounds)
+}
+
+/// The same of a whole pass: prompts by the tokens that pass through the model, generation by requests.
+pub(super) fn of_pass(row: &PassRow) -> (usize, String) {
+    let requests = f64::from(row.requests);
+    match row.phase {
+        PassPhase::Prompt => bucket(requests * f64::from(row.new_tokens), "tokens", &[256.0, 2048.0, 16_384.0]),
+        PassPhase::Token => bucket(requests, "requests", &[4.0, 16.0, 64.0]),
+    }
+}
+
+fn bucket(size: f64, unit: &str, bounds: &[f64]) -> (usize, String) {
     let index = bounds.partition_point(|&bound| bound < size);
     let name = match (index.checked_sub(1).map(|below| bounds[below]), bounds.get(index)) {
         (None, Some(high)) => format!("up to {high} {unit}"),
