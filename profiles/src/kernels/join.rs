@@ -51,6 +51,10 @@ impl Joined {
         let mut warnings = Vec::new();
         for NamedTable { file, table } in tables {
             check_device(device, file, table)?;
+            if table.is_empty() {
+                warnings.push(not_used(file, table, "there are none"));
+                continue;
+            }
             if table.header.relative {
                 warnings.push(not_used(file, table, "its times hold only relative to each other"));
                 continue;
@@ -73,6 +77,11 @@ impl Joined {
                 }
                 Rows::StateSpace(rows) => {
                     complete(&mut joined.state_space, plausible::keep(rows, device, file, &mut warnings)?);
+                    warnings.push(not_used(
+                        file,
+                        table,
+                        "scans and updates of states are priced by the device's curves",
+                    ));
                 }
                 Rows::Elementwise(_) | Rows::Collective(_) if table.header.launch == Launch::Eager => {
                     let why =

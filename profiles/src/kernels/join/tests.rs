@@ -141,3 +141,22 @@ fn short_kernels_in_another_unit_are_refused_too() {
         assert!(error.ends_with("times must be in microseconds"), "{error}");
     }
 }
+
+#[test]
+fn a_table_without_rows_and_one_that_prices_nothing_are_named() {
+    let (_, warnings) = Joined::new(&h200(), &[gemm("a.csv", Vec::new())]).expect("tables of the device");
+    assert!(warnings[0].to_string().starts_with("a.csv: 0 rows of kind `gemm` do not change what a step costs"));
+    let update = crate::table::StateSpaceRow {
+        phase: crate::table::StateSpacePhase::Update,
+        sequences: 8,
+        tokens: 8,
+        d_inner: 8192,
+        d_state: 128,
+        heads: 128,
+        groups: 8,
+        timing: Timing::of_us(12.0),
+    };
+    let table = table("s.csv", "H200", Rows::StateSpace(vec![update]));
+    let (_, warnings) = Joined::new(&h200(), &[table]).expect("tables of the device");
+    assert!(warnings[0].to_string().contains("1 rows of kind `state_space` do not change what a step costs"));
+}
