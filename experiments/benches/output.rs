@@ -1,7 +1,11 @@
 //! What it costs to write rows: `requests.csv`, `steps.csv` and the Perfetto trace.
 
 #[path = "../src"]
-#[allow(dead_code, unused_imports, reason = "only the row writers are timed here")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a binary has no library to import, so its module is compiled again here, and only its row writers are called"
+)]
 mod servesim {
     pub(crate) mod output;
 }

@@ -7,23 +7,18 @@ mod oracles;
 mod physics;
 mod settings;
 mod simple;
+#[path = "../support/shared_data.rs"]
+mod support;
 mod useful;
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
+use support::shared_data;
 
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads};
 use profiles::{
     Attention, CostModel, DecodeBatch, DenseFfn, DeviceSpec, FeedForward, LayerSpec, Mixer, ModelSpec, PrefillPiece,
     StepShape,
 };
-
-/// The folder of measured data, where a checkout has one.
-fn shared_data() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let named = std::env::var_os("SERVESIM_SHARED_DATA").map(PathBuf::from);
-    named.into_iter().chain([beside]).find(|path| path.is_dir())
-}
 
 fn h100() -> DeviceSpec {
     DeviceSpec::shipped("H100").expect("a shipped device")

@@ -73,7 +73,7 @@ fn hidden_decode_groups_are_predicted_within_the_target() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn every_hidden_decode_group_is_predicted_within_the_target() {
     let Some(data) = shared_data() else { return say("SKIPPED: hidden decode groups need ../shared/data") };
     for parts in [5, 40] {
@@ -96,7 +96,7 @@ fn every_hidden_decode_group_is_predicted_within_the_target() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn a_context_that_was_measured_nowhere_lies_between_its_neighbours() {
     let Some(data) = shared_data() else { return say("SKIPPED: hidden contexts need ../shared/data") };
     let mut errors = Errors::default();

@@ -7,17 +7,12 @@ mod decode;
 mod mixed;
 mod oracles;
 mod prefill;
+#[path = "../support/shared_data.rs"]
+mod support;
 mod tables;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// The folder of measured data beside the repository, where there is one.
-fn shared_data() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let named = std::env::var_os("SERVESIM_SHARED_DATA").map(PathBuf::from);
-    named.into_iter().chain([beside]).find(|path| path.is_dir())
-}
+use support::shared_data;
 
 #[expect(clippy::print_stderr, reason = "a test says what it stood on")]
 fn say(text: &str) {

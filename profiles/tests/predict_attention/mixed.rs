@@ -92,7 +92,7 @@ fn mixed_batches_with_hidden_pieces_are_predicted_within_the_target() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn mixed_batches_with_hidden_pieces_are_predicted_in_every_table() {
     let Some(tables) = Table::first(7) else { return say("SKIPPED: mixed batches need ../shared/data") };
     hidden_pieces(tables);
@@ -126,7 +126,7 @@ fn the_form_without_mixed_batches_is_nearer_than_the_sum_of_the_parts() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn the_form_without_mixed_batches_is_near_in_every_table() {
     let Some(tables) = Table::first(7) else { return say("SKIPPED: mixed batches need ../shared/data") };
     the_form_alone(tables);
@@ -179,7 +179,7 @@ fn the_longest_context_tells_what_unequal_contexts_cost() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn the_longest_context_tells_what_unequal_contexts_cost_in_every_table() {
     let Some(tables) = Table::first(7) else { return say("SKIPPED: unequal contexts need ../shared/data") };
     unequal(tables);

@@ -318,7 +318,7 @@ fn hidden_layers_under_a_routing_are_predicted_within_the_criterion() {
 /// The criterion, median 3 % and 95th percentile 12 %, with every fifth hidden in turn; a single fifth scatters around it.
 /// In release: `cargo test --release -p servesim-profiles --test predict_products -- --ignored`.
 #[test]
-#[ignore = "reads and predicts every row of the tables"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn every_fifth_of_the_experts_is_predicted_within_the_criterion() {
     let test = "every_fifth_of_the_experts_is_predicted_within_the_criterion";
     for (gpu, median, p95) in judge_hold_out(test, Hide::Config, &(0..5)) {
@@ -328,7 +328,7 @@ fn every_fifth_of_the_experts_is_predicted_within_the_criterion() {
 
 /// Layers and models of which nothing was measured: what a split that nobody timed, and a new model, have to expect.
 #[test]
-#[ignore = "reads and predicts every row of the tables"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn unseen_splits_and_models_are_predicted_less_well() {
     let test = "unseen_splits_and_models_are_predicted_less_well";
     for (gpu, median, _) in judge_hold_out(test, Hide::Layer, &(0..5)) {

@@ -238,7 +238,7 @@ fn hidden_products_are_predicted_within_the_criterion() {
 
 /// As above with every fifth hidden in turn; in release: `cargo test --release -p servesim-profiles -- --ignored`.
 #[test]
-#[ignore = "reads and predicts every row of the tables"]
+#[ignore = "reads whole tables, which takes minutes without optimisation: .ci/run runs it in release"]
 fn every_fifth_of_the_products_is_predicted_within_the_criterion() {
     judge_hold_out("every_fifth_of_the_products_is_predicted_within_the_criterion", &(0..5), (0.035, 0.15));
 }

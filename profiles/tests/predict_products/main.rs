@@ -2,20 +2,14 @@
 
 mod experts;
 mod gemm;
+#[path = "../support/shared_data.rs"]
+mod support;
 mod tables;
-
-use std::path::PathBuf;
 
 use profiles::predict::OperandFormat;
 use profiles::table::Scaling;
 use profiles::{DType, DeviceSpec};
-
-/// The folder of measured data, where a checkout has one.
-fn shared_data() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let named = std::env::var_os("SERVESIM_SHARED_DATA").map(PathBuf::from);
-    named.into_iter().chain([beside]).find(|path| path.is_dir())
-}
+use support::shared_data;
 
 fn device(name: &str) -> DeviceSpec {
     DeviceSpec::shipped(name).expect("a shipped device")
