@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use profiles::CostModel;
 use profiles::cost::simple::ConstantCost;
-use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, simulate};
+use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, simulate};
 use workloads::{ContentId, Prompt, Request, RequestId, SimTime, Source, Span, WorkloadError};
 
 /// `running` requests at once, each generating `output_tokens`.
@@ -39,6 +39,7 @@ impl Source for AllAtOnce {
 
 fn spec(cost: Box<dyn CostModel>, max_num_seqs: u32, prefix_caching: bool) -> DeploymentSpec {
     let replica = ReplicaSpec {
+        role: Role::Serve,
         scheduler: SchedulerSpec {
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 8192,
@@ -52,7 +53,7 @@ fn spec(cost: Box<dyn CostModel>, max_num_seqs: u32, prefix_caching: bool) -> De
         idle_power_w: 70.0,
         engine: EngineSpec::default(),
     };
-    DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 }
+    DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1, handover: None }
 }
 
 fn decode_steps(criterion: &mut Criterion) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use profiles::cost::{AnalyticCost, CostOptions};
 use profiles::{DeviceSpec, ModelSpec};
 use sim::{
-    DeploymentSpec, EngineSpec, KvSpec, Measures, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos, simulate,
+    DeploymentSpec, EngineSpec, KvSpec, Measures, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, Slos, simulate,
 };
 use workloads::{Arrivals, Bounds, Cut, Lengths, RequestLengths, Synthetic, WorkloadSpec};
 
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let workload = WorkloadSpec::new(Arrivals::Poisson { rate: 10.0 }, lengths, requests);
     let mut source = Synthetic::new(&workload, 1)?;
     let replica = ReplicaSpec {
+        role: Role::Serve,
         scheduler: SchedulerSpec {
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 2048,
@@ -40,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         idle_power_w: device.idle_power_w,
         engine: EngineSpec { async_scheduling, ..EngineSpec::default() },
     };
-    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
+    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1, handover: None };
     let mut measures = Measures::new(Slos::default(), None);
     let outcome = simulate(spec, &mut source, &mut measures)?;
 

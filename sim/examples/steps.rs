@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use profiles::cost::{AnalyticCost, CostOptions};
 use profiles::{DeviceSpec, ModelSpec};
 use sim::{
-    DeploymentSpec, EngineSpec, KvSpec, Measures, Outcome, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos,
+    DeploymentSpec, EngineSpec, KvSpec, Measures, Outcome, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, Slos,
     simulate,
 };
 use workloads::{Arrivals, Lengths, RequestLengths, Synthetic, WorkloadSpec};
@@ -75,6 +75,7 @@ fn play(
     };
     let workload = WorkloadSpec::new(Arrivals::AllAtOnce, lengths, u64::from(requests));
     let replica = ReplicaSpec {
+        role: Role::Serve,
         scheduler: SchedulerSpec {
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 8192,
@@ -88,7 +89,7 @@ fn play(
         idle_power_w: 72.0,
         engine: EngineSpec::default(),
     };
-    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
+    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1, handover: None };
     let mut source = Synthetic::new(&workload, 1)?;
     let mut measures = Measures::new(Slos::default(), None);
     let began = Instant::now();

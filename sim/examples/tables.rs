@@ -15,7 +15,7 @@ use profiles::table::{
 };
 use profiles::{DType, DeviceSpec, Evidence, ModelSpec};
 use sim::{
-    DeploymentSpec, EngineSpec, KvSpec, Measures, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, Slos, simulate,
+    DeploymentSpec, EngineSpec, KvSpec, Measures, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, Slos, simulate,
 };
 use workloads::{Arrivals, Bounds, Cut, Lengths, RequestLengths, Synthetic, WorkloadSpec};
 
@@ -68,6 +68,7 @@ fn load_a(cost: &AnalyticCost, device: &DeviceSpec) -> Result<(Duration, u64, f6
     let workload = WorkloadSpec::new(Arrivals::Poisson { rate: 10.0 }, lengths, 10_000);
     let mut source = Synthetic::new(&workload, 1)?;
     let replica = ReplicaSpec {
+        role: Role::Serve,
         scheduler: SchedulerSpec {
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 2048,
@@ -81,7 +82,7 @@ fn load_a(cost: &AnalyticCost, device: &DeviceSpec) -> Result<(Duration, u64, f6
         devices: 1,
         idle_power_w: device.idle_power_w,
     };
-    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1 };
+    let spec = DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 1, handover: None };
     let mut measures = Measures::new(Slos::default(), None);
     let began = Instant::now();
     let outcome = simulate(spec, &mut source, &mut measures)?;

@@ -18,6 +18,12 @@ pub enum SimError {
         /// What it must be.
         expected: String,
     },
+    /// The replicas' roles do not go together, or not with how requests are handed over. Nothing was simulated.
+    #[error("{problem}")]
+    Roles {
+        /// What does not go together, and what would.
+        problem: String,
+    },
     /// The deployment has no replicas. Nothing was simulated.
     #[error("the deployment has no replicas")]
     NoReplicas,

@@ -26,4 +26,7 @@ pub use record::{
     DecodeMember, Ending, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord, StepWork,
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
-pub use spec::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+pub use spec::{
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec,
+    SchedulerSpec, TransferMode,
+};

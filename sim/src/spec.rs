@@ -1,20 +1,28 @@
 //! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
 
+mod handover;
+
 use profiles::CostModel;
 use workloads::SimDuration;
+
+pub use handover::{DecodeChoice, HandoverSpec, Role, TransferMode};
 
 /// Replicas behind a router.
 pub struct DeploymentSpec {
     /// The replicas, in order of their numbers.
     pub replicas: Vec<ReplicaSpec>,
-    /// How requests are spread over them.
+    /// How new requests are spread over them; over the prefill replicas, where there are such.
     pub router: RouterSpec,
-    /// Seed of the router's own random draws.
+    /// Seed of the routers' own random draws.
     pub seed: u64,
+    /// How requests get from prefill to decode replicas; `None` where there are no prefill replicas.
+    pub handover: Option<HandoverSpec>,
 }
 
 /// One engine: a scheduler over a KV cache on a set of devices.
 pub struct ReplicaSpec {
+    /// What it does with the requests it gets.
+    pub role: Role,
     /// How steps are composed.
     pub scheduler: SchedulerSpec,
     /// Its KV cache.

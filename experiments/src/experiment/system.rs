@@ -3,7 +3,7 @@
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
 use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
-use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec, SystemFacts};
+use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, SystemFacts};
 
 use super::kernels::Library;
 use super::pricing::{Deployed, Pricing};
@@ -244,6 +244,7 @@ impl System {
     pub(crate) fn deployment(&self, seed: u64) -> DeploymentSpec {
         let devices = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
         let replica = || ReplicaSpec {
+            role: Role::Serve,
             scheduler: self.scheduler,
             kv: self.kv,
             max_model_len: self.max_model_len,
@@ -253,7 +254,12 @@ impl System {
             idle_power_w: self.device.idle_power_w * f64::from(devices),
             engine: self.pricing.engine(),
         };
-        DeploymentSpec { replicas: (0..self.engines).map(|_| replica()).collect(), router: self.router, seed }
+        DeploymentSpec {
+            replicas: (0..self.engines).map(|_| replica()).collect(),
+            router: self.router,
+            seed,
+            handover: None,
+        }
     }
 
     /// What the schedule of a run with this seed begins with.

@@ -5,7 +5,7 @@ use profiles::cost::simple::{DecodePolynomial, PolynomialOptions};
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads};
 use profiles::{DeviceSpec, ModelSpec};
 use sim::{
-    DeploymentSpec, EngineSpec, KvSpec, Observer, Outcome, Policy, ReplicaSpec, RequestRecord, RouterSpec,
+    DeploymentSpec, EngineSpec, KvSpec, Observer, Outcome, Policy, ReplicaSpec, RequestRecord, Role, RouterSpec,
     SchedulerSpec,
 };
 use workloads::{Arrivals, Lengths, RequestLengths, Source, Synthetic, WorkloadSpec};
@@ -43,6 +43,7 @@ pub(crate) fn cache(block_size: u32, blocks: u32) -> KvSpec {
 /// One replica without idle power that rejects nothing for its length.
 pub(crate) fn replica(scheduler: SchedulerSpec, kv: KvSpec, cost: impl CostModel + 'static) -> ReplicaSpec {
     ReplicaSpec {
+        role: Role::Serve,
         scheduler,
         kv,
         max_model_len: u32::MAX,
@@ -56,7 +57,7 @@ pub(crate) fn replica(scheduler: SchedulerSpec, kv: KvSpec, cost: impl CostModel
 
 /// A deployment of one replica.
 pub(crate) fn alone(replica: ReplicaSpec) -> DeploymentSpec {
-    DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 0 }
+    DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 0, handover: None }
 }
 
 /// Llama-3.1-8B in 16 bits on one H100, with the overheads of a serving engine or without any.

@@ -17,7 +17,7 @@ fn deployment(seed: u64) -> DeploymentSpec {
     let cost = llama_8b_on_h100(EngineOverheads::vllm_v1());
     let kv = KvSpec { block_size: 16, blocks: 600, prefix_caching: true };
     let replicas = (0..4).map(|_| replica(scheduler(CHUNKED, 512, 64), kv, cost.clone())).collect();
-    DeploymentSpec { replicas, router: RouterSpec::PowerOfTwoChoices, seed }
+    DeploymentSpec { replicas, router: RouterSpec::PowerOfTwoChoices, seed, handover: None }
 }
 
 /// Conversations behind system prompts.

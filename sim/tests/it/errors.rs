@@ -2,7 +2,7 @@
 
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
-use sim::{DeploymentSpec, ReplicaSpec, RouterSpec, SimError};
+use sim::{DeploymentSpec, ReplicaSpec, Role, RouterSpec, SimError};
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
 use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
@@ -51,7 +51,8 @@ fn unruly(requests: &[(u64, u64, u32, u32)]) -> SimError {
 fn message(spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
     let mut second = good();
     spoil(&mut second);
-    let deployment = DeploymentSpec { replicas: vec![good(), second], router: RouterSpec::RoundRobin, seed: 0 };
+    let deployment =
+        DeploymentSpec { replicas: vec![good(), second], router: RouterSpec::RoundRobin, seed: 0, handover: None };
     let mut source = Script::new(&[Planned::alone(0, 0, 1, 1)]);
     engine::simulate(deployment, &mut source).expect_err("a replica is wrong").to_string()
 }
@@ -125,7 +126,7 @@ fn a_wrong_replica_is_named_with_field_value_and_what_it_must_be() {
 
 #[test]
 fn a_deployment_needs_a_replica() {
-    let deployment = DeploymentSpec { replicas: Vec::new(), router: RouterSpec::RoundRobin, seed: 0 };
+    let deployment = DeploymentSpec { replicas: Vec::new(), router: RouterSpec::RoundRobin, seed: 0, handover: None };
     let error = engine::simulate(deployment, &mut Script::new(&[])).expect_err("there is no replica");
     assert_eq!(error.to_string(), "the deployment has no replicas");
 }
@@ -205,4 +206,11 @@ fn what_is_wrong_with_a_workload_is_passed_on() {
     let error = engine::simulate(alone(good()), &mut source).expect_err("the trace is torn");
     let expected = "trace.csv, line 3: input tokens are 0, and a request has at least 1; leave such rows out";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn roles_that_cannot_be_simulated_are_refused() {
+    let decoding = ReplicaSpec { role: Role::Decode, ..good() };
+    let error = engine::simulate(alone(decoding), &mut Script::new(&[])).expect_err("refused");
+    assert!(error.to_string().contains("replica 0 has the role decode"), "{error}");
 }

@@ -6,7 +6,7 @@ use profiles::CostTotals;
 use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, RouterSpec, SchedulerSpec};
+use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec};
 use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
@@ -91,7 +91,7 @@ impl Scenario {
 
     pub(crate) fn deployment(&self) -> DeploymentSpec {
         let replicas = self.replicas.iter().map(ReplicaPlan::build).collect();
-        DeploymentSpec { replicas, router: self.router, seed: self.seed }
+        DeploymentSpec { replicas, router: self.router, seed: self.seed, handover: None }
     }
 
     pub(crate) fn source(&self) -> Script {
@@ -129,6 +129,7 @@ impl fmt::Display for Scenario {
 impl ReplicaPlan {
     fn build(&self) -> ReplicaSpec {
         ReplicaSpec {
+            role: Role::Serve,
             scheduler: self.scheduler,
             kv: self.kv,
             max_model_len: self.max_model_len,

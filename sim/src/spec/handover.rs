@@ -1,0 +1,73 @@
+//! Prefill and decode on replicas of their own: who does what, and how the KV cache gets from one to the other.
+
+use super::RouterSpec;
+
+/// What a replica does with the requests it gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It computes prompts and generates answers.
+    #[default]
+    Serve,
+    /// It computes prompts. The step that completes one yields the request's first token; then the request is handed over
+    /// to a [`Role::Decode`] replica, as [`HandoverSpec`] says.
+    Prefill,
+    /// It generates from a KV cache that was computed elsewhere. In a deployment of such replicas alone requests arrive
+    /// with the KV cache of their prompt in place, and their first token is the first one decoded.
+    Decode,
+}
+
+impl Role {
+    /// As it is written in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Serve => "serve",
+            Role::Prefill => "prefill",
+            Role::Decode => "decode",
+        }
+    }
+}
+
+/// How requests get from prefill replicas to decode replicas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandoverSpec {
+    /// When the KV cache travels, and who is asked.
+    pub mode: TransferMode,
+    /// Which decode replica a request goes to.
+    pub router: RouterSpec,
+    /// When that is decided.
+    pub choice: DecodeChoice,
+    /// Size of the KV cache in bytes per token, all layers.
+    pub kv_bytes_per_token: u64,
+}
+
+/// When the KV cache of a prompt travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferMode {
+    /// The decode replica fetches it when it has blocks to spare (`DistServe`). What was fetched waits there for one of the
+    /// `max_num_seqs` places; until it is fetched it stays where it was computed.
+    Pull {
+        /// Nothing is fetched while fetched requests that do not decode yet own this share of the decode replica's blocks
+        /// or more, in thousandths (≥ 1; `DistServe`: 50).
+        max_unbatched_permille: u32,
+        /// Whether the decode replica fetches between its steps, one request at a time, and runs none in the meantime.
+        awaited: bool,
+    },
+    /// It is sent when the prompt is complete and the decode replica has a place and blocks for it.
+    AfterPrefill,
+    /// It is sent layer by layer while the prompt's last piece is computed, to a decode replica that has had a place and blocks
+    /// for it since the first of them was done (Splitwise). What cannot be sent before the prompt is complete is its last
+    /// layer, and what the network has not carried by then.
+    PushByLayer {
+        /// Layers of the model (≥ 1).
+        layers: u32,
+    },
+}
+
+/// When a request's decode replica is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeChoice {
+    /// At its arrival (Splitwise).
+    AtArrival,
+    /// When its prompt is complete (`DistServe`).
+    AfterPrefill,
+}
