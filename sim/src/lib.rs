@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod kv;
 mod measures;
+pub mod network;
 mod outcome;
 mod power;
 mod record;
