@@ -1,13 +1,18 @@
 //! The machines of a cluster and the links between them, as a graph.
 
+mod collectives;
+mod interconnect;
 mod preset;
+
+use std::fmt;
 
 use petgraph::Direction;
 use petgraph::algo::astar;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-pub use preset::{GpuFabric, NetworkSpec, ServerSpec};
+pub use interconnect::{Interconnect, RDMA_EFFICIENCY};
+pub use preset::{GpuFabric, ServerSpec};
 
 use crate::error::ProfileError;
 
@@ -47,6 +52,19 @@ pub enum Node {
     NetworkSwitch,
 }
 
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpu(number) => write!(f, "GPU {number}"),
+            Self::NvSwitch { server } => write!(f, "NVSwitch of server {server}"),
+            Self::PcieSwitch { server, index } => write!(f, "PCIe switch {index} of server {server}"),
+            Self::Host { server } => write!(f, "host of server {server}"),
+            Self::Nic { server, index } => write!(f, "adapter {index} of server {server}"),
+            Self::NetworkSwitch => write!(f, "network"),
+        }
+    }
+}
+
 /// One direction of a cable.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Link {
@@ -82,8 +100,10 @@ impl Route {
 #[derive(Clone, Debug)]
 pub struct Topology {
     graph: DiGraph<Node, Link>,
+    network_switch: NodeIndex,
     gpus: Vec<NodeIndex>,
-    gpus_per_server: u32,
+    /// The server of each GPU.
+    servers: Vec<u32>,
 }
 
 impl Topology {
@@ -91,18 +111,33 @@ impl Topology {
     ///
     /// # Errors
     ///
+    /// As [`of`](Self::of).
+    pub fn new(server: &ServerSpec, servers: u32, network: Interconnect) -> Result<Self, ProfileError> {
+        Self::of(&vec![*server; servers as usize], network)
+    }
+
+    /// Servers of any kinds on one network. GPUs are numbered through, server by server.
+    ///
+    /// # Errors
+    ///
     /// If there are no servers or GPUs, several servers without adapters, or a bandwidth is not positive.
-    pub fn new(server: &ServerSpec, servers: u32, network: NetworkSpec) -> Result<Self, ProfileError> {
-        server.check(servers, network)?;
-        let mut topology = Self { graph: DiGraph::new(), gpus: Vec::new(), gpus_per_server: server.gpus };
-        let switch = topology.graph.add_node(Node::NetworkSwitch);
-        for index in 0..servers {
-            topology.add_server(server, index, switch, network);
+    pub fn of(servers: &[ServerSpec], network: Interconnect) -> Result<Self, ProfileError> {
+        if servers.is_empty() {
+            let problem = "a cluster needs at least one server with at least one GPU";
+            return Err(ProfileError::Topology(problem.to_string()));
+        }
+        network.check()?;
+        let mut graph = DiGraph::new();
+        let network_switch = graph.add_node(Node::NetworkSwitch);
+        let mut topology = Self { graph, network_switch, gpus: Vec::new(), servers: Vec::new() };
+        for (index, server) in servers.iter().enumerate() {
+            server.check(servers.len() > 1)?;
+            topology.add_server(server, index as u32, network.link());
         }
         Ok(topology)
     }
 
-    fn add_server(&mut self, spec: &ServerSpec, server: u32, network_switch: NodeIndex, network: NetworkSpec) {
+    fn add_server(&mut self, spec: &ServerSpec, server: u32, network: Link) {
         let fabric = match spec.fabric {
             GpuFabric::NvSwitch(link) => Some((self.graph.add_node(Node::NvSwitch { server }), link)),
             GpuFabric::Pcie => None,
@@ -119,6 +154,7 @@ impl Topology {
         for index in 0..spec.gpus {
             let gpu = self.graph.add_node(Node::Gpu(self.gpus.len() as u32));
             self.gpus.push(gpu);
+            self.servers.push(server);
             self.connect(gpu, pcie[(index * switches / spec.gpus) as usize], spec.pcie);
             if let Some((switch, link)) = fabric {
                 self.connect(gpu, switch, link);
@@ -127,11 +163,11 @@ impl Topology {
         for index in 0..spec.nics {
             let nic = self.graph.add_node(Node::Nic { server, index });
             self.connect(pcie[index as usize], nic, spec.pcie);
-            self.connect(nic, network_switch, network.link());
+            self.connect(nic, self.network_switch, network);
         }
     }
 
-    /// Lays a cable: a link each way.
+    /// Lays a cable: a link each way, of which the one of even number leads from `a` to `b`.
     fn connect(&mut self, a: NodeIndex, b: NodeIndex, link: Link) {
         self.graph.add_edge(a, b, link);
         self.graph.add_edge(b, a, link);
@@ -144,7 +180,7 @@ impl Topology {
 
     /// The server that GPU `gpu` is in.
     pub fn server_of(&self, gpu: u32) -> u32 {
-        gpu / self.gpus_per_server
+        self.servers[gpu as usize]
     }
 
     /// All links, by [`LinkId`].
@@ -152,23 +188,64 @@ impl Topology {
         self.graph.edge_weights().copied()
     }
 
-    /// The quickest way for a message of a megabyte, by Dijkstra's algorithm. GPUs do not forward others' traffic.
+    /// What a link connects, from which to which.
+    pub fn ends(&self, link: LinkId) -> (Node, Node) {
+        let (from, to) = self.graph.edge_endpoints(EdgeIndex::new(link.0 as usize)).expect("a link of this cluster");
+        (self.graph[from], self.graph[to])
+    }
+
+    /// The quickest way for a message of a megabyte. GPUs do not forward others' traffic.
     ///
     /// # Errors
     ///
     /// If a GPU does not exist, or no way leads from one to the other.
     pub fn route(&self, from: u32, to: u32) -> Result<Route, ProfileError> {
         let (start, goal) = (self.node(from)?, self.node(to)?);
+        let links = if self.server_of(from) == self.server_of(to) {
+            self.quickest(start, goal)
+        } else {
+            // Whatever leads from server to server goes through the network's switch.
+            let halves = self.quickest(start, self.network_switch).zip(self.quickest(goal, self.network_switch));
+            halves.map(|(up, down)| up.into_iter().chain(down.into_iter().rev().map(back)).collect())
+        };
+        match links {
+            Some(links) => Ok(self.along(links)),
+            None => Err(ProfileError::Topology(format!("no route leads from GPU {from} to GPU {to}"))),
+        }
+    }
+
+    /// The links of the quickest way between nodes, by Dijkstra's algorithm.
+    fn quickest(&self, start: NodeIndex, goal: NodeIndex) -> Option<Vec<LinkId>> {
         let ahead = |edge: &petgraph::graph::EdgeReference<'_, Link>| {
             let link = edge.weight();
             let forwards = edge.source() == start || !matches!(self.graph[edge.source()], Node::Gpu(_));
             if forwards { link.latency_s + TYPICAL_MESSAGE_BYTES / link.bandwidth } else { f64::INFINITY }
         };
-        let found = astar(&self.graph, start, |node| node == goal, |edge| ahead(&edge), |_| 0.0);
-        match found {
-            Some((cost, path)) if cost.is_finite() => Ok(self.along(&path)),
-            _ => Err(ProfileError::Topology(format!("no route leads from GPU {from} to GPU {to}"))),
+        let (cost, path) = astar(&self.graph, start, |node| node == goal, |edge| ahead(&edge), |_| 0.0)?;
+        let link = |hop: &[NodeIndex]| LinkId(self.edge(hop[0], hop[1]).index() as u32);
+        cost.is_finite().then(|| path.windows(2).map(link).collect())
+    }
+
+    /// The ways of a message whose equal parts lie on the GPUs `from`, in order, and shall lie so on `to`: a route for each
+    /// pair of GPUs that exchange something, and how many of the message's parts go there.
+    ///
+    /// # Errors
+    ///
+    /// As [`route`](Self::route).
+    pub fn paths(&self, from: &[u32], to: &[u32]) -> Result<Vec<(Route, u32)>, ProfileError> {
+        let mut paths = Vec::new();
+        let (sources, targets) = (from.len() as u64, to.len() as u64);
+        for (i, &source) in (0..).zip(from) {
+            for (j, &target) in (0..).zip(to) {
+                // Part i of `sources` and part j of `targets`, in units of which the message has sources × targets.
+                let begin = (i * targets).max(j * sources);
+                let end = ((i + 1) * targets).min((j + 1) * sources);
+                if begin < end {
+                    paths.push((self.route(source, target)?, (end - begin) as u32));
+                }
+            }
         }
+        Ok(paths)
     }
 
     /// Routes between all pairs of `gpus`, row by row.
@@ -180,36 +257,18 @@ impl Topology {
         gpus.iter().map(|&from| gpus.iter().map(|&to| self.route(from, to)).collect()).collect()
     }
 
-    /// The link that a ring over `gpus`, in this order, is as fast as: the least bandwidth and the greatest latency of
-    /// its hops. What tensor-parallel collectives run at.
-    ///
-    /// # Errors
-    ///
-    /// As [`route`](Self::route).
-    pub fn ring(&self, gpus: &[u32]) -> Result<Link, ProfileError> {
-        let mut slowest = Link { bandwidth: f64::INFINITY, latency_s: 0.0 };
-        for (index, &from) in gpus.iter().enumerate() {
-            let hop = self.route(from, gpus[(index + 1) % gpus.len()])?;
-            slowest.bandwidth = slowest.bandwidth.min(hop.bandwidth);
-            slowest.latency_s = slowest.latency_s.max(hop.latency_s);
-        }
-        Ok(slowest)
-    }
-
     fn node(&self, gpu: u32) -> Result<NodeIndex, ProfileError> {
         self.gpus.get(gpu as usize).copied().ok_or_else(|| {
             ProfileError::Topology(format!("there is no GPU {gpu}; the cluster has {} GPUs, from 0", self.gpus.len()))
         })
     }
 
-    fn along(&self, path: &[NodeIndex]) -> Route {
-        let mut route = Route { bandwidth: f64::INFINITY, latency_s: 0.0, links: Vec::new() };
-        for hop in path.windows(2) {
-            let edge = self.edge(hop[0], hop[1]);
-            let link = self.graph[edge];
+    fn along(&self, links: Vec<LinkId>) -> Route {
+        let mut route = Route { bandwidth: f64::INFINITY, latency_s: 0.0, links };
+        for link in &route.links {
+            let link = self.graph[EdgeIndex::new(link.0 as usize)];
             route.bandwidth = route.bandwidth.min(link.bandwidth);
             route.latency_s += link.latency_s;
-            route.links.push(LinkId(edge.index() as u32));
         }
         route
     }
@@ -218,4 +277,9 @@ impl Topology {
         let mut edges = self.graph.edges_directed(from, Direction::Outgoing);
         edges.find(|edge| edge.target() == to).expect("a path runs along edges").id()
     }
+}
+
+/// The other direction of a cable.
+fn back(link: LinkId) -> LinkId {
+    LinkId(link.0 ^ 1)
 }

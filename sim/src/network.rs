@@ -8,6 +8,7 @@
 //! Time is in nanoseconds, rates are whole bytes/s, and bytes are counted in units of 10⁻⁹ bytes: rate × time is exact.
 
 mod books;
+mod cluster;
 mod fair;
 mod group;
 mod release;

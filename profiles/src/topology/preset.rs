@@ -1,13 +1,12 @@
-//! Servers and networks that are in use.
+//! Servers that are in use.
 //!
 //! Bandwidths are those of datasheets, in bytes/s and one direction. Latencies are estimates
 //! of what the hardware takes, rounded to the microsecond; what software adds to a transfer is not among them.
 
 use super::Link;
+use super::interconnect::usable;
 use crate::device::DeviceSpec;
 use crate::error::ProfileError;
-
-const GBIT: f64 = 1e9 / 8.0;
 
 /// Seconds per NVLink hop; two of them, GPU to switch to GPU, make 2 µs.
 const NVLINK_LATENCY_S: f64 = 1e-6;
@@ -89,53 +88,23 @@ impl ServerSpec {
         }
     }
 
-    pub(super) fn check(&self, servers: u32, network: NetworkSpec) -> Result<(), ProfileError> {
+    /// Whether it can be one of several on a network, or the only one.
+    pub(super) fn check(&self, several: bool) -> Result<(), ProfileError> {
         let wrong = |problem: &str| Err(ProfileError::Topology(problem.to_string()));
-        if servers == 0 || self.gpus == 0 {
+        if self.gpus == 0 {
             return wrong("a cluster needs at least one server with at least one GPU");
         }
         if self.nics > self.gpus {
             return wrong("a server with more network adapters than GPUs is not modelled; use nics of at most gpus");
         }
-        if servers > 1 && self.nics == 0 {
+        if several && self.nics == 0 {
             return wrong("servers without network adapters cannot form a cluster; use nics of 1 or more");
         }
         let fabric = match self.fabric {
             GpuFabric::NvSwitch(link) => link,
             GpuFabric::Pcie => self.pcie,
         };
-        for link in [self.pcie, fabric, network.link()] {
-            let positive = link.bandwidth > 0.0 && link.bandwidth.is_finite();
-            let waits = link.latency_s >= 0.0 && link.latency_s.is_finite();
-            if !(positive && waits) {
-                return wrong("a link needs a bandwidth above 0 bytes/s and a latency of 0 s or more");
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A network between servers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NetworkSpec {
-    /// Bytes/s of an adapter, one direction.
-    pub nic_bandwidth: f64,
-    /// Seconds from an adapter to the switch, half of the way to another adapter.
-    pub latency_s: f64,
-}
-
-impl NetworkSpec {
-    /// Ethernet of `gbit_per_s` Gbit/s per adapter, such as 25, 100 or 400, with RDMA (RoCE): about 5 µs one way.
-    pub fn ethernet(gbit_per_s: f64) -> Self {
-        Self { nic_bandwidth: gbit_per_s * GBIT, latency_s: 2.5e-6 }
-    }
-
-    /// InfiniBand of `gbit_per_s` Gbit/s per adapter, such as 200 (HDR) or 400 (NDR): about 2 µs one way.
-    pub fn infiniband(gbit_per_s: f64) -> Self {
-        Self { nic_bandwidth: gbit_per_s * GBIT, latency_s: 1e-6 }
-    }
-
-    pub(super) fn link(self) -> Link {
-        Link { bandwidth: self.nic_bandwidth, latency_s: self.latency_s }
+        usable(self.pcie)?;
+        usable(fabric)
     }
 }

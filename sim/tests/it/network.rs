@@ -1,5 +1,6 @@
 //! Transfers over shared links, against textbook examples, closed forms and a naive simulator.
 
+mod cluster;
 mod naive;
 mod random;
 mod released;
