@@ -39,6 +39,7 @@ fn request(id: u64) -> RequestRecord {
         preemptions: 0,
         max_gap: SimDuration::from_nanos(noise),
         energy_nj: 41_234_567_891,
+        handover: None,
     }
 }
 

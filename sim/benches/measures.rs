@@ -32,6 +32,7 @@ fn request(id: u64) -> RequestRecord {
         preemptions: 0,
         max_gap: SimDuration::from_nanos(noise),
         energy_nj: 1_000_000,
+        handover: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The event loop: step ends, arrivals, and pumping, in integer time.
 
 mod check;
+mod handover;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,10 +11,11 @@ use workloads::{Request, RequestId, SimDuration, SimTime, Source};
 use crate::error::SimError;
 use crate::outcome::{Outcome, RequestCounts};
 use crate::record::{Ending, Observer, Rejection, RequestRecord};
-use crate::replica::{Replica, Wants};
+use crate::replica::{Piping, Replica, Wants};
 use crate::router::Router;
-use crate::spec::DeploymentSpec;
+use crate::spec::{DeploymentSpec, ReplicaSpec, Role};
 use check::check;
+use handover::Handovers;
 
 /// What is due at which time.
 #[derive(Default)]
@@ -52,6 +54,8 @@ const LATEST: SimTime = SimTime::from_nanos(100 * 365 * 86_400 * 1_000_000_000);
 struct Engine<'a, O> {
     replicas: Vec<Replica>,
     router: Router,
+    /// What goes from prefill to decode replicas, if anything does.
+    handovers: Option<Handovers>,
     source: &'a mut dyn Source,
     observer: &'a mut O,
     wants: Wants,
@@ -77,14 +81,24 @@ pub fn simulate(
 ) -> Result<Outcome, SimError> {
     check(&spec)?;
     let first_arrival = source.next_arrival()?.ok_or(SimError::EmptyWorkload)?;
-    let mut replicas: Vec<Replica> =
-        spec.replicas.into_iter().enumerate().map(|(number, spec)| Replica::new(number as u32, spec)).collect();
+    let decoding = numbers(&spec.replicas, Role::Decode);
+    let prefilling = numbers(&spec.replicas, Role::Prefill);
+    let all = (0..spec.replicas.len() as u32).collect();
+    let router = Router::new(spec.router, if prefilling.is_empty() { all } else { prefilling }, spec.seed, "router");
+    let mode = spec.handover.as_ref().map(|handover| handover.mode);
+    let build = |(number, spec): (usize, ReplicaSpec)| {
+        let piping = mode.map_or_else(Piping::default, |mode| Piping::new(spec.role, mode));
+        Replica::new(number as u32, spec, piping)
+    };
+    let mut replicas: Vec<Replica> = spec.replicas.into_iter().enumerate().map(build).collect();
+    let handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed)).transpose()?;
     for replica in &mut replicas {
         replica.start(first_arrival);
     }
     let mut engine = Engine {
         replicas,
-        router: Router::new(spec.router, spec.seed),
+        router,
+        handovers,
         source,
         wants: Wants {
             steps: observer.wants_steps(),
@@ -102,8 +116,14 @@ pub fn simulate(
     let end = engine.last_completion;
     let counts = engine.counts;
     assert_eq!(counts.issued, counts.completed + counts.rejected(), "a request was lost");
-    let replicas = engine.replicas.into_iter().map(|replica| replica.close(first_arrival, end)).collect();
-    Ok(Outcome { first_arrival, end, requests: counts, replicas })
+    let replicas: Vec<_> = engine.replicas.into_iter().map(|replica| replica.close(first_arrival, end)).collect();
+    let transfers = engine.handovers.map(|handovers| handovers.close(&replicas));
+    Ok(Outcome { first_arrival, end, requests: counts, replicas, transfers })
+}
+
+/// The replicas of a role.
+fn numbers(replicas: &[ReplicaSpec], role: Role) -> Vec<u32> {
+    (0..).zip(replicas).filter(|(_, replica)| replica.role == role).map(|(number, _)| number).collect()
 }
 
 impl<O: Observer> Engine<'_, O> {
@@ -111,7 +131,7 @@ impl<O: Observer> Engine<'_, O> {
         let mut now = first_arrival;
         let mut arrival = Some(first_arrival);
         loop {
-            let due = self.agenda.next();
+            let due = self.next_due();
             now = match (due, arrival) {
                 (Some(due), Some(arrival)) => due.min(arrival),
                 (Some(due), None) => due,
@@ -133,7 +153,13 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    /// Handles all that is due now: answers, ends of steps, turns. `true` if the source was told of endings.
+    fn next_due(&self) -> Option<SimTime> {
+        let due = self.agenda.next();
+        let Some(handovers) = &self.handovers else { return due };
+        due.into_iter().chain(handovers.next()).min()
+    }
+
+    /// Handles all that is due now: answers, ends of steps, transfers, turns. `true` if the source was told of endings.
     fn handle_due(&mut self, now: SimTime) -> bool {
         let mut told = false;
         while let Some(&Reverse((at, _, request))) = self.agenda.answers.peek()
@@ -149,6 +175,10 @@ impl<O: Observer> Engine<'_, O> {
             self.agenda.ends.pop();
             told |= self.end_step(replica, slot, now);
             self.touched.push(replica);
+        }
+        if let Some(handovers) = &mut self.handovers {
+            handovers.arrive(now, &mut self.replicas, &mut self.touched);
+            handovers.offer_early(now, &mut self.replicas, &mut self.touched);
         }
         while let Some(&Reverse((at, replica, turn))) = self.agenda.turns.peek()
             && at <= now
@@ -166,7 +196,8 @@ impl<O: Observer> Engine<'_, O> {
     fn end_step(&mut self, replica: u32, slot: u32, now: SimTime) -> bool {
         let before = self.counts.completed;
         let (source, counts, answers) = (&mut *self.source, &mut self.counts, &mut self.agenda.answers);
-        let replica = &mut self.replicas[replica as usize];
+        let number = replica;
+        let replica = &mut self.replicas[number as usize];
         let to_client = replica.engine_to_client();
         let answered = now + to_client;
         replica.end_step(slot, now, self.observer, |request| {
@@ -177,6 +208,9 @@ impl<O: Observer> Engine<'_, O> {
                 answers.push(Reverse((answered, counts.completed, request)));
             }
         });
+        if let Some(handovers) = &mut self.handovers {
+            handovers.hand_over(number, &mut self.replicas, &mut self.touched);
+        }
         if self.counts.completed == before {
             return false;
         }
@@ -198,22 +232,32 @@ impl<O: Observer> Engine<'_, O> {
             });
         }
         self.counts.issued += 1;
-        let chosen = self.router.choose(&self.replicas, &request);
-        let replica = &mut self.replicas[chosen];
-        replica.count_request();
-        if let Some(rejection) = replica.refusal(&request) {
-            self.reject(&request, chosen as u32, rejection, now);
+        let chosen = self.router.choose(&self.replicas, &request.prompt);
+        self.replicas[chosen as usize].count_request();
+        let refusal = self.replicas[chosen as usize].refusal(&request);
+        let decode_refusal =
+            || self.handovers.as_ref().and_then(|handovers| handovers.refusal(&request, &self.replicas));
+        if let Some(rejection) = refusal.or_else(decode_refusal) {
+            self.reject(&request, chosen, rejection, now);
         } else {
-            replica.send(request);
-            let on_the_way = replica.client_to_engine();
-            if on_the_way == SimDuration::ZERO {
-                replica.enqueue_next();
-                self.touched.push(chosen as u32);
-            } else {
-                self.agenda.turns.push(Reverse((now + on_the_way, chosen as u32, Turn::Queued)));
-            }
+            self.send(chosen, request, now);
         }
         Ok(())
+    }
+
+    /// Sends a request on its way to the queue of a replica.
+    fn send(&mut self, chosen: u32, request: Request, now: SimTime) {
+        let handovers = self.handovers.as_mut();
+        let decode_replica = handovers.and_then(|handovers| handovers.choose_early(&request, &mut self.replicas));
+        let replica = &mut self.replicas[chosen as usize];
+        replica.send(request, decode_replica);
+        let on_the_way = replica.client_to_engine();
+        if on_the_way == SimDuration::ZERO {
+            replica.enqueue_next();
+            self.touched.push(chosen);
+        } else {
+            self.agenda.turns.push(Reverse((now + on_the_way, chosen, Turn::Queued)));
+        }
     }
 
     fn reject(&mut self, request: &Request, replica: u32, rejection: Rejection, now: SimTime) {
@@ -237,6 +281,7 @@ impl<O: Observer> Engine<'_, O> {
             preemptions: 0,
             max_gap: SimDuration::ZERO,
             energy_nj: 0,
+            handover: None,
         });
         self.source.ended(request.id, now);
     }
@@ -248,6 +293,9 @@ impl<O: Observer> Engine<'_, O> {
             self.touched.dedup();
         }
         for &number in &self.touched {
+            if let Some(handovers) = &mut self.handovers {
+                handovers.accept(number, now, &mut self.replicas);
+            }
             let (agenda, dispatched) = (&mut self.agenda, &mut self.dispatched);
             self.replicas[number as usize].pump(now, self.observer, self.wants, |step| {
                 *dispatched += 1;
@@ -256,6 +304,9 @@ impl<O: Observer> Engine<'_, O> {
                     agenda.turns.push(Reverse((start, number, Turn::StepStart)));
                 }
             });
+            if let Some(handovers) = &mut self.handovers {
+                handovers.begin_pushing(number, &mut self.replicas);
+            }
         }
         self.touched.clear();
     }

@@ -24,6 +24,9 @@ pub enum SimError {
         /// What does not go together, and what would.
         problem: String,
     },
+    /// The network that requests are handed over on makes no sense. Nothing was simulated.
+    #[error(transparent)]
+    Network(#[from] crate::network::NetworkError),
     /// The deployment has no replicas. Nothing was simulated.
     #[error("the deployment has no replicas")]
     NoReplicas,

@@ -21,10 +21,11 @@ pub use measures::{
     Better, Column, Distribution, Measures, Method, Section, Slos, Statistics, Summary, SystemFacts, Value, Verdict,
     WeightedHistogram, Window,
 };
-pub use outcome::{Outcome, ReplicaOutcome, RequestCounts};
+pub use outcome::{Outcome, ReplicaOutcome, RequestCounts, Transfers};
 pub use power::{PowerMeter, PowerSample};
 pub use record::{
-    DecodeMember, Ending, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord, StepWork,
+    DecodeMember, Ending, HandoverRecord, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord,
+    StepWork,
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{

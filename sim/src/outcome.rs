@@ -3,6 +3,9 @@
 use profiles::CostTotals;
 use workloads::{SimDuration, SimTime};
 
+use crate::network::LinkOutcome;
+use crate::spec::Role;
+
 /// The books of a finished run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -15,6 +18,19 @@ pub struct Outcome {
     pub requests: RequestCounts,
     /// Per replica, in order of their numbers.
     pub replicas: Vec<ReplicaOutcome>,
+    /// What went from prefill to decode replicas; `None` where nothing is handed over.
+    pub transfers: Option<Transfers>,
+}
+
+/// The KV caches that went from prefill to decode replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfers {
+    /// How many.
+    pub requests: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What each link carried, in the order of the network's description.
+    pub links: Vec<LinkOutcome>,
 }
 
 impl Outcome {
@@ -49,7 +65,9 @@ impl RequestCounts {
 /// The books of one replica.
 #[derive(Clone, Debug)]
 pub struct ReplicaOutcome {
-    /// Requests it was sent.
+    /// What it did with its requests.
+    pub role: Role,
+    /// Requests it was sent by clients.
     pub requests: u64,
     /// Steps it ran.
     pub steps: u64,
@@ -63,6 +81,10 @@ pub struct ReplicaOutcome {
     pub prompt_tokens: u64,
     /// See above.
     pub cached_tokens: u64,
+    /// Requests it handed over to decode replicas, and requests it took over from prefill replicas.
+    pub handed_over: u64,
+    /// See above.
+    pub taken_over: u64,
     /// Per pipeline stage: time spent computing, from the first arrival to the end of the run.
     pub stage_busy: Vec<SimDuration>,
     /// Per pipeline stage: time spent waiting.

@@ -32,7 +32,7 @@ pub struct RequestRecord {
     pub session: Option<SessionId>,
     /// How it ended. For rejected requests every time below is the arrival and every count of work is 0.
     pub ending: Ending,
-    /// Replica that served it.
+    /// Replica that served it; for a request that was handed over, the one that computed its prompt.
     pub replica: u32,
     /// When its client sent it, and it reached the router.
     pub arrival: SimTime,
@@ -56,6 +56,38 @@ pub struct RequestRecord {
     /// Energy of the steps that worked on it, shared by tokens: board energy (idle power included) of each step ÷ tokens
     /// in the step × its tokens in the step, in nanojoules. Energy of idle time belongs to nobody.
     pub energy_nj: u64,
+    /// How its KV cache got to its decode replica; `None` if it never left the replica that computed it.
+    pub handover: Option<HandoverRecord>,
+}
+
+/// How a request's KV cache got from its prefill replica to its decode replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandoverRecord {
+    /// The prefill replica.
+    pub from: u32,
+    /// The decode replica.
+    pub to: u32,
+    /// Size of what was transferred.
+    pub kv_bytes: u64,
+    /// When its prompt was complete, and its first token left the engine.
+    pub prompt_done: SimTime,
+    /// When the decode replica took blocks for it and the transfer began; before `prompt_done` where layers are pushed.
+    pub accepted: SimTime,
+    /// When the last byte had arrived.
+    pub arrived: SimTime,
+}
+
+impl HandoverRecord {
+    /// Time from the first token until the KV cache was all there: waiting for the decode replica and what of the transfer
+    /// was not hidden.
+    pub fn wait(&self) -> SimDuration {
+        self.arrived - self.prompt_done
+    }
+
+    /// Time of the transfer itself.
+    pub fn transfer_time(&self) -> SimDuration {
+        self.arrived - self.accepted
+    }
 }
 
 impl RequestRecord {

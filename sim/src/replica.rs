@@ -7,6 +7,7 @@ mod compose;
 mod details;
 mod dispatch;
 mod group;
+mod intake;
 mod live;
 mod output;
 mod walk;
@@ -14,16 +15,19 @@ mod walk;
 use std::collections::VecDeque;
 
 use profiles::{CostModel, PrefillPiece};
-use workloads::{Request, SimDuration, SimTime};
+use workloads::{ContentId, Prompt, Request, SimDuration, SimTime};
 
 use crate::kv::{Chain, Kv};
 use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
-use crate::spec::{EngineSpec, ReplicaSpec, SchedulerSpec};
+use crate::spec::{EngineSpec, ReplicaSpec, Role, SchedulerSpec};
 pub(crate) use dispatch::Wants;
 use group::Group;
-use live::{Live, LiveId, Lives, Phase};
+use intake::Intake;
+pub(crate) use intake::{Offer, Origin, Piping};
+pub(crate) use live::{Live, LiveId};
+use live::{Lives, Phase};
 
 /// A micro-batch: its decoding requests, and the step in flight if there is one.
 #[derive(Debug)]
@@ -78,10 +82,13 @@ struct Counts {
     decode_tokens: u64,
     prompt_tokens: u64,
     cached_tokens: u64,
+    handed_over: u64,
+    taken_over: u64,
 }
 
 pub(crate) struct Replica {
     number: u32,
+    role: Role,
     limits: SchedulerSpec,
     max_model_len: u32,
     devices: u32,
@@ -94,9 +101,17 @@ pub(crate) struct Replica {
     cost: Box<dyn CostModel>,
 
     lives: Lives,
-    /// Requests on their way from the client to the queue.
-    sent: VecDeque<Request>,
+    /// Requests on their way from the client to the queue, and the decode replica that was chosen for each.
+    sent: VecDeque<(Request, Option<u32>)>,
     waiting: VecDeque<LiveId>,
+    /// Requests whose prompt was completed by the step that ended last, to be handed over.
+    handed: Vec<LiveId>,
+    /// Requests handed over whose KV cache is still here.
+    held: u32,
+    /// Layers that are pushed one by one, and the prompts whose last piece has been dispatched: when it starts and ends.
+    pushes_layers: Option<u32>,
+    pushing: Vec<(SimTime, SimTime, LiveId)>,
+    intake: Intake,
     /// Requests let in that miss tokens no step has been given yet, in order of admission.
     prefilling: Vec<LiveId>,
     /// Decoding requests in no group.
@@ -116,7 +131,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(number: u32, spec: ReplicaSpec) -> Self {
+    pub(crate) fn new(number: u32, spec: ReplicaSpec, piping: Piping) -> Self {
         let stages = spec.cost.stages();
         let slots = (0..stages as u32)
             .map(|slot| Slot {
@@ -131,6 +146,7 @@ impl Replica {
         let scheduler = scheduler::new(&spec.scheduler, &spec.kv);
         Replica {
             number,
+            role: spec.role,
             limits: spec.scheduler,
             max_model_len: spec.max_model_len,
             devices: spec.devices,
@@ -143,6 +159,11 @@ impl Replica {
             lives: Lives::default(),
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
+            handed: Vec::new(),
+            held: 0,
+            pushes_layers: piping.pushes_layers,
+            pushing: Vec::new(),
+            intake: Intake::new(piping, &spec.kv),
             prefilling: Vec::new(),
             loose: Vec::new(),
             tickets: 0,
@@ -171,9 +192,9 @@ impl Replica {
     }
 
     /// Tokens of a prompt that the prefix cache holds now.
-    pub(crate) fn cached_tokens(&self, request: &Request) -> u32 {
-        let chain = Chain { prompt: request.prompt.spans(), answer: request.answer, answer_tokens: 0 };
-        let limit = request.prompt.tokens().saturating_sub(1);
+    pub(crate) fn cached_tokens(&self, prompt: &Prompt) -> u32 {
+        let chain = Chain { prompt: prompt.spans(), answer: ContentId(0), answer_tokens: 0 };
+        let limit = prompt.tokens().saturating_sub(1);
         self.kv.find(&chain, limit).blocks() * self.kv.block_size()
     }
 
@@ -183,7 +204,7 @@ impl Replica {
         if total > u64::from(self.max_model_len) {
             return Some(Rejection::ExceedsModelLength);
         }
-        let written = (total - 1) as u32;
+        let written = if self.role == Role::Prefill { request.prompt.tokens() } else { (total - 1) as u32 };
         if self.kv.blocks_for(written) + self.scheduler.watermark_blocks() > self.kv.blocks() {
             return Some(Rejection::ExceedsKvCache);
         }
@@ -211,16 +232,27 @@ impl Replica {
     }
 
     /// Sends a request on its way to the queue.
-    pub(crate) fn send(&mut self, request: Request) {
-        self.outstanding_tokens += u64::from(request.prompt.tokens());
-        self.sent.push_back(request);
+    pub(crate) fn send(&mut self, request: Request, decode_replica: Option<u32>) {
+        self.expect(&request.prompt);
+        self.sent.push_back((request, decode_replica));
+    }
+
+    /// Counts the prompt tokens of a request that is or will be here.
+    pub(crate) fn expect(&mut self, prompt: &Prompt) {
+        self.outstanding_tokens += u64::from(prompt.tokens());
     }
 
     /// Queues the request that was sent first.
     pub(crate) fn enqueue_next(&mut self) {
-        let request = self.sent.pop_front().expect("a request was sent");
-        let id = self.lives.insert(Live::new(request));
-        self.waiting.push_back(id);
+        let (request, decode_replica) = self.sent.pop_front().expect("a request was sent");
+        let mut live = Live::new(request);
+        live.decode_replica = decode_replica;
+        if self.role == Role::Decode {
+            self.queue_prefilled(live);
+        } else {
+            let id = self.lives.insert(live);
+            self.waiting.push_back(id);
+        }
     }
 
     /// Whether a request is in flight in some slot, and so cannot be preempted. With asynchronous scheduling what is in
@@ -235,7 +267,7 @@ impl Replica {
                 let slot = &self.slots[slot as usize];
                 slot.busy && slot.batch.decodes
             }
-            Phase::Loose | Phase::Finishing | Phase::Waiting => false,
+            Phase::Loose | Phase::Finishing | Phase::Waiting | Phase::Handed | Phase::Arrived => false,
         }
     }
 
@@ -243,6 +275,8 @@ impl Replica {
     pub(crate) fn close(mut self, first_arrival: SimTime, end: SimTime) -> ReplicaOutcome {
         let nobody = self.sent.is_empty() && self.waiting.is_empty() && self.lives.running() == 0;
         assert!(nobody, "a request never left replica {}", self.number);
+        assert_eq!(self.held, 0, "replica {} still holds the KV cache of a request handed over", self.number);
+        self.intake.assert_empty();
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
         self.kv.assert_all_free();
         let elapsed = end - first_arrival;
@@ -251,6 +285,7 @@ impl Replica {
             assert_eq!(stage.busy + stage.idle, elapsed, "busy and idle time do not add up to the elapsed time");
         }
         ReplicaOutcome {
+            role: self.role,
             requests: self.counts.requests,
             steps: self.counts.steps,
             preemptions: self.counts.preemptions,
@@ -258,6 +293,8 @@ impl Replica {
             decode_tokens: self.counts.decode_tokens,
             prompt_tokens: self.counts.prompt_tokens,
             cached_tokens: self.counts.cached_tokens,
+            handed_over: self.counts.handed_over,
+            taken_over: self.counts.taken_over,
             stage_busy: self.stages.iter().map(|stage| stage.busy).collect(),
             stage_idle: self.stages.iter().map(|stage| stage.idle).collect(),
             kv_blocks: self.kv.blocks(),

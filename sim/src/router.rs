@@ -2,61 +2,57 @@
 
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
-use workloads::Request;
+use workloads::Prompt;
 
 use crate::replica::Replica;
 use crate::spec::RouterSpec;
 
 pub(crate) struct Router {
     spec: RouterSpec,
+    /// The replicas it spreads requests over.
+    among: Vec<u32>,
     turn: usize,
     random: Xoshiro256PlusPlus,
 }
 
 impl Router {
-    pub(crate) fn new(spec: RouterSpec, seed: u64) -> Self {
-        Router { spec, turn: 0, random: workloads::stream(seed, "router", 0) }
+    /// `purpose` names the stream of its random draws.
+    pub(crate) fn new(spec: RouterSpec, among: Vec<u32>, seed: u64, purpose: &str) -> Self {
+        Router { spec, among, turn: 0, random: workloads::stream(seed, purpose, 0) }
     }
 
-    /// Number of the replica for `request`.
-    pub(crate) fn choose(&mut self, replicas: &[Replica], request: &Request) -> usize {
-        if replicas.len() == 1 {
-            return 0;
+    /// Number of the replica for a request with this prompt.
+    pub(crate) fn choose(&mut self, replicas: &[Replica], prompt: &Prompt) -> u32 {
+        if let [only] = self.among[..] {
+            return only;
         }
+        let load = |number: u32| replicas[number as usize].outstanding_tokens();
         match self.spec {
             RouterSpec::RoundRobin => {
-                let chosen = self.turn;
-                self.turn = (self.turn + 1) % replicas.len();
+                let chosen = self.among[self.turn];
+                self.turn = (self.turn + 1) % self.among.len();
                 chosen
             }
-            RouterSpec::LeastOutstandingTokens => least_loaded(replicas),
+            RouterSpec::LeastOutstandingTokens => self.least_loaded(load),
             RouterSpec::PowerOfTwoChoices => {
-                let first = self.random.random_range(0..replicas.len());
-                let second = self.random.random_range(0..replicas.len());
-                if replicas[second].outstanding_tokens() < replicas[first].outstanding_tokens() {
-                    second
-                } else {
-                    first
-                }
+                let first = self.among[self.random.random_range(0..self.among.len())];
+                let second = self.among[self.random.random_range(0..self.among.len())];
+                if load(second) < load(first) { second } else { first }
             }
             RouterSpec::PrefixAffinity { max_imbalance_tokens } => {
-                prefix_affinity(replicas, request, max_imbalance_tokens)
+                let by_prefix = |&number: &u32| {
+                    let cached = replicas[number as usize].cached_tokens(prompt);
+                    (std::cmp::Reverse(cached), load(number))
+                };
+                let nearest = self.among.iter().copied().min_by_key(by_prefix).expect("there are replicas");
+                let least = self.least_loaded(load);
+                if load(nearest) - load(least) > max_imbalance_tokens { least } else { nearest }
             }
         }
     }
-}
 
-fn least_loaded(replicas: &[Replica]) -> usize {
-    (0..replicas.len()).min_by_key(|&index| replicas[index].outstanding_tokens()).expect("there are replicas")
-}
-
-fn prefix_affinity(replicas: &[Replica], request: &Request, max_imbalance_tokens: u64) -> usize {
-    let by_prefix = |&index: &usize| {
-        let replica: &Replica = &replicas[index];
-        (std::cmp::Reverse(replica.cached_tokens(request)), replica.outstanding_tokens())
-    };
-    let nearest = (0..replicas.len()).min_by_key(by_prefix).expect("there are replicas");
-    let least = least_loaded(replicas);
-    let (load, least_load) = (replicas[nearest].outstanding_tokens(), replicas[least].outstanding_tokens());
-    if load - least_load > max_imbalance_tokens { least } else { nearest }
+    /// The lowest number among equals.
+    fn least_loaded(&self, load: impl Fn(u32) -> u64) -> u32 {
+        self.among.iter().copied().min_by_key(|&number| load(number)).expect("there are replicas")
+    }
 }

@@ -1,9 +1,12 @@
 //! What a deployment must be before anything is simulated.
 
+mod roles;
+
 use workloads::SimDuration;
 
 use crate::error::SimError;
-use crate::spec::{DeploymentSpec, ReplicaSpec, Role};
+use crate::spec::{DeploymentSpec, ReplicaSpec};
+use roles::check_roles;
 
 /// Whether the deployment makes sense.
 pub(super) fn check(spec: &DeploymentSpec) -> Result<(), SimError> {
@@ -12,19 +15,6 @@ pub(super) fn check(spec: &DeploymentSpec) -> Result<(), SimError> {
     }
     check_roles(spec)?;
     spec.replicas.iter().enumerate().try_for_each(|(number, replica)| check_replica(number, replica))
-}
-
-/// Whether the roles of the replicas go together.
-fn check_roles(spec: &DeploymentSpec) -> Result<(), SimError> {
-    let wrong = |problem: String| Err(SimError::Roles { problem });
-    if let Some(number) = spec.replicas.iter().position(|replica| replica.role != Role::Serve) {
-        let role = spec.replicas[number].role.name();
-        return wrong(format!("replica {number} has the role {role}: only serve can be simulated yet"));
-    }
-    if spec.handover.is_some() {
-        return wrong("requests are handed over from prefill to decode replicas, and there are none".to_owned());
-    }
-    Ok(())
 }
 
 fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {

@@ -196,6 +196,7 @@ pub(in crate::measures) mod tests {
             preemptions: 0,
             max_gap: SimDuration::from_nanos(max_gap),
             energy_nj: 0,
+            handover: None,
         }
     }
 

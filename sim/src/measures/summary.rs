@@ -229,6 +229,7 @@ pub(in crate::measures) mod tests {
     use super::super::slo::Slos;
     use super::*;
     use crate::record::Observer;
+    use crate::spec::Role;
 
     fn seconds(seconds: f64) -> SimDuration {
         SimDuration::from_secs_f64(seconds)
@@ -244,6 +245,7 @@ pub(in crate::measures) mod tests {
         cost.operator_mut(Operator::DenseFfn).time_ns_by_evidence = [1e9, 2e9, 0.0];
         cost.operator_mut(Operator::DecodeAttention).time_ns_by_evidence = [0.0, 0.0, 1e9];
         ReplicaOutcome {
+            role: Role::Serve,
             requests: 2,
             steps: 3,
             preemptions: 1,
@@ -251,6 +253,8 @@ pub(in crate::measures) mod tests {
             decode_tokens: 10,
             prompt_tokens: 2000,
             cached_tokens: 500,
+            handed_over: 0,
+            taken_over: 0,
             stage_busy: vec![seconds(4.0)],
             stage_idle: vec![seconds(6.0)],
             kv_blocks: 100,
@@ -270,6 +274,7 @@ pub(in crate::measures) mod tests {
             end: SimTime::from_nanos(11 * SECOND),
             requests,
             replicas: vec![replica()],
+            transfers: None,
         }
     }
 

@@ -9,6 +9,7 @@ use workloads::{RequestId, SimTime};
 use super::dispatch::{Dispatched, Wants};
 use super::{Phase, Replica};
 use crate::record::Observer;
+use crate::spec::Role;
 
 impl Replica {
     /// Composes and dispatches as many steps as may be by now; `sent` receives them.
@@ -98,6 +99,8 @@ impl Replica {
                 self.put_token_out(piece.live, now, observer);
                 if last {
                     left(self.finish(piece.live, observer));
+                } else if self.role == Role::Prefill {
+                    self.hand_over(piece.live);
                 }
             }
         }

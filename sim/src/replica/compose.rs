@@ -2,6 +2,7 @@
 
 use super::{LiveId, Phase, Piece, PrefillPiece, Replica};
 use crate::scheduler::{Action, Admission, Reserve, StepView};
+use crate::spec::Role;
 
 /// A step while it is composed.
 #[derive(Clone, Copy, Debug)]
@@ -209,6 +210,7 @@ impl Replica {
         let table = match admission.reserve {
             Reserve::Chunk => self.kv.blocks_for(cached + tokens),
             Reserve::Prompt => self.kv.blocks_for(total),
+            Reserve::Answer if self.role == Role::Prefill => self.kv.blocks_for(total),
             Reserve::Answer => self.kv.blocks_for(live.prompt.tokens() + live.output_tokens - 1),
         };
         let required = if admission.require_prompt { table.max(self.kv.blocks_for(total)) } else { table };

@@ -6,6 +6,7 @@ use workloads::{SimDuration, SimTime};
 use super::Replica;
 use super::compose::Draft;
 use crate::record::{Observer, StepRecord, StepWork};
+use crate::spec::Role;
 
 /// What the observer wants to know of steps.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,9 @@ impl Replica {
         mut sent: impl FnMut(Dispatched),
     ) {
         let mut ended = std::mem::take(&mut self.just_ended);
-        if self.engine.async_scheduling {
+        if self.intake.stands_still() {
+            // The copy that its loop awaits goes on.
+        } else if self.engine.async_scheduling {
             self.pump_ahead(now, observer, wants, &mut sent);
         } else {
             self.pump_slots(&ended, now, observer, wants, &mut sent);
@@ -80,10 +83,15 @@ impl Replica {
         wants: Wants,
         sent: &mut impl FnMut(Dispatched),
     ) -> bool {
-        if self.slots[slot].busy || (self.waiting.is_empty() && self.lives.running() == 0) {
+        if self.slots[slot].busy {
             return false;
         }
-        let draft = self.compose(slot);
+        let joined = self.let_arrived_in();
+        if self.waiting.is_empty() && self.lives.running() == 0 {
+            return false;
+        }
+        let mut draft = self.compose(slot);
+        draft.admitted += joined;
         let batch = &self.slots[slot].batch;
         let any = batch.decodes || !batch.pieces.is_empty();
         if any {
@@ -125,6 +133,14 @@ impl Replica {
             live.first_scheduled.get_or_insert(start);
             live.energy_nj += energy_per_token_nj * u64::from(piece.tokens);
         }
+        if self.role == Role::Decode && slot.batch.decodes {
+            for id in slot.group.newcomers() {
+                self.lives.get_mut(id).first_scheduled.get_or_insert(start);
+            }
+        }
+        if self.pushes_layers.is_some() {
+            self.begin_pushing(draft.slot, start, end);
+        }
         self.counts.steps += 1;
         self.counts.prefill_tokens += u64::from(prefill_tokens);
         self.counts.decode_tokens += u64::from(decode.requests);
@@ -141,7 +157,7 @@ impl Replica {
                 decode_context_tokens: decode.context_tokens,
                 admitted: draft.admitted,
                 preempted: draft.preempted,
-                waiting: self.waiting.len() as u32,
+                waiting: self.waiting.len() as u32 + self.intake.waiting(),
                 running: self.lives.running(),
                 free_blocks: self.kv.free(),
                 prefill_layers: None,

@@ -88,6 +88,12 @@ impl Group {
         }
     }
 
+    /// Members that have been in no step of this group yet.
+    pub(crate) fn newcomers(&self) -> impl Iterator<Item = LiveId> {
+        let first = self.fresh.partition_point(|&(joined, _)| joined < self.step);
+        self.fresh[first..].iter().map(|&(_, id)| id)
+    }
+
     /// Blocks that the next step needs: one for each member whose computed tokens fill its blocks.
     pub(crate) fn blocks_needed(&self) -> u32 {
         let block_size = self.by_phase.len() as u64;
@@ -171,11 +177,12 @@ impl Group {
     }
 
     /// The tokens of the first step that counts as done and is not out are out at `now`. Calls `gap(ns, members)` for the
-    /// gaps it made, and `fresh_gap` for the members whose previous token came from elsewhere, which returns that gap.
+    /// gaps it made, and `fresh_gap` for the members whose previous token came from elsewhere, which returns that gap; `None`
+    /// if there was no previous token.
     pub(crate) fn put_out(
         &mut self,
         now: SimTime,
-        mut fresh_gap: impl FnMut(LiveId) -> u64,
+        mut fresh_gap: impl FnMut(LiveId) -> Option<u64>,
         mut gap: impl FnMut(u64, u32),
     ) {
         self.out += 1;
@@ -189,7 +196,9 @@ impl Group {
         if !self.fresh.is_empty() {
             let with_token = self.fresh.partition_point(|&(joined, _)| joined < self.out);
             for (_, id) in self.fresh.drain(..with_token) {
-                gap(fresh_gap(id), 1);
+                if let Some(nanos) = fresh_gap(id) {
+                    gap(nanos, 1);
+                }
             }
         }
         self.last_token = now;

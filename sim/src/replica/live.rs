@@ -3,6 +3,7 @@
 use workloads::{Prompt, Request, RequestId, SessionId, SimTime};
 
 use crate::kv::{Chain, Hold};
+use crate::record::HandoverRecord;
 
 /// Index of a request in its replica's slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,9 +23,13 @@ pub(crate) enum Phase {
         /// The slot.
         slot: u32,
     },
-    /// All its tokens are done or in the step in flight: it only waits for that to end. Asynchronous scheduling alone knows
-    /// such requests.
+    /// All that it gets here is done or in the step in flight: it only waits for that to end. Only asynchronous scheduling
+    /// and prefill replicas know such requests.
     Finishing,
+    /// Its prompt is complete, and its KV cache waits here for a decode replica.
+    Handed,
+    /// Its KV cache has come from elsewhere, and it waits for a place.
+    Arrived,
 }
 
 /// A request that has not ended. While it decodes, `computed`, `generated` and `energy_nj` stay as they were when it
@@ -63,6 +68,12 @@ pub(crate) struct Live {
     pub(crate) energy_mark_nj: u64,
     pub(crate) cached_tokens: Option<u32>,
     pub(crate) preemptions: u32,
+    /// The decode replica that was chosen for it, if it is to get to one.
+    pub(crate) decode_replica: Option<u32>,
+    /// Whether its KV cache has been offered to that.
+    pub(crate) offered: bool,
+    /// How it got here, if its prompt was computed elsewhere.
+    pub(crate) handover: Option<HandoverRecord>,
 
     previous: Option<LiveId>,
     next: Option<LiveId>,
@@ -94,6 +105,9 @@ impl Live {
             energy_mark_nj: 0,
             cached_tokens: None,
             preemptions: 0,
+            decode_replica: None,
+            offered: false,
+            handover: None,
             previous: None,
             next: None,
         }

@@ -4,6 +4,7 @@ use workloads::{RequestId, SimDuration, SimTime};
 
 use super::{LiveId, Phase, Replica};
 use crate::record::{Ending, Observer, RequestRecord};
+use crate::spec::Role;
 
 impl Replica {
     /// The step in `slot` that was dispatched first has ended at `now`; `left` receives the requests that end with it.
@@ -36,6 +37,8 @@ impl Replica {
                 self.put_token_out(piece.live, now, observer);
                 if last {
                     left(self.finish(piece.live, observer));
+                } else if self.role == Role::Prefill {
+                    self.hand_over(piece.live);
                 }
             }
         }
@@ -70,22 +73,27 @@ impl Replica {
             now,
             |id| {
                 let live = lives.get_mut(id);
+                if live.first_token.is_none() {
+                    live.first_token = Some(now);
+                    return None;
+                }
                 let gap_ns = now.since(live.last_token).as_nanos();
                 live.max_gap_ns = live.max_gap_ns.max(gap_ns);
-                gap_ns
+                Some(gap_ns)
             },
             |gap_ns, members| observer.gaps(at_client, SimDuration::from_nanos(gap_ns), u64::from(members)),
         );
     }
 
-    /// A request whose last missing token was computed by a prompt piece generates one with it: it decodes from now on,
-    /// unless that was its last one (`true`).
+    /// A request whose last missing token was computed by a prompt piece generates one with it: it decodes from now on, here
+    /// or elsewhere, unless that was its last one (`true`).
     pub(super) fn count_token_of_prefill(&mut self, id: LiveId) -> bool {
         let live = self.lives.get_mut(id);
         live.generated += 1;
-        if live.generated == live.output_tokens {
+        let last = live.generated == live.output_tokens;
+        if last || self.role == Role::Prefill {
             live.phase = Phase::Finishing;
-            return true;
+            return last;
         }
         live.phase = Phase::Loose;
         self.loose.push(id);
@@ -116,7 +124,7 @@ impl Replica {
             id: live.id,
             session: live.session,
             ending: Ending::Completed,
-            replica: self.number,
+            replica: live.handover.map_or(self.number, |handover| handover.from),
             arrival: live.arrival,
             first_scheduled: live.first_scheduled.expect("it was scheduled"),
             first_token: live.first_token.expect("its first token is out") + to_client,
@@ -127,6 +135,7 @@ impl Replica {
             preemptions: live.preemptions,
             max_gap: SimDuration::from_nanos(live.max_gap_ns),
             energy_nj: live.energy_nj,
+            handover: live.handover,
         });
         live.id
     }

@@ -2,6 +2,7 @@
 
 use super::compose::Draft;
 use super::{Kv, LiveId, Phase, Replica};
+use crate::spec::Role;
 
 impl Replica {
     /// Gives each running request from `from` on its next tokens, in order of admission: one to the members of the slot's
@@ -70,7 +71,10 @@ impl Replica {
     fn victim(&self, id: LiveId) -> Option<LiveId> {
         let mut at = self.lives.last_running();
         while let Some(candidate) = at {
-            if !self.in_flight(self.lives.get(candidate)) {
+            let live = self.lives.get(candidate);
+            // What is about to be handed over keeps its KV cache.
+            let leaves = self.role == Role::Prefill && live.phase == Phase::Finishing;
+            if !leaves && !self.in_flight(live) {
                 return Some(candidate);
             }
             if candidate == id {

@@ -1,6 +1,9 @@
 //! Prefill and decode on replicas of their own: who does what, and how the KV cache gets from one to the other.
 
+use std::collections::BTreeMap;
+
 use super::RouterSpec;
+use crate::network::{NetworkSpec, RouteId};
 
 /// What a replica does with the requests it gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,10 @@ pub struct HandoverSpec {
     pub choice: DecodeChoice,
     /// Size of the KV cache in bytes per token, all layers.
     pub kv_bytes_per_token: u64,
+    /// What the KV caches travel over.
+    pub network: NetworkSpec,
+    /// The route from each prefill replica to each decode replica, by their numbers.
+    pub routes: BTreeMap<(u32, u32), RouteId>,
 }
 
 /// When the KV cache of a prompt travels.
@@ -54,9 +61,9 @@ pub enum TransferMode {
     },
     /// It is sent when the prompt is complete and the decode replica has a place and blocks for it.
     AfterPrefill,
-    /// It is sent layer by layer while the prompt's last piece is computed, to a decode replica that has had a place and blocks
-    /// for it since the first of them was done (Splitwise). What cannot be sent before the prompt is complete is its last
-    /// layer, and what the network has not carried by then.
+    /// It is sent layer by layer while the prompt's last piece is computed, if the decode replica has a place and blocks for
+    /// it by then (Splitwise). What cannot be sent before the prompt is complete is its last layer, and what the network
+    /// has not carried by then.
     PushByLayer {
         /// Layers of the model (≥ 1).
         layers: u32,

@@ -1,8 +1,11 @@
 //! What is wrong is said in words: which replica or request, which field, what it was and what it must be.
 
+use std::collections::BTreeMap;
+
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
-use sim::{DeploymentSpec, ReplicaSpec, Role, RouterSpec, SimError};
+use sim::network::{NetworkSpec, Path};
+use sim::{DecodeChoice, DeploymentSpec, HandoverSpec, ReplicaSpec, Role, RouterSpec, SimError, TransferMode};
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
 use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
@@ -208,9 +211,47 @@ fn what_is_wrong_with_a_workload_is_passed_on() {
     assert_eq!(error.to_string(), expected);
 }
 
+/// What is wrong with replicas of these roles, and this hand-over.
+fn refused(roles: &[Role], handover: Option<HandoverSpec>) -> String {
+    let replicas = roles.iter().map(|&role| ReplicaSpec { role, ..good() }).collect();
+    let deployment = DeploymentSpec { replicas, router: RouterSpec::RoundRobin, seed: 0, handover };
+    engine::simulate(deployment, &mut Script::new(&[])).expect_err("the roles do not go together").to_string()
+}
+
+/// From replica 0 to replica 1 over nothing.
+fn handover(mode: TransferMode, choice: DecodeChoice) -> HandoverSpec {
+    let mut network = NetworkSpec::new(Vec::new());
+    let route = network.add_route(vec![Path { links: Vec::new(), parts: 1 }]);
+    let routes = BTreeMap::from([((0, 1), route)]);
+    HandoverSpec { mode, router: RouterSpec::RoundRobin, choice, kv_bytes_per_token: 1, network, routes }
+}
+
 #[test]
-fn roles_that_cannot_be_simulated_are_refused() {
-    let decoding = ReplicaSpec { role: Role::Decode, ..good() };
-    let error = engine::simulate(alone(decoding), &mut Script::new(&[])).expect_err("refused");
-    assert!(error.to_string().contains("replica 0 has the role decode"), "{error}");
+fn roles_that_do_not_go_together_are_refused() {
+    use Role::{Decode, Prefill, Serve};
+    let given = || Some(handover(TransferMode::AfterPrefill, DecodeChoice::AfterPrefill));
+    for (roles, handover, expected) in [
+        (&[Serve, Decode][..], None, "serve whole requests cannot stand beside"),
+        (&[Prefill][..], given(), "no decode replica to hand requests over to"),
+        (&[Prefill, Decode][..], None, "`handover` does not say how"),
+        (&[Serve][..], given(), "and there are none"),
+        (&[Prefill, Decode, Decode][..], given(), "no route from prefill replica 0 to decode replica 2"),
+    ] {
+        let error = refused(roles, handover);
+        assert!(error.contains(expected), "{roles:?}: {error}");
+    }
+}
+
+#[test]
+fn transfers_that_cannot_be_are_refused() {
+    let roles = [Role::Prefill, Role::Decode];
+    let pull = |max_unbatched_permille| TransferMode::Pull { max_unbatched_permille, awaited: false };
+    for (mode, choice, expected) in [
+        (pull(0), DecodeChoice::AfterPrefill, "nothing could ever be fetched"),
+        (TransferMode::PushByLayer { layers: 0 }, DecodeChoice::AtArrival, "a model has at least 1"),
+        (TransferMode::PushByLayer { layers: 2 }, DecodeChoice::AfterPrefill, "must be chosen at arrival"),
+    ] {
+        let error = refused(&roles, Some(handover(mode, choice)));
+        assert!(error.contains(expected), "{mode:?}: {error}");
+    }
 }

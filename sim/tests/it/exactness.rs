@@ -6,6 +6,7 @@ mod conservation;
 mod difference;
 mod tally;
 
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::scenario::{PolicyKind, Scenario, Timing};
@@ -16,14 +17,19 @@ use tally::{Shares, Tally};
 /// Compares the simulators on scenarios of `kind`, and demands that the rare things occurred in at least these
 /// shares of them.
 fn compare(kind: PolicyKind, timing: Timing, least: Shares) {
+    compare_drawn((kind, timing), |seed| Scenario::draw(kind, timing, seed), least);
+}
+
+/// The same for any way to draw scenarios, called `name`.
+fn compare_drawn(name: impl Debug, draw: impl Fn(u64) -> Scenario, least: Shares) {
     let first = setting("SERVESIM_FIRST_SEED", 0);
     let scenarios = setting("SERVESIM_SCENARIOS", 500);
     let mut tally = Tally::default();
     for seed in first..first + scenarios {
-        let scenario = Scenario::draw(kind, timing, seed);
+        let scenario = draw(seed);
         match check(&scenario, Some(&mut tally)) {
             Ok(()) => {}
-            Err(difference) => panic!("{}", smallest_failure((kind, timing), seed, &scenario, &difference)),
+            Err(difference) => panic!("{}", smallest_failure(&name, seed, &scenario, &difference)),
         }
     }
     if scenarios >= 500 {
@@ -59,7 +65,7 @@ fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Drops requests from the end as long as the scenario still fails, and describes what is left.
-fn smallest_failure(kind: (PolicyKind, Timing), seed: u64, scenario: &Scenario, difference: &str) -> String {
+fn smallest_failure(name: &impl Debug, seed: u64, scenario: &Scenario, difference: &str) -> String {
     let (mut smallest, mut last) = (scenario.clone(), difference.to_string());
     let mut drop = smallest.requests.len() / 2;
     while drop > 0 {
@@ -71,7 +77,7 @@ fn smallest_failure(kind: (PolicyKind, Timing), seed: u64, scenario: &Scenario, 
         }
     }
     format!(
-        "{kind:?}, seed {seed}: {difference}\n\nsmallest failing part, {} requests:\n{smallest}\n{last}\n",
+        "{name:?}, seed {seed}: {difference}\n\nsmallest failing part, {} requests:\n{smallest}\n{last}\n",
         smallest.requests.len()
     )
 }
@@ -130,4 +136,29 @@ fn asynchronous_prefill_first_is_exact() {
 #[test]
 fn asynchronous_orca_is_exact() {
     compare(PolicyKind::Orca, Timing::Asynchronous, Shares { rejected_batch: 1, ..Shares::COMMON });
+}
+
+#[test]
+fn disaggregated_chunked_prefill_is_exact() {
+    compare_disaggregated(PolicyKind::ChunkedPrefill, Shares::DISAGGREGATED);
+}
+
+#[test]
+fn disaggregated_sarathi_is_exact() {
+    compare_disaggregated(PolicyKind::Sarathi, Shares::DISAGGREGATED);
+}
+
+#[test]
+fn disaggregated_prefill_first_is_exact() {
+    compare_disaggregated(PolicyKind::PrefillFirst, Shares::DISAGGREGATED);
+}
+
+#[test]
+fn disaggregated_orca_is_exact() {
+    compare_disaggregated(PolicyKind::Orca, Shares::DISAGGREGATED);
+}
+
+/// As [`compare`], with `kind` on the prefill replicas.
+fn compare_disaggregated(kind: PolicyKind, least: Shares) {
+    compare_drawn((kind, "disaggregated"), |seed| Scenario::draw_disaggregated(kind, seed), least);
 }

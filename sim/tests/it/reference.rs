@@ -5,6 +5,7 @@
 //! types of its interface, so that whatever both agree on was understood twice.
 
 mod chunked_prefill;
+mod handover;
 mod job;
 mod kv;
 mod orca;
@@ -17,10 +18,12 @@ mod scheduling;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sim::{
-    DecodeMember, DeploymentSpec, Ending, Outcome, PrefillMember, Rejection, RequestCounts, RequestRecord, StepRecord,
+    DecodeMember, DeploymentSpec, Ending, Outcome, PrefillMember, Rejection, RequestCounts, RequestRecord, Role,
+    StepRecord,
 };
 use workloads::{RequestId, SimDuration, SimTime, Source};
 
+use handover::Handovers;
 use job::Job;
 use replica::Replica;
 use router::Router;
@@ -82,6 +85,12 @@ pub(crate) struct Coverage {
     pub(crate) finishing_victims: u64,
     /// Steps for which the device waited, although there was work, until the host was done.
     pub(crate) waited_for_host: u64,
+    /// Offers that were not accepted when they were made.
+    pub(crate) waited_for_decode: u64,
+    /// Transfers that began before their prompt was complete.
+    pub(crate) pushed_early: u64,
+    /// Requests that were there and had no place to decode.
+    pub(crate) waited_for_place: u64,
 }
 
 impl Coverage {
@@ -100,17 +109,26 @@ impl Coverage {
         self.victims_in_flight += other.victims_in_flight;
         self.finishing_victims += other.finishing_victims;
         self.waited_for_host += other.waited_for_host;
+        self.waited_for_decode += other.waited_for_decode;
+        self.pushed_early += other.pushed_early;
+        self.waited_for_place += other.waited_for_place;
     }
 }
 
 /// Runs the deployment on all requests of the source.
 pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, Coverage) {
-    let mut router = Router::new(spec.router, spec.seed);
+    let of = |role| (0..spec.replicas.len()).filter(|&number| spec.replicas[number].role == role).collect::<Vec<_>>();
+    let (entry, decoding) = match of(Role::Prefill) {
+        prefilling if prefilling.is_empty() => ((0..spec.replicas.len()).collect(), Vec::new()),
+        prefilling => (prefilling, of(Role::Decode)),
+    };
+    let mut router = Router::new(spec.router, entry, spec.seed, "router");
+    let mut handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed));
     let mut replicas: Vec<Replica> =
         (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica)).collect();
     let mut log = Log::default();
     let mut coverage = Coverage::default();
-    while let Some(now) = next_moment(&replicas, &log, source) {
+    while let Some(now) = next_moment(&replicas, &log, handovers.as_ref(), source) {
         log.answer(now, source);
         let ends = steps_ending_at(&replicas, now);
         coverage.simultaneous_ends += u64::from(ends.len() > 1);
@@ -119,8 +137,16 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             for job in replicas[number].finish(slot, now) {
                 log.completed(&job, number, to_client, now, source);
             }
+            if let Some(handovers) = &mut handovers {
+                handovers.hand_over(number, &mut replicas);
+            }
         }
         let mut touched: BTreeSet<usize> = ends.iter().map(|end| end.1).collect();
+        if let Some(handovers) = &mut handovers {
+            handovers.arrive(now, &mut replicas);
+            handovers.offer_early(now, &mut replicas);
+            touched.append(&mut handovers.touched);
+        }
         for (number, replica) in replicas.iter_mut().enumerate() {
             if replica.enqueue(now) || replica.next_start() == Some(now) {
                 touched.insert(number);
@@ -134,10 +160,15 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             log.counts.issued += 1;
             let number = router.pick(&request, &replicas);
             replicas[number].books.requests += 1;
-            if let Some(rejection) = replicas[number].rejection(&request) {
+            let elsewhere = || handovers.as_ref().and_then(|handovers| handovers.rejection(&request, &replicas));
+            if let Some(rejection) = replicas[number].rejection(&request).or_else(elsewhere) {
                 log.rejected(&Job::new(request), number, rejection, source);
             } else {
-                replicas[number].send(Job::new(request), now);
+                let mut job = Job::new(request);
+                if let Some(handovers) = &mut handovers {
+                    job.decode_replica = handovers.choose_at_arrival(&job.request, &mut replicas);
+                }
+                replicas[number].send(job, now);
                 if replicas[number].enqueue(now) {
                     touched.insert(number);
                 }
@@ -145,20 +176,34 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         }
         for number in touched {
             let ended_here = ends.iter().filter(|end| end.1 == number).map(|end| end.2).collect();
-            replicas[number].pump(now, ended_here, &mut log.steps);
+            if let Some(handovers) = &mut handovers {
+                handovers.accept(number, now, &mut replicas);
+            }
+            if !replicas[number].entrance.awaits() {
+                replicas[number].pump(now, ended_here, &mut log.steps);
+            }
+            if let Some(handovers) = &mut handovers {
+                handovers.note_pushes(number, &replicas);
+            }
         }
     }
-    log.finish(replicas, coverage)
+    log.finish(replicas, handovers, coverage)
 }
 
 /// The next nanosecond at which anything happens.
-fn next_moment(replicas: &[Replica], log: &Log, source: &mut dyn Source) -> Option<SimTime> {
+fn next_moment(
+    replicas: &[Replica],
+    log: &Log,
+    handovers: Option<&Handovers>,
+    source: &mut dyn Source,
+) -> Option<SimTime> {
     let ends = replicas.iter().flat_map(Replica::flying).map(|step| step.end);
     let starts = replicas.iter().filter_map(Replica::next_start);
     let queued = replicas.iter().flat_map(|replica| &replica.sent).map(|(at, _)| *at);
     let answers = log.answers.iter().map(|(at, _)| *at);
     let arrival = source.next_arrival().expect("test sources do not fail");
-    ends.chain(starts).chain(queued).chain(answers).chain(arrival).min()
+    let handover = handovers.and_then(Handovers::next_moment);
+    ends.chain(starts).chain(queued).chain(answers).chain(arrival).chain(handover).min()
 }
 
 /// Steps that end now as (number of dispatch, replica, slot), in order of dispatch.
@@ -227,13 +272,14 @@ impl Log {
         self.records.push(record);
     }
 
-    fn finish(self, replicas: Vec<Replica>, mut coverage: Coverage) -> (Run, Coverage) {
+    fn finish(self, replicas: Vec<Replica>, handovers: Option<Handovers>, mut coverage: Coverage) -> (Run, Coverage) {
         let left: usize = replicas.iter().map(|replica| replica.jobs.len()).sum();
         assert_eq!(left, 0, "{left} requests were left behind with nothing in flight");
         let first_arrival = self.first_arrival.unwrap_or_default();
         let elapsed = self.end - first_arrival;
         let replicas = replicas.into_iter().map(|replica| replica.into_outcome(elapsed, &mut coverage)).collect();
-        let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas };
+        let transfers = handovers.map(|handovers| handovers.finish(&mut coverage));
+        let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas, transfers };
         let (steps, members) = self.steps.into_iter().unzip();
         (Run { records: self.records, gaps: self.gaps, steps, members, outcome }, coverage)
     }

@@ -1,12 +1,17 @@
 //! Random deployments and workloads, small enough for the naive simulator and tight enough for everything to happen.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use profiles::CostTotals;
 use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec};
+use sim::network::{FlowLink, NetworkSpec, Path};
+use sim::{
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec,
+    SchedulerSpec, TransferMode,
+};
 use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
@@ -41,6 +46,7 @@ enum Price {
 
 #[derive(Clone, Debug)]
 struct ReplicaPlan {
+    role: Role,
     scheduler: SchedulerSpec,
     kv: KvSpec,
     max_model_len: u32,
@@ -56,6 +62,7 @@ pub(crate) struct Scenario {
     seed: u64,
     replicas: Vec<ReplicaPlan>,
     router: RouterSpec,
+    handover: Option<HandoverSpec>,
     pub(crate) requests: Vec<Planned>,
 }
 
@@ -75,13 +82,50 @@ impl Scenario {
         if rng.random_bool(0.3) {
             replicas.fill_with(|| replica(&mut rng));
         }
-        let router = match rng.random_range(0..4) {
-            0 => RouterSpec::RoundRobin,
-            1 => RouterSpec::LeastOutstandingTokens,
-            2 => RouterSpec::PowerOfTwoChoices,
-            _ => RouterSpec::PrefixAffinity { max_imbalance_tokens: pick(&mut rng, &[0, 20, 100, 1_000_000]) },
-        };
-        Scenario { seed, replicas, router, requests }
+        let router = router(&mut rng);
+        Scenario { seed, replicas, router, handover: None, requests }
+    }
+
+    /// The disaggregated scenario of a seed: prompts are computed under `kind`, answers generated under any policy.
+    pub(crate) fn draw_disaggregated(kind: PolicyKind, seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let quantum_ns = pick(&mut rng, &[1, 1, 1000]);
+        let block_size = pick(&mut rng, &[1, 2, 4, 16, 7]);
+        let lengths = Lengths::draw(&mut rng, block_size);
+        let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
+        let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
+        let to_client = SimDuration::from_nanos(pick(&mut rng, &[0, 0, step_ns]));
+        let prefilled_elsewhere = rng.random_bool(0.15);
+        let awaited = rng.random_bool(0.5);
+        let pull = rng.random_bool(0.4);
+        let mut replicas = Vec::new();
+        let prefilling = if prefilled_elsewhere { 0 } else { pick(&mut rng, &[1, 1, 2, 3]) };
+        let decoding = pick(&mut rng, &[1, 1, 2, 3]);
+        for number in 0..prefilling + decoding {
+            let role = if number < prefilling { Role::Prefill } else { Role::Decode };
+            let any = [PolicyKind::ChunkedPrefill, PolicyKind::Sarathi, PolicyKind::PrefillFirst, PolicyKind::Orca];
+            let kind = if role == Role::Prefill { kind } else { pick(&mut rng, &any) };
+            let asynchronous = rng.random_bool(0.5) && !(role == Role::Decode && awaited && pull);
+            let timing = if asynchronous { Timing::Asynchronous } else { Timing::Synchronous };
+            let mut plan = replica(&mut rng, kind, timing, lengths, step_ns, quantum_ns);
+            (plan.role, plan.engine.engine_to_client) = (role, to_client);
+            replicas.push(plan);
+        }
+        if rng.random_bool(0.3) {
+            replicas.rotate_left(1);
+        }
+        let router = router(&mut rng);
+        let handover = (!prefilled_elsewhere).then(|| {
+            let mode = if pull {
+                TransferMode::Pull { max_unbatched_permille: pick(&mut rng, &[1, 50, 300, 1000]), awaited }
+            } else if rng.random_bool(0.5) {
+                TransferMode::AfterPrefill
+            } else {
+                TransferMode::PushByLayer { layers: pick(&mut rng, &[1, 2, 5, 32]) }
+            };
+            handover(&mut rng, mode, &replicas, step_ns)
+        });
+        Scenario { seed, replicas, router, handover, requests }
     }
 
     /// The same with the first `n` requests only.
@@ -91,7 +135,7 @@ impl Scenario {
 
     pub(crate) fn deployment(&self) -> DeploymentSpec {
         let replicas = self.replicas.iter().map(ReplicaPlan::build).collect();
-        DeploymentSpec { replicas, router: self.router, seed: self.seed, handover: None }
+        DeploymentSpec { replicas, router: self.router, seed: self.seed, handover: self.handover.clone() }
     }
 
     pub(crate) fn source(&self) -> Script {
@@ -110,7 +154,7 @@ impl Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "router {:?}", self.router)?;
+        writeln!(f, "router {:?}, handover {:?}", self.router, self.handover)?;
         for replica in &self.replicas {
             writeln!(f, "{replica:?}")?;
         }
@@ -129,7 +173,7 @@ impl fmt::Display for Scenario {
 impl ReplicaPlan {
     fn build(&self) -> ReplicaSpec {
         ReplicaSpec {
-            role: Role::Serve,
+            role: self.role,
             scheduler: self.scheduler,
             kv: self.kv,
             max_model_len: self.max_model_len,
@@ -151,6 +195,49 @@ pub(crate) fn pick<T: Copy>(rng: &mut Xoshiro256PlusPlus, of: &[T]) -> T {
     of[rng.random_range(0..of.len())]
 }
 
+fn router(rng: &mut Xoshiro256PlusPlus) -> RouterSpec {
+    match rng.random_range(0..4) {
+        0 => RouterSpec::RoundRobin,
+        1 => RouterSpec::LeastOutstandingTokens,
+        2 => RouterSpec::PowerOfTwoChoices,
+        _ => RouterSpec::PrefixAffinity { max_imbalance_tokens: pick(rng, &[0, 20, 100, 1_000_000]) },
+    }
+}
+
+/// Links of every prefill and decode replica, or of each pair, or none at all.
+fn handover(rng: &mut Xoshiro256PlusPlus, mode: TransferMode, replicas: &[ReplicaPlan], step_ns: u64) -> HandoverSpec {
+    let bytes_per_s = pick(rng, &[1_000_000_000, 1_000_000_000, 10_000_000_000, 333_333_333]);
+    let latency = SimDuration::from_nanos(pick(rng, &[0, 1, step_ns / 3, step_ns * 4]));
+    let link = |name: String| FlowLink { name, bytes_per_s, latency };
+    let of = |role| (0..replicas.len() as u32).filter(move |&number| replicas[number as usize].role == role);
+    let kind = rng.random_range(0..3);
+    let mut network = NetworkSpec::new((0..replicas.len()).map(|number| link(format!("nic {number}"))).collect());
+    let mut routes = BTreeMap::new();
+    for from in of(Role::Prefill) {
+        for to in of(Role::Decode) {
+            let links = match kind {
+                0 => vec![from, to],
+                1 => {
+                    network.links.push(link(format!("{from} to {to}")));
+                    vec![network.links.len() as u32 - 1]
+                }
+                _ => Vec::new(),
+            };
+            routes.insert((from, to), network.add_route(vec![Path { links, parts: 1 }]));
+        }
+    }
+    let pushes = matches!(mode, TransferMode::PushByLayer { .. });
+    let at_arrival = pushes || rng.random_bool(0.5);
+    HandoverSpec {
+        mode,
+        router: router(rng),
+        choice: if at_arrival { DecodeChoice::AtArrival } else { DecodeChoice::AfterPrefill },
+        kv_bytes_per_token: pick(rng, &[0, 10, 100, 1000]),
+        network,
+        routes,
+    }
+}
+
 fn replica(
     rng: &mut Xoshiro256PlusPlus,
     kind: PolicyKind,
@@ -169,6 +256,7 @@ fn replica(
         _ => needed * 20,
     };
     ReplicaPlan {
+        role: Role::Serve,
         scheduler: scheduler(rng, kind, longest),
         kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) },
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use profiles::CostTotals;
-use sim::{Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Slos, StepWork, SystemFacts};
+use sim::{Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Role, Slos, StepWork, SystemFacts};
 use workloads::{RequestId, SimDuration, SimTime};
 
 use super::*;
@@ -24,6 +24,7 @@ pub(in super::super) fn completed(id: u64, arrival: u64, end: u64) -> RequestRec
         preemptions: 1,
         max_gap: SimDuration::from_nanos((end - arrival) * 3 / 10),
         energy_nj: 1_234_567_891,
+        handover: None,
     }
 }
 
@@ -77,6 +78,7 @@ pub(in super::super) fn summary(e2e: u64) -> Summary {
         end: SimTime::from_nanos(2_000_000_000),
         requests: RequestCounts { issued: 1, completed: 1, ..RequestCounts::default() },
         replicas: vec![ReplicaOutcome {
+            role: Role::Serve,
             requests: 1,
             steps: 3,
             preemptions: 1,
@@ -84,6 +86,8 @@ pub(in super::super) fn summary(e2e: u64) -> Summary {
             decode_tokens: 2,
             prompt_tokens: 100,
             cached_tokens: 16,
+            handed_over: 0,
+            taken_over: 0,
             stage_busy: vec![SimDuration::from_nanos(500_000_000)],
             stage_idle: vec![SimDuration::from_nanos(1_500_000_000)],
             kv_blocks: 100,
@@ -93,6 +97,7 @@ pub(in super::super) fn summary(e2e: u64) -> Summary {
             dynamic_energy_j: 20.0,
             cost,
         }],
+        transfers: None,
     };
     let facts = SystemFacts { devices: 1, usd_per_hour: Some(3.6), peak_flops: 1e15, peak_memory_bytes_per_s: 3e12 };
     Summary::new(&mut measures, &outcome, &facts)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sim::{Ending, RequestRecord, StepRecord};
+use sim::{Ending, ReplicaOutcome, RequestRecord, Role, StepRecord};
 
 use crate::reference::Run;
 use crate::scenario::Scenario;
@@ -37,31 +37,65 @@ fn requests(scenario: &Scenario, run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-fn completed(run: &Run, replica: usize) -> impl Iterator<Item = &RequestRecord> {
-    run.records.iter().filter(move |record| record.ending == Ending::Completed && record.replica as usize == replica)
+/// Replicas whose books are about the same requests: each alone, or all where requests are handed over.
+fn parts(run: &Run) -> Vec<Vec<usize>> {
+    let all = 0..run.outcome.replicas.len();
+    if run.outcome.transfers.is_some() { vec![all.collect()] } else { all.map(|number| vec![number]).collect() }
+}
+
+fn completed<'a>(run: &'a Run, part: &'a [usize]) -> impl Iterator<Item = &'a RequestRecord> {
+    let here = |record: &&RequestRecord| part.contains(&(record.replica as usize));
+    run.records.iter().filter(|record| record.ending == Ending::Completed).filter(here)
 }
 
 fn tokens(run: &Run) -> Result<(), String> {
     let gaps: u64 = run.gaps.values().sum();
     let after_first: u64 = run.records.iter().map(|record| u64::from(record.output_tokens.saturating_sub(1))).sum();
     demand(gaps == after_first, || format!("{after_first} tokens after the first ones have {gaps} gaps"))?;
-    for (number, books) in run.outcome.replicas.iter().enumerate() {
-        let generated: u64 = completed(run, number).map(|record| u64::from(record.output_tokens)).sum();
-        let prefills = completed(run, number).map(|record| 1 + u64::from(record.preemptions)).sum::<u64>();
+    for part in parts(run) {
+        let sum =
+            |of: fn(&ReplicaOutcome) -> u64| part.iter().map(|&number| of(&run.outcome.replicas[number])).sum::<u64>();
+        let (decoded, prefilled) = (sum(|books| books.decode_tokens), sum(|books| books.prefill_tokens));
+        let preemptions = sum(|books| books.preemptions);
+        let generated: u64 = completed(run, &part).map(|record| u64::from(record.output_tokens)).sum();
+        let prefills = completed(run, &part).map(|record| 1 + u64::from(record.preemptions)).sum::<u64>();
         // Every token comes from a decode row or from a completed prefill; a preemption during a prefill costs none.
-        demand(books.decode_tokens <= generated && generated <= books.decode_tokens + prefills, || {
-            format!(
-                "replica {number} generated {generated} tokens with {} rows, {prefills} prefills",
-                books.decode_tokens
-            )
+        demand(decoded <= generated && generated <= decoded + prefills, || {
+            format!("replicas {part:?} generated {generated} tokens with {decoded} rows, {prefills} prefills")
         })?;
-        let input: u64 = completed(run, number).map(|record| u64::from(record.input_tokens)).sum();
-        let cached: u64 = completed(run, number).map(|record| u64::from(record.cached_tokens)).sum();
-        demand(books.prompt_tokens == input && books.cached_tokens == cached, || {
-            format!("replica {number}: prompts of {input} tokens, {cached} cached, booked {books:?}")
+        // Prompts that were computed elsewhere are nobody's work.
+        let elsewhere = run.outcome.transfers.is_none() && run.outcome.replicas[part[0]].role == Role::Decode;
+        let share = u64::from(!elsewhere);
+        let input: u64 = completed(run, &part).map(|record| u64::from(record.input_tokens) * share).sum();
+        let cached: u64 = completed(run, &part).map(|record| u64::from(record.cached_tokens)).sum();
+        let booked = (sum(|books| books.prompt_tokens), sum(|books| books.cached_tokens));
+        demand(booked == (input, cached), || {
+            format!("replicas {part:?}: prompts of {input} tokens, {cached} cached, booked {booked:?}")
         })?;
-        demand(books.preemptions > 0 || books.prefill_tokens == input - cached, || {
-            format!("replica {number} computed {} of {input} - {cached} prompt tokens", books.prefill_tokens)
+        demand(preemptions > 0 || prefilled == input - cached, || {
+            format!("replicas {part:?} computed {prefilled} of {input} - {cached} prompt tokens")
+        })?;
+    }
+    handovers(run)
+}
+
+/// Every request with a second token went over once, with its bytes, on the links that books and records name.
+fn handovers(run: &Run) -> Result<(), String> {
+    let records: Vec<_> = run.records.iter().filter_map(|record| record.handover).collect();
+    let Some(transfers) = &run.outcome.transfers else {
+        return demand(records.is_empty(), || format!("{} handovers in a deployment without any", records.len()));
+    };
+    let answered = |record: &&RequestRecord| record.ending == Ending::Completed && record.output_tokens > 1;
+    let due = run.records.iter().filter(answered).count();
+    let bytes: u64 = records.iter().map(|handover| handover.kv_bytes).sum();
+    demand(records.len() == due && transfers.requests == due as u64 && transfers.bytes == bytes, || {
+        format!("{due} requests of {bytes} bytes were to be handed over, {} were: {transfers:?}", records.len())
+    })?;
+    for (number, books) in run.outcome.replicas.iter().enumerate() {
+        let from = records.iter().filter(|handover| handover.from as usize == number).count() as u64;
+        let to = records.iter().filter(|handover| handover.to as usize == number).count() as u64;
+        demand((books.handed_over, books.taken_over) == (from, to), || {
+            format!("replica {number} handed {from} over and took {to}, booked {books:?}")
         })?;
     }
     Ok(())
@@ -79,31 +113,39 @@ fn time(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-fn steps(run: &Run, replica: usize) -> impl Iterator<Item = &StepRecord> {
-    run.steps.iter().filter(move |step| step.replica as usize == replica)
+fn steps<'a>(run: &'a Run, part: &'a [usize]) -> impl Iterator<Item = &'a StepRecord> {
+    run.steps.iter().filter(|step| part.contains(&(step.replica as usize)))
 }
 
 fn energy(scenario: &Scenario, run: &Run) -> Result<(), String> {
     let deployment = scenario.deployment();
     for (number, books) in run.outcome.replicas.iter().enumerate() {
-        let dynamic: f64 = steps(run, number).map(|step| step.dynamic_energy_j).sum();
+        let dynamic: f64 = steps(run, &[number]).map(|step| step.dynamic_energy_j).sum();
         demand((dynamic - books.dynamic_energy_j).abs() <= 1e-9 * dynamic, || {
             format!("replica {number}: steps took {dynamic} J, booked {} J", books.dynamic_energy_j)
         })?;
-        let idle_w = deployment.replicas[number].idle_power_w;
-        let idle = idle_w * run.outcome.elapsed().as_secs_f64();
+        let idle = deployment.replicas[number].idle_power_w * run.outcome.elapsed().as_secs_f64();
         demand((idle - books.idle_energy_j).abs() <= 1e-9 * idle, || {
             format!("replica {number}: {idle} J at idle power, booked {} J", books.idle_energy_j)
         })?;
+    }
+    for part in parts(run) {
         // What requests are told, but for half a nanojoule of rounding per token.
-        let stages = books.stage_busy.len() as f64;
-        let with_idle =
-            |step: &StepRecord| idle_w * (step.end - step.start).as_secs_f64() / stages + step.dynamic_energy_j;
-        let spent_nj: f64 = steps(run, number).map(with_idle).sum::<f64>() * 1e9;
-        let told_nj: u64 = completed(run, number).map(|record| record.energy_nj).sum();
-        let rows = (books.prefill_tokens + books.decode_tokens) as f64;
+        let with_idle = |step: &StepRecord| {
+            let replica = step.replica as usize;
+            let stages = run.outcome.replicas[replica].stage_busy.len() as f64;
+            let idle_w = deployment.replicas[replica].idle_power_w;
+            idle_w * (step.end - step.start).as_secs_f64() / stages + step.dynamic_energy_j
+        };
+        let spent_nj: f64 = steps(run, &part).map(with_idle).sum::<f64>() * 1e9;
+        let told_nj: u64 = completed(run, &part).map(|record| record.energy_nj).sum();
+        let rows = |&number: &usize| {
+            let books = &run.outcome.replicas[number];
+            (books.prefill_tokens + books.decode_tokens) as f64
+        };
+        let rows: f64 = part.iter().map(rows).sum();
         demand((spent_nj - told_nj as f64).abs() <= 0.5 * rows + 1e-9 * spent_nj, || {
-            format!("replica {number}: steps took {spent_nj} nJ, requests were told of {told_nj} nJ")
+            format!("replicas {part:?}: steps took {spent_nj} nJ, requests were told of {told_nj} nJ")
         })?;
     }
     Ok(())

@@ -18,6 +18,7 @@ pub(super) fn first_difference(expected: &Run, actual: &Run) -> Option<String> {
         .or_else(|| in_value("first arrival", &expected.outcome.first_arrival, &actual.outcome.first_arrival))
         .or_else(|| in_value("end", &expected.outcome.end, &actual.outcome.end))
         .or_else(|| in_value("request counts", &expected.outcome.requests, &actual.outcome.requests))
+        .or_else(|| in_value("transfers", &expected.outcome.transfers, &actual.outcome.transfers))
         .or_else(|| in_value("replicas", &expected.outcome.replicas.len(), &actual.outcome.replicas.len()))
         .or_else(|| {
             let pairs = expected.outcome.replicas.iter().zip(&actual.outcome.replicas);
@@ -35,6 +36,8 @@ fn in_books(number: usize, expected: &ReplicaOutcome, actual: &ReplicaOutcome) -
             ("decode_tokens", books.decode_tokens),
             ("prompt_tokens", books.prompt_tokens),
             ("cached_tokens", books.cached_tokens),
+            ("handed_over", books.handed_over),
+            ("taken_over", books.taken_over),
             ("kv_blocks", u64::from(books.kv_blocks)),
             ("kv_blocks_peak", u64::from(books.kv_blocks_peak)),
             ("devices", u64::from(books.devices)),

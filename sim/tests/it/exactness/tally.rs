@@ -57,6 +57,10 @@ shares! {
     victims_in_flight,
     finishing_victims,
     waited_for_host,
+    handed_over,
+    waited_for_decode,
+    waited_for_place,
+    pushed_early,
 }
 
 impl Shares {
@@ -85,6 +89,21 @@ impl Shares {
         victims_in_flight: 0,
         finishing_victims: 0,
         waited_for_host: 30,
+        handed_over: 0,
+        waited_for_decode: 0,
+        waited_for_place: 0,
+        pushed_early: 0,
+    };
+
+    /// What disaggregated ones show.
+    pub(super) const DISAGGREGATED: Shares = Shares {
+        preemptions: 15,
+        handed_over: 65,
+        waited_for_decode: 20,
+        waited_for_place: 5,
+        pushed_early: 10,
+        hits_after_preemption: 1,
+        ..Shares::COMMON
     };
 
     /// What synchronous ones show.
@@ -123,6 +142,10 @@ impl Tally {
             victims_in_flight: u32::from(coverage.victims_in_flight > 0),
             finishing_victims: u32::from(coverage.finishing_victims > 0),
             waited_for_host: u32::from(coverage.waited_for_host > 0),
+            handed_over: u32::from(run.records.iter().any(|record| record.handover.is_some())),
+            waited_for_decode: u32::from(coverage.waited_for_decode > 0),
+            waited_for_place: u32::from(coverage.waited_for_place > 0),
+            pushed_early: u32::from(coverage.pushed_early > 0),
         });
     }
 }

@@ -1,6 +1,6 @@
 //! One request, with the time of every one of its tokens.
 
-use sim::{Ending, RequestRecord};
+use sim::{Ending, HandoverRecord, RequestRecord};
 use workloads::{ContentId, Request, SimDuration, SimTime};
 
 /// Content from the first token on, as runs of tokens of one piece of content, each run from that piece's first token.
@@ -15,6 +15,10 @@ pub(super) enum Phase {
     Prefilling,
     /// Generating; in the micro-batches of this slot, or of none.
     Decoding(Option<usize>),
+    /// Its prompt is done, and it decodes elsewhere.
+    Leaving,
+    /// Its prompt was done elsewhere; here, without a place.
+    Arrived,
 }
 
 pub(super) struct Job {
@@ -33,6 +37,9 @@ pub(super) struct Job {
     /// Tokens of steps that count as done and have not ended.
     pub(super) coming: u32,
     pub(super) energy_nj: u64,
+    /// Where it will decode, once that is known.
+    pub(super) decode_replica: Option<usize>,
+    pub(super) handover: Option<HandoverRecord>,
 }
 
 impl Job {
@@ -48,6 +55,8 @@ impl Job {
             tokens_at: Vec::new(),
             coming: 0,
             energy_nj: 0,
+            decode_replica: None,
+            handover: None,
         }
     }
 
@@ -101,7 +110,7 @@ impl Job {
             id: self.request.id,
             session: self.request.session,
             ending,
-            replica: replica as u32,
+            replica: self.handover.map_or(replica as u32, |handover| handover.from),
             arrival,
             first_scheduled: self.first_scheduled.unwrap_or(arrival),
             first_token: self.tokens_at.first().map_or(arrival, |&at| at + to_client),
@@ -112,6 +121,7 @@ impl Job {
             preemptions: self.preemptions,
             max_gap: self.gaps().map(|(_, gap)| gap).max().unwrap_or_default(),
             energy_nj: self.energy_nj,
+            handover: self.handover,
         }
     }
 }

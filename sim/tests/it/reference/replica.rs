@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use profiles::{DecodeBatch, PrefillPiece, StepShape};
-use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, StepRecord};
+use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, Role, StepRecord};
 use workloads::{Request, RequestId, SimDuration, SimTime};
 
+use super::handover::Entrance;
 use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::scheduling::{Piece, Plan};
@@ -17,7 +18,7 @@ pub(super) struct InFlight {
     pub(super) start: SimTime,
     pub(super) end: SimTime,
     pub(super) decode: Vec<RequestId>,
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
     /// Whether its tokens are taken as done.
     pub(super) counted: bool,
 }
@@ -31,6 +32,8 @@ pub(super) struct Books {
     decode_tokens: u64,
     pub(super) prompt_tokens: u64,
     pub(super) cached_tokens: u64,
+    pub(super) handed_over: u64,
+    pub(super) taken_over: u64,
     stage_busy_ns: Vec<u64>,
     dynamic_energy_j: f64,
 }
@@ -42,6 +45,9 @@ pub(super) struct Replica {
     /// On their way to the queue, and when they get there.
     pub(super) sent: VecDeque<(SimTime, RequestId)>,
     pub(super) waiting: VecDeque<RequestId>,
+    /// Those whose prompts the steps that have just ended completed.
+    pub(super) handed: Vec<RequestId>,
+    pub(super) entrance: Entrance,
     /// In the order in which they were let in.
     pub(super) running: Vec<RequestId>,
     pub(super) kv: Kv,
@@ -61,6 +67,8 @@ impl Replica {
             jobs: BTreeMap::new(),
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
+            handed: Vec::new(),
+            entrance: Entrance::default(),
             running: Vec::new(),
             kv: Kv::new(spec.kv),
             slots: (0..if spec.engine.async_scheduling { 2 } else { stages }).map(|_| None).collect(),
@@ -74,7 +82,7 @@ impl Replica {
 
     pub(super) fn rejection(&self, request: &Request) -> Option<Rejection> {
         let whole = request.prompt.tokens() + request.output_tokens;
-        let written = whole - 1;
+        let written = if self.spec.role == Role::Prefill { request.prompt.tokens() } else { whole - 1 };
         let scheduler = self.spec.scheduler;
         let recomputes = scheduler.policy != Policy::Orca;
         let largest = if recomputes { written } else { request.prompt.tokens() };
@@ -106,11 +114,18 @@ impl Replica {
 
     /// Puts those into the queue that get there now; whether there were any.
     pub(super) fn enqueue(&mut self, now: SimTime) -> bool {
-        let before = self.waiting.len();
+        let mut any = false;
         while self.sent.front().is_some_and(|(at, _)| *at == now) {
-            self.waiting.extend(self.sent.pop_front().map(|(_, id)| id));
+            let (_, id) = self.sent.pop_front().expect("it was there a line ago");
+            any = true;
+            if self.spec.role == Role::Decode {
+                self.jobs.get_mut(&id).expect("it was sent").cached = Some(0);
+                self.entrance.prefilled.push(id);
+            } else {
+                self.waiting.push_back(id);
+            }
         }
-        self.waiting.len() > before
+        any
     }
 
     /// Steps in flight.
@@ -124,9 +139,11 @@ impl Replica {
         self.flying().filter(|step| ahead && !step.counted).map(|step| step.start).min()
     }
 
-    /// Σ prompt tokens of the requests that have not ended.
+    /// Σ prompt tokens of the requests that have not ended, or been handed over, or are to come.
     pub(super) fn outstanding_tokens(&self) -> u64 {
-        self.jobs.values().map(|job| u64::from(job.request.prompt.tokens())).sum()
+        let here = self.jobs.values().filter(|job| !(job.phase == Phase::Leaving && job.in_flight == 0));
+        let here: u64 = here.map(|job| u64::from(job.request.prompt.tokens())).sum();
+        here + self.entrance.expected.values().map(|tokens| u64::from(*tokens)).sum::<u64>()
     }
 
     /// Tokens of a prompt that it would find in its cache if it were let in now.
@@ -149,7 +166,9 @@ impl Replica {
                 if self.slots[slot].is_some() {
                     continue;
                 }
-                let plan = self.plan(slot);
+                let joined = self.join();
+                let mut plan = self.plan(slot);
+                plan.admitted += joined;
                 preempted += plan.preempted;
                 if !plan.decode.is_empty() || !plan.pieces.is_empty() {
                     let number = steps.len() as u64 + 1;
@@ -177,7 +196,9 @@ impl Replica {
                     }
                     _ => break,
                 }
-                let plan = self.plan(0);
+                let joined = self.join();
+                let mut plan = self.plan(0);
+                plan.admitted += joined;
                 preempted += plan.preempted;
                 if plan.decode.is_empty() && plan.pieces.is_empty() {
                     break;
@@ -195,13 +216,14 @@ impl Replica {
 
     /// The tokens of a step are taken as done, whenever they come out.
     fn count_as_done(&mut self, place: usize) {
+        let decoding = if self.spec.role == Role::Prefill { Phase::Leaving } else { Phase::Decoding(None) };
         let step = self.slots[place].as_mut().expect("a step is in flight");
         step.counted = true;
         for id in step.decode.iter().chain(step.pieces.iter().filter(|piece| piece.completes).map(|piece| &piece.id)) {
             let job = self.jobs.get_mut(id).expect("requests in flight stay");
             job.coming += 1;
             if job.phase == Phase::Prefilling {
-                job.phase = Phase::Decoding(None);
+                job.phase = decoding;
             }
         }
     }
@@ -271,7 +293,7 @@ impl Replica {
             decode_context_tokens: decode.context_tokens,
             admitted: plan.admitted,
             preempted: plan.preempted,
-            waiting: self.waiting.len() as u32,
+            waiting: (self.waiting.len() + self.entrance.outside()) as u32,
             running: self.running.len() as u32,
             free_blocks: self.kv.free() as u32,
             prefill_layers: None,
@@ -360,6 +382,10 @@ impl Replica {
                     self.kv.release(id, &job.content(), job.computed);
                 }
                 ended.push(job);
+            } else if self.spec.role == Role::Prefill {
+                self.running.retain(|running| *running != id);
+                self.handed.push(id);
+                self.books.handed_over += 1;
             }
         }
         ended
@@ -372,7 +398,9 @@ impl Replica {
         coverage.duplicates += self.kv.duplicates;
         let books = self.books;
         let idle = |busy: &u64| SimDuration::from_nanos(elapsed.as_nanos() - busy);
+        assert_eq!(self.entrance.outside(), 0, "somebody still waits to be let in");
         ReplicaOutcome {
+            role: self.spec.role,
             requests: books.requests,
             steps: books.steps,
             preemptions: books.preemptions,
@@ -380,6 +408,8 @@ impl Replica {
             decode_tokens: books.decode_tokens,
             prompt_tokens: books.prompt_tokens,
             cached_tokens: books.cached_tokens,
+            handed_over: books.handed_over,
+            taken_over: books.taken_over,
             stage_idle: books.stage_busy_ns.iter().map(idle).collect(),
             stage_busy: books.stage_busy_ns.into_iter().map(SimDuration::from_nanos).collect(),
             kv_blocks: self.kv.all() as u32,

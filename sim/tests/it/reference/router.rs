@@ -11,37 +11,34 @@ use super::replica::Replica;
 
 pub(super) struct Router {
     spec: RouterSpec,
+    among: Vec<usize>,
     rng: Xoshiro256PlusPlus,
-    arrivals: usize,
+    picked: usize,
 }
 
 impl Router {
-    pub(super) fn new(spec: RouterSpec, seed: u64) -> Self {
-        Router { spec, rng: workloads::stream(seed, "router", 0), arrivals: 0 }
+    pub(super) fn new(spec: RouterSpec, among: Vec<usize>, seed: u64, stream: &str) -> Self {
+        Router { spec, among, rng: workloads::stream(seed, stream, 0), picked: 0 }
     }
 
     pub(super) fn pick(&mut self, request: &Request, replicas: &[Replica]) -> usize {
-        let n = replicas.len();
+        let n = self.among.len();
         let load = |number: usize| replicas[number].outstanding_tokens();
-        self.arrivals += 1;
+        let least = self.among.iter().copied().min_by_key(|&number| (load(number), number)).expect("not empty");
+        self.picked += 1;
         match self.spec {
-            RouterSpec::RoundRobin => (self.arrivals - 1) % n,
-            RouterSpec::LeastOutstandingTokens => least_loaded(replicas),
+            RouterSpec::RoundRobin => self.among[(self.picked - 1) % n],
+            RouterSpec::LeastOutstandingTokens => least,
             RouterSpec::PowerOfTwoChoices => {
-                let (first, second) = (self.rng.random_range(0..n), self.rng.random_range(0..n));
+                let first = self.among[self.rng.random_range(0..n)];
+                let second = self.among[self.rng.random_range(0..n)];
                 if load(second) < load(first) { second } else { first }
             }
             RouterSpec::PrefixAffinity { max_imbalance_tokens } => {
-                let best = (0..n)
-                    .min_by_key(|&number| (Reverse(replicas[number].cached_prefix(request)), load(number), number))
-                    .expect("there is a replica");
-                let least = least_loaded(replicas);
+                let rank = |number: &usize| (Reverse(replicas[*number].cached_prefix(request)), load(*number), *number);
+                let best = self.among.iter().copied().min_by_key(rank).expect("not empty");
                 if load(best) - load(least) > max_imbalance_tokens { least } else { best }
             }
         }
     }
-}
-
-fn least_loaded(replicas: &[Replica]) -> usize {
-    (0..replicas.len()).min_by_key(|&number| (replicas[number].outstanding_tokens(), number)).expect("not empty")
 }

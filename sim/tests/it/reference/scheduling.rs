@@ -1,5 +1,6 @@
 //! What the policies have in common: giving tokens, letting in, preempting.
 
+use sim::Role;
 use workloads::RequestId;
 
 use super::job::Phase;
@@ -31,7 +32,7 @@ pub(super) struct Head {
     matched: Vec<usize>,
     pub(super) cached: u32,
     pub(super) total: u32,
-    /// Tokens whose KV is written by the time it ends.
+    /// Tokens whose KV is written by the time it ends here.
     pub(super) longest: u32,
 }
 
@@ -120,6 +121,9 @@ impl Replica {
     /// The last running request that is neither in flight (unless that protects nobody) nor ahead of the one in need.
     fn victim(&self, in_need: RequestId) -> Option<RequestId> {
         for &id in self.running.iter().rev() {
+            if self.jobs[&id].phase == Phase::Leaving {
+                continue;
+            }
             if self.jobs[&id].in_flight == 0 || self.spec.engine.async_scheduling {
                 return Some(id);
             }
@@ -152,7 +156,8 @@ impl Replica {
         let job = &self.jobs[self.waiting.front()?];
         let matched = self.kv.longest_match(&job.content(), job.total() - 1);
         let cached = self.kv.tokens_in(&matched);
-        Some(Head { id: job.request.id, matched, cached, total: job.total(), longest: job.longest() })
+        let longest = if self.spec.role == Role::Prefill { job.total() } else { job.longest() };
+        Some(Head { id: job.request.id, matched, cached, total: job.total(), longest })
     }
 
     /// Whether there is memory for the first `tokens` tokens of the head, beside `spare` blocks.

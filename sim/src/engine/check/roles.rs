@@ -1,0 +1,57 @@
+//! Whether the roles of replicas go together, and with how requests are handed over.
+
+use crate::error::SimError;
+use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, Role, TransferMode};
+
+/// Whether the roles of the replicas go together.
+pub(super) fn check_roles(spec: &DeploymentSpec) -> Result<(), SimError> {
+    let wrong = |problem: &str| Err(SimError::Roles { problem: problem.to_owned() });
+    let has = |role| spec.replicas.iter().any(|replica| replica.role == role);
+    match (has(Role::Serve), has(Role::Prefill), has(Role::Decode), &spec.handover) {
+        (true, false, false, None) | (false, false, true, None) => Ok(()),
+        (true, true, ..) | (true, _, true, _) => {
+            wrong("replicas that serve whole requests cannot stand beside ones that prefill or decode for others")
+        }
+        (_, true, false, _) => wrong("prefill replicas have no decode replica to hand requests over to"),
+        (_, true, true, None) => {
+            wrong("there are prefill replicas, and `handover` does not say how they hand requests over")
+        }
+        (_, false, _, Some(_)) => wrong("`handover` says how prefill replicas hand requests over, and there are none"),
+        (_, true, true, Some(handover)) => check_handover(spec, handover),
+        (false, false, false, None) => unreachable!("a deployment has replicas"),
+    }
+}
+
+fn check_handover(spec: &DeploymentSpec, handover: &HandoverSpec) -> Result<(), SimError> {
+    let wrong = |problem: String| Err(SimError::Roles { problem });
+    let of = |role| (0..).zip(&spec.replicas).filter(move |(_, replica)| replica.role == role);
+    let to_client = spec.replicas[0].engine.engine_to_client;
+    if let Some(other) = spec.replicas.iter().find(|replica| replica.engine.engine_to_client != to_client) {
+        return wrong(format!(
+            "engine_to_client is {to_client} on one replica and {} on another: one client gets the tokens of both",
+            other.engine.engine_to_client
+        ));
+    }
+    for (from, _) in of(Role::Prefill) {
+        if let Some((to, _)) = of(Role::Decode).find(|(to, _)| !handover.routes.contains_key(&(from, *to))) {
+            return wrong(format!("there is no route from prefill replica {from} to decode replica {to}"));
+        }
+    }
+    match handover.mode {
+        TransferMode::Pull { max_unbatched_permille: 0, .. } => {
+            wrong("max_unbatched_permille is 0: nothing could ever be fetched; at least 1".to_owned())
+        }
+        TransferMode::Pull { awaited: true, .. }
+            if of(Role::Decode).any(|(_, replica)| replica.engine.async_scheduling) =>
+        {
+            wrong(
+                "decode replicas that await what they fetch between two steps cannot have async_scheduling".to_owned(),
+            )
+        }
+        TransferMode::PushByLayer { layers: 0 } => wrong("layers is 0: a model has at least 1".to_owned()),
+        TransferMode::PushByLayer { .. } if handover.choice == DecodeChoice::AfterPrefill => wrong(
+            "layers are pushed while a prompt is computed: its decode replica must be chosen at arrival".to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
