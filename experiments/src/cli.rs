@@ -1,6 +1,7 @@
 //! The command line.
 
 mod calibrate;
+mod goodput;
 mod profiles;
 mod reference;
 mod replay;
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Simulate every system of an experiment file on the same requests, and compare them
     Run(run::RunArgs),
+    /// Search the highest rate at which each system of an experiment file meets the objectives
+    Goodput(goodput::GoodputArgs),
     /// Simulate measured runs of real engines, and tell the errors
     Validate(validate::ValidateArgs),
     /// Look at, translate and make workloads
@@ -67,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
     let terminal = Terminal::new(cli.quiet, cli.verbose);
     let result: Result<(), Failure> = match cli.command {
         Command::Run(args) => run::run(args, terminal),
+        Command::Goodput(args) => goodput::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),
         Command::Profiles(command) => profiles::run(command, terminal),

@@ -1,10 +1,12 @@
 //! An experiment, resolved: no default is open, every name has become what it names.
 
+mod demand;
 mod distributions;
 mod engine;
 mod kernels;
 mod lengths;
 mod memory;
+mod offered;
 mod pricing;
 mod profile;
 mod schedule;
@@ -15,16 +17,15 @@ mod workload;
 use std::path::Path;
 
 use sim::Slos;
-use workloads::SimDuration;
 
+pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, left_out};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
 use crate::file::document::Table;
-use crate::file::key::Key;
-use crate::file::keys::{self, output, slo};
+use crate::file::keys::{self, goodput, output};
 use crate::file::reader::Reader;
 use crate::file::resolved::{Resolved, ResolvedValue, quoted};
 
@@ -36,8 +37,10 @@ pub(crate) struct Experiment {
     pub(crate) seeds: Vec<u64>,
     /// What counts as good service.
     pub(crate) slos: Slos,
-    /// Share of requests that have to meet all of it.
-    pub(crate) attainment: f64,
+    /// For how many requests: one demand for all limits together, or one for each.
+    pub(crate) demands: Vec<Demand>,
+    /// How the highest rate is searched.
+    pub(crate) search: SearchLimits,
     /// The requests.
     pub(crate) workload: Workload,
     /// The deployments, in the order of the file.
@@ -46,8 +49,30 @@ pub(crate) struct Experiment {
     pub(crate) output: Output,
     /// What a lock file demands, if this was one.
     pub(crate) lock: Option<Lock>,
+    /// Where the tables are written that messages point at.
+    pub(crate) places: Places,
     /// The file with every default written out.
     pub(crate) resolved: Resolved,
+}
+
+/// Where tables are written, or the whole file where they are not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    /// `[slo]`.
+    pub(crate) slo: Span,
+    /// `[workload]`.
+    pub(crate) workload: Span,
+}
+
+/// Between which rates the highest one is searched, and how closely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SearchLimits {
+    /// Lowest rate that is tried, in requests per second.
+    pub(crate) lowest_rate: f64,
+    /// Highest rate that is tried, in requests per second.
+    pub(crate) highest_rate: f64,
+    /// How far a rate that holds and one that fails may lie apart in the end, relative to the former.
+    pub(crate) tolerance: f64,
 }
 
 /// Which files are written.
@@ -117,20 +142,34 @@ pub(crate) fn resolve_with(
     } else {
         None
     };
-    let slo = problems.keep(reader.table(&keys::SLO, |table| Ok(self::slo(table)))).flatten();
+    let slo = problems.keep(reader.table(&keys::SLO, demand::read)).flatten();
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
     let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, library));
+    let search = problems.keep(reader.table(&keys::GOODPUT, search_limits)).flatten();
     let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
     let lock = problems.keep(reader.table(&keys::LOCK, lock)).flatten();
     let mut good = Vec::new();
     for system in systems {
         good.extend(problems.keep(system));
     }
-    match (seeds, slo, workload, output) {
-        (Some(seeds), Some((slos, attainment)), Some(workload), Some(output)) if problems.is_empty() => {
+    match (seeds, slo, workload, search, output) {
+        (Some(seeds), Some((slos, demands)), Some(workload), Some(search), Some(output)) if problems.is_empty() => {
+            let places = Places { slo: reader.span(&keys::SLO), workload: reader.span(&keys::WORKLOAD) };
             let mut resolved = reader.finish();
             resolved.0.retain(|(key, _)| *key != keys::LOCK.name);
-            Ok(Experiment { name, seeds, slos, attainment, workload, systems: good, output, lock, resolved })
+            Ok(Experiment {
+                name,
+                seeds,
+                slos,
+                demands,
+                search,
+                workload,
+                systems: good,
+                output,
+                lock,
+                places,
+                resolved,
+            })
         }
         _ => Err(problems),
     }
@@ -147,10 +186,18 @@ fn seeds(reader: &mut Reader<'_>) -> Result<Vec<u64>, Problem> {
     Ok(seeds)
 }
 
-fn slo(reader: &mut Reader<'_>) -> (Slos, f64) {
-    let mut limit = |key: &'static Key| reader.maybe(key).map(SimDuration::from_secs_f64);
-    let slos = Slos { ttft: limit(&slo::TTFT), tbt: limit(&slo::TBT), tpot: limit(&slo::TPOT), e2e: limit(&slo::E2E) };
-    (slos, reader.get(&slo::ATTAINMENT))
+fn search_limits(reader: &mut Reader<'_>) -> Result<SearchLimits, Problem> {
+    let limits = SearchLimits {
+        lowest_rate: reader.get(&goodput::LOWEST_RATE),
+        highest_rate: reader.get(&goodput::HIGHEST_RATE),
+        tolerance: reader.get(&goodput::TOLERANCE),
+    };
+    if limits.lowest_rate >= limits.highest_rate {
+        let problem =
+            reader.problem(&goodput::HIGHEST_RATE, "there is nothing between the lowest and the highest rate");
+        return Err(problem.label(format!("expected more than lowest_rate = {}", limits.lowest_rate)));
+    }
+    Ok(limits)
 }
 
 fn output(reader: &mut Reader<'_>) -> Output {
@@ -187,7 +234,7 @@ impl Experiment {
             (output::DIGESTS.name, ResolvedValue::Tables(digests.iter().map(digest).collect())),
         ]);
         resolved.0.push((keys::LOCK.name, ResolvedValue::Table(lock)));
-        let head = "# Written by `servesim run`: the experiment with every default written out. Running this file gives the same bytes.\n\n";
+        let head = "# Written by servesim: the experiment with every default written out. Running this file gives the same bytes.\n\n";
         format!("{head}{}", resolved.to_toml())
     }
 

@@ -4,6 +4,7 @@
 //! no font is needed to show it; colours are told apart with colour blindness and, with dashes and marks, in grey; every
 //! axis names its unit; legends have a strip of their own and never cover data. The same numbers give the same bytes.
 
+mod attainment;
 mod axis;
 mod cdf;
 mod collect;
@@ -23,6 +24,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attainment::{AttainmentFigure, AttainmentSeries};
 pub(crate) use cdf::{CdfFigure, CdfSeries};
 pub(crate) use collect::TimelineCollector;
 pub(crate) use dots::{DotFigure, DotRow};

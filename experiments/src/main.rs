@@ -6,6 +6,7 @@ mod experiment;
 mod failure;
 mod figures;
 mod file;
+mod goodput;
 mod output;
 mod run;
 mod tables;

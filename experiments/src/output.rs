@@ -27,10 +27,13 @@ mod student;
 mod summary;
 mod table;
 
+pub(crate) use comparison::half_width;
 pub(crate) use error::OutputError;
 pub(crate) use json::results_json;
 pub(crate) use label::RunLabel;
 pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs, SCHEDULE};
 pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};
-pub(crate) use table::{Look, comparison_table};
+pub(crate) use series::part_path;
+pub(crate) use summary::{summary_header, summary_rows};
+pub(crate) use table::{Look, comparison_table, four_digits};

@@ -11,7 +11,7 @@ use sim::{Measures, Outcome, SimError, Summary};
 use workloads::{Source as _, WorkloadError};
 
 use crate::diagnostic::{Problem, Sources, Span};
-use crate::experiment::{self, Digest, Experiment};
+use crate::experiment::{self, Demand, Digest, Experiment, Limit};
 use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
@@ -21,7 +21,7 @@ use observer::RunObserver;
 use progress::Progress;
 
 /// Name of the lock file.
-const LOCK_FILE: &str = "experiment.lock.toml";
+pub(crate) const LOCK_FILE: &str = "experiment.lock.toml";
 
 /// What `run` was asked for.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     if let Err(problem) = check_lock(&experiment, &digests, terminal) {
         return Err(Failure::input(problem, sources));
     }
-    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file));
+    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file, ""));
     let runs = labels(&experiment);
     let options = OutputOptions {
         requests: true,
@@ -121,13 +121,14 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     Ok(())
 }
 
-fn default_directory(file: &Path) -> PathBuf {
+/// `results/`, the name of the file, and what was done with it.
+pub(crate) fn default_directory(file: &Path, what: &str) -> PathBuf {
     let stem = file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy().into_owned());
-    Path::new("results").join(stem.strip_suffix(".lock").unwrap_or(&stem))
+    Path::new("results").join(format!("{}{what}", stem.strip_suffix(".lock").unwrap_or(&stem)))
 }
 
 /// Refuses inputs that are not those a lock file was made with, and says which of those are not used any more.
-fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
+pub(crate) fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
     let Some(lock) = &experiment.lock else { return Ok(()) };
     let version = env!("CARGO_PKG_VERSION");
     if lock.servesim != version {
@@ -159,7 +160,7 @@ fn labels(experiment: &Experiment) -> Vec<RunLabel> {
     runs.collect()
 }
 
-fn describe(experiment: &Experiment, terminal: Terminal) {
+pub(crate) fn describe(experiment: &Experiment, terminal: Terminal) {
     for system in &experiment.systems {
         if terminal.is_verbose() {
             terminal.detail(&system.describe());
@@ -215,11 +216,11 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     Ok(Finished { summary, measures, timeline, remarks })
 }
 
-fn unreadable(error: &WorkloadError) -> Failure {
+pub(crate) fn unreadable(error: &WorkloadError) -> Failure {
     Failure::Request(format!("the workload cannot be read: {error}"))
 }
 
-fn failed(system: &str, seed: u64, error: &SimError) -> Failure {
+pub(crate) fn failed(system: &str, seed: u64, error: &SimError) -> Failure {
     match error {
         SimError::Workload(error) => unreadable(error),
         other => Failure::Run(format!("system `{system}`, seed {seed}: {other}")),
@@ -227,7 +228,7 @@ fn failed(system: &str, seed: u64, error: &SimError) -> Failure {
 }
 
 /// What was turned away, said aloud: it is in the tables too, but changes what every other figure means.
-fn rejections(system: &str, outcome: &Outcome) -> Option<String> {
+pub(crate) fn rejections(system: &str, outcome: &Outcome) -> Option<String> {
     let counts = outcome.requests;
     let reasons = [
         (counts.rejected_model_length, "longer than max_model_len"),
@@ -277,17 +278,43 @@ fn show(
 
 /// Whether each system meets the objectives for as many requests as asked, on the mean over seeds.
 fn verdict(experiment: &Experiment, summaries: &[Summary]) -> Option<String> {
-    let wanted = 100.0 * experiment.attainment;
-    let verdicts: Vec<String> = experiment
-        .systems
-        .iter()
-        .zip(summaries.chunks(experiment.seeds.len()))
-        .map(|(system, runs)| {
-            let shares: Option<Vec<f64>> = runs.iter().map(|run| run.slo_attainment).collect();
-            let shares = shares?;
-            let mean = 100.0 * shares.iter().sum::<f64>() / shares.len() as f64;
-            Some(format!("{} {} ({mean:.1} %)", system.name, if mean >= wanted { "meets" } else { "misses" }))
-        })
-        .collect::<Option<_>>()?;
-    Some(format!("objectives for {wanted} % of requests: {}", verdicts.join(", ")))
+    let of_system = |(system, runs): (&experiment::System, &[Summary])| {
+        let shares: Vec<(f64, f64)> = experiment
+            .demands
+            .iter()
+            .map(|demand| {
+                let shares: Option<Vec<f64>> = runs.iter().map(|run| demand.limit.share_in(run)).collect();
+                let shares = shares?;
+                Some((shares.iter().sum::<f64>() / shares.len() as f64, demand.share))
+            })
+            .collect::<Option<_>>()?;
+        let meets = shares.iter().all(|(share, wanted)| share >= wanted);
+        let shown: Vec<_> = experiment
+            .demands
+            .iter()
+            .zip(&shares)
+            .map(|(demand, (share, _))| match demand.limit {
+                Limit::All => format!("{:.1} %", 100.0 * share),
+                limit => format!("{} {:.1} %", limit.name(), 100.0 * share),
+            })
+            .collect();
+        Some(format!("{} {} ({})", system.name, if meets { "meets" } else { "misses" }, shown.join(", ")))
+    };
+    let systems = experiment.systems.iter().zip(summaries.chunks(experiment.seeds.len()));
+    let verdicts: Vec<String> = systems.map(of_system).collect::<Option<_>>()?;
+    Some(format!("objectives for {}: {}", wanted(&experiment.demands), verdicts.join(", ")))
+}
+
+/// What is asked for, in words.
+pub(crate) fn wanted(demands: &[Demand]) -> String {
+    let of = |demand: &Demand| match demand.limit {
+        Limit::All => format!("{} % of requests", percent(demand.share)),
+        limit => format!("{} % of requests ({})", percent(demand.share), limit.name()),
+    };
+    demands.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// A share in percent, without the dust of the multiplication.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
 }

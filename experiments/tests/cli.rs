@@ -8,6 +8,7 @@ mod cli {
     pub(crate) mod determinism;
     pub(crate) mod engine;
     pub(crate) mod fit;
+    pub(crate) mod goodput;
     pub(crate) mod import;
     pub(crate) mod kernel_tables;
     pub(crate) mod model_limits;

@@ -1,6 +1,7 @@
 //! Every key of the experiment file.
 
 pub(crate) mod distributions;
+pub(crate) mod goodput;
 pub(crate) mod output;
 pub(crate) mod slo;
 pub(crate) mod system;
@@ -38,6 +39,14 @@ pub(crate) static WORKLOAD: Key = Key::new("workload", Kind::Table(&workload::TA
 /// The systems.
 pub(crate) static SYSTEM: Key = Key::new("system", Kind::Tables(&system::TABLE), "The deployments to compare.");
 
+/// How the highest rate is searched.
+pub(crate) static GOODPUT: Key = Key::new(
+    "goodput",
+    Kind::Table(&goodput::TABLE),
+    "How `servesim goodput` searches; other commands do not look at it.",
+)
+.value("{}");
+
 /// What is written.
 pub(crate) static OUTPUT: Key = Key::new("output", Kind::Table(&output::TABLE), "Which files are written.").value("{}");
 
@@ -55,7 +64,7 @@ pub(crate) static ROOT: TableDef = TableDef {
     path: "",
     doc: "An experiment: systems that serve the same requests.",
     tag: Tag::None,
-    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &OUTPUT, &LOCK],
+    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &GOODPUT, &OUTPUT, &LOCK],
 };
 
 #[cfg(test)]

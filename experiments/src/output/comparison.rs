@@ -125,7 +125,7 @@ fn means(measure: &Column, pairs: &[(&Summary, &Summary)]) -> Option<(f64, f64, 
 }
 
 /// Half of the 95 % confidence interval of the mean of `values`.
-fn half_width(values: &[f64]) -> Option<f64> {
+pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
     let count = values.len() as f64;
     (values.len() > 1).then(|| {
         let mean = values.iter().sum::<f64>() / count;

@@ -134,7 +134,7 @@ impl Drop for Series {
 }
 
 /// Where `path` is written before it is complete.
-pub(super) fn part_path(path: &Path) -> PathBuf {
+pub(crate) fn part_path(path: &Path) -> PathBuf {
     with_suffix(path, ".part")
 }
 

@@ -7,21 +7,31 @@ use super::label::RunLabel;
 
 /// The whole file.
 pub(super) fn summary_csv(runs: &[RunLabel], summaries: &[Summary]) -> Vec<u8> {
-    let mut file = runs.first().map(RunLabel::header).unwrap_or_default();
+    let mut file = runs.first().map(summary_header).unwrap_or_default();
+    file.extend(summary_rows(runs, summaries));
+    file
+}
+
+/// The line of names above the rows of runs like this one.
+pub(crate) fn summary_header(run: &RunLabel) -> Vec<u8> {
     let names: Vec<&str> = Summary::columns().iter().map(|column| column.name.as_str()).collect();
-    file.extend_from_slice(names.join(",").as_bytes());
+    [run.header(), names.join(",").into_bytes(), b"\n".to_vec()].concat()
+}
+
+/// One row per run.
+pub(crate) fn summary_rows(runs: &[RunLabel], summaries: &[Summary]) -> Vec<u8> {
+    let mut rows = Vec::new();
     for (run, summary) in runs.iter().zip(summaries) {
-        file.push(b'\n');
-        file.extend_from_slice(&run.fields());
+        rows.extend_from_slice(&run.fields());
         for (index, column) in Summary::columns().iter().enumerate() {
             if index > 0 {
-                file.push(b',');
+                rows.push(b',');
             }
-            push_value(&mut file, column.value(summary));
+            push_value(&mut rows, column.value(summary));
         }
+        rows.push(b'\n');
     }
-    file.push(b'\n');
-    file
+    rows
 }
 
 /// Appends a value so that it reads back as the same number; nothing where there is none.

@@ -125,7 +125,7 @@ impl Mean {
 }
 
 /// Four significant digits, or all those before the point.
-fn four_digits(value: f64) -> String {
+pub(crate) fn four_digits(value: f64) -> String {
     let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
     let decimals = (3.0 - magnitude).clamp(0.0, 9.0) as usize;
     format!("{value:.decimals$}")

@@ -1,0 +1,31 @@
+//! `[goodput]`
+
+use crate::file::key::{Bounds, Key, Kind, RATE, TableDef, Tag};
+
+/// Lowest rate.
+pub(crate) static LOWEST_RATE: Key = Key::new(
+    "lowest_rate",
+    RATE,
+    "Lowest rate that is tried, of a whole system. A system that misses the objectives there has no goodput.",
+)
+.value("0.01");
+/// Highest rate.
+pub(crate) static HIGHEST_RATE: Key =
+    Key::new("highest_rate", RATE, "Highest rate that is tried, of a whole system.").value("10000");
+/// Tolerance.
+pub(crate) static TOLERANCE: Key = Key::new(
+    "tolerance",
+    Kind::Number(Bounds { min: 0.0001, above: false, max: 1.0 }),
+    "The search ends when a rate that holds and one that fails lie within this share of each other.",
+)
+.value("0.02");
+
+/// The table.
+pub(crate) static TABLE: TableDef = TableDef {
+    path: "goodput",
+    doc: "How `servesim goodput` searches the highest rate at which the objectives of `[slo]` hold: it doubles or halves the rate \
+          from one request per second and GPU until one holds and one fails, and bisects between them. Every seed plays the \
+          same requests at every rate, faster or slower.",
+    tag: Tag::None,
+    keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE],
+};

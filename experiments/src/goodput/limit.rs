@@ -1,0 +1,129 @@
+//! The limit of one system: the highest rate it keeps up with, and what that is per GPU, dollar and joule.
+
+use sim::Summary;
+
+use super::probe::{Probe, Question};
+use super::search::{Found, search};
+use crate::experiment::{Experiment, SearchLimits, System};
+use crate::failure::Failure;
+
+const SECONDS_PER_HOUR: f64 = 3600.0;
+/// Requests that all come within fewer times the longest limit are served by a queue that never settles.
+const SETTLED: f64 = 10.0;
+
+/// What was found of a system.
+#[derive(Clone, Debug)]
+pub(crate) struct Limited {
+    /// Its name.
+    pub(crate) system: String,
+    /// Its GPUs.
+    pub(crate) gpus: u32,
+    /// Price of all of them in US dollars per hour, if they have one.
+    pub(crate) usd_per_hour: Option<f64>,
+    /// Where the search ended.
+    pub(crate) found: Found,
+    /// Every rate that was tried, ascending.
+    pub(crate) probes: Vec<Probe>,
+    /// Index of the demand that fails first.
+    pub(crate) tightest: usize,
+}
+
+/// Searches the highest rate at which `system` meets every demand; `each` is told of every probe.
+pub(crate) fn find(
+    question: &Question<'_>,
+    system: &System,
+    limits: SearchLimits,
+    each: &mut impl FnMut(&Probe) -> Result<(), Failure>,
+) -> Result<Limited, Failure> {
+    let facts = system.facts();
+    let mut probes: Vec<Probe> = Vec::new();
+    let found = search(limits, f64::from(facts.devices), |rate| {
+        let probe = question.probe(system, rate)?;
+        each(&probe)?;
+        let standing = question.standing(&probe);
+        probes.push(probe);
+        Ok(standing)
+    })?;
+    probes.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let decisive = match found {
+        Found::BelowLowest => probes.first(),
+        Found::AboveHighest => probes.last(),
+        Found::Between { fails, .. } => probes.iter().find(|probe| probe.rate >= fails),
+    };
+    let tightest = question.tightest(decisive.expect("a search tries at least one rate"));
+    Ok(Limited {
+        system: system.name.clone(),
+        gpus: facts.devices,
+        usd_per_hour: facts.usd_per_hour.filter(|usd| *usd > 0.0),
+        found,
+        probes,
+        tightest,
+    })
+}
+
+impl Limited {
+    /// The highest rate at which the demands hold, in requests per second.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        match self.found {
+            Found::Between { holds, .. } => Some(holds),
+            Found::BelowLowest | Found::AboveHighest => None,
+        }
+    }
+
+    /// That rate per GPU.
+    pub(crate) fn per_gpu(&self) -> Option<f64> {
+        Some(self.rate()? / f64::from(self.gpus))
+    }
+
+    /// Requests per US dollar at that rate.
+    pub(crate) fn per_usd(&self) -> Option<f64> {
+        Some(self.rate()? * SECONDS_PER_HOUR / self.usd_per_hour?)
+    }
+
+    /// Requests per joule at that rate: those completed over the energy of the whole runs, idle power included.
+    pub(crate) fn per_joule(&self) -> Option<f64> {
+        let runs = &self.at_limit()?.summaries;
+        let known = runs.iter().all(|run| run.knows_work);
+        let energy_j: f64 = runs.iter().map(Summary::energy_j).sum();
+        let requests: u64 = runs.iter().map(|run| run.requests.completed).sum();
+        (known && energy_j > 0.0).then(|| requests as f64 / energy_j)
+    }
+
+    /// The probe at the highest rate that holds.
+    pub(crate) fn at_limit(&self) -> Option<&Probe> {
+        let rate = self.rate()?;
+        self.probes.iter().find(|probe| probe.rate.total_cmp(&rate).is_eq())
+    }
+
+    /// What makes its figures less than they seem.
+    pub(crate) fn remarks(&self, experiment: &Experiment) -> Vec<String> {
+        let mut remarks: Vec<String> = self.at_limit().map(|probe| probe.remarks.clone()).unwrap_or_default();
+        let held = |probe: &&Probe| {
+            experiment.demands.iter().zip(&probe.shares).all(|(demand, (share, _))| share >= &demand.share)
+        };
+        if let Found::Between { holds, fails, .. } = self.found {
+            if let Some(above) = self.probes.iter().filter(|probe| probe.rate > fails).find(held) {
+                remarks.push(format!(
+                    "warning: `{}` also meets the objectives at {:.4} req/s, above {fails:.4} where it misses them: attainment \
+                     does not fall evenly with the rate; more requests or seeds show whether that is noise",
+                    self.system, above.rate
+                ));
+            }
+            let slos = experiment.slos;
+            let longest = [slos.ttft, slos.e2e, slos.tbt, slos.tpot].into_iter().flatten().max();
+            let requests =
+                self.at_limit().and_then(|probe| probe.summaries.first()).map_or(0, |run| run.requests.issued);
+            if let Some(longest_s) = longest.map(workloads::SimDuration::as_secs_f64)
+                && (requests as f64) < SETTLED * longest_s * holds
+            {
+                remarks.push(format!(
+                    "warning: at its limit, all {requests} requests to `{}` arrive within {:.1} s, and the longest limit is {longest_s} s: \
+                     the rate found is that of a burst, not one it could keep up; raise workload.requests",
+                    self.system,
+                    requests as f64 / holds
+                ));
+            }
+        }
+        remarks
+    }
+}

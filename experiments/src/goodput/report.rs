@@ -1,0 +1,173 @@
+//! What a search found, as a table, as CSV and as JSON.
+
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use super::limit::Limited;
+use super::search::{Found, Interval};
+use crate::cli::{new_table, right_aligned};
+use crate::experiment::Experiment;
+use crate::output::four_digits;
+use crate::run::wanted;
+use crate::terminal::{self, Terminal, short};
+
+/// Prints it.
+pub(super) fn show(as_json: bool, experiment: &Experiment, found: &[Limited], paths: &[PathBuf], terminal: Terminal) {
+    if as_json {
+        let systems: Vec<Json> = found.iter().map(|limited| limit_json(experiment, limited)).collect();
+        let files: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let json = json!({ "name": experiment.name, "systems": systems, "files": files });
+        return terminal::print_line(&json.to_string());
+    }
+    if !terminal.talks() {
+        return;
+    }
+    terminal::print_line(&experiment.name);
+    let mut table = new_table(
+        terminal,
+        &["system", "GPUs", "goodput req/s", "95 % interval", "per GPU", "req per $", "req per kJ", "fails first"],
+    );
+    for limited in found {
+        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), four_digits);
+        table.add_row([
+            limited.system.clone(),
+            limited.gpus.to_string(),
+            rate_text(experiment, limited),
+            interval_text(limited),
+            number(limited.per_gpu()),
+            number(limited.per_usd()),
+            number(limited.per_joule().map(|per_joule| 1000.0 * per_joule)),
+            failing(experiment, limited),
+        ]);
+    }
+    terminal::print_line(&right_aligned(table).to_string());
+    terminal::print_line(&conditions(experiment, found));
+    terminal::print_line("Wrote:");
+    for path in paths {
+        terminal::print_line(&format!("  {}", short(path)));
+    }
+}
+
+fn rate_text(experiment: &Experiment, limited: &Limited) -> String {
+    match limited.found {
+        Found::Between { holds, .. } => four_digits(holds),
+        Found::BelowLowest => format!("none from {} on", experiment.search.lowest_rate),
+        Found::AboveHighest => format!("above {}", experiment.search.highest_rate),
+    }
+}
+
+fn interval_text(limited: &Limited) -> String {
+    let Found::Between { interval: Some(Interval { low, high }), .. } = limited.found else { return "–".to_owned() };
+    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), four_digits);
+    format!("{} … {}", end(low), end(high))
+}
+
+/// The demand that fails first, and where.
+fn failing(experiment: &Experiment, limited: &Limited) -> String {
+    let name = experiment.demands[limited.tightest].limit.name();
+    let share = |rate: f64| {
+        let probe = limited.probes.iter().find(|probe| probe.rate >= rate)?;
+        Some(100.0 * probe.shares[limited.tightest].0)
+    };
+    match limited.found {
+        Found::Between { fails, .. } => {
+            format!("{name}: {:.1} % at {}", share(fails).unwrap_or(f64::NAN), four_digits(fails))
+        }
+        Found::BelowLowest => {
+            let lowest = experiment.search.lowest_rate;
+            format!("{name}: {:.1} % at {lowest}", share(lowest).unwrap_or(f64::NAN))
+        }
+        Found::AboveHighest => "–".to_owned(),
+    }
+}
+
+/// Under which conditions the rates were found, and what to do about searches that ended at an end.
+fn conditions(experiment: &Experiment, found: &[Limited]) -> String {
+    let seeds = experiment.seeds.len();
+    let of_seeds = match seeds {
+        1 => "one seed, so there is no interval".to_owned(),
+        _ => format!(
+            "mean over {seeds} seeds; the interval is where their noise leaves it open whether the objectives hold"
+        ),
+    };
+    let tolerance = 100.0 * experiment.search.tolerance;
+    let mut text = format!(
+        "highest offered rate that meets the objectives for {}, within {tolerance:.3} %; {of_seeds}",
+        wanted(&experiment.demands)
+    );
+    if found.iter().any(|limited| limited.found == Found::BelowLowest) {
+        text += "\nA system misses the objectives even at the lowest rate: they may be out of its reach, for a single request \
+                 takes longer. Loosen [slo], or lower goodput.lowest_rate.";
+    }
+    if found.iter().any(|limited| limited.found == Found::AboveHighest) {
+        text += "\nA system meets the objectives even at the highest rate: raise goodput.highest_rate, or workload.requests if so \
+                 few can be served as a burst.";
+    }
+    text
+}
+
+fn end_name(found: Found) -> &'static str {
+    match found {
+        Found::Between { .. } => "found",
+        Found::BelowLowest => "below lowest_rate",
+        Found::AboveHighest => "above highest_rate",
+    }
+}
+
+/// Its figures: name and value.
+fn figures(limited: &Limited) -> [(&'static str, Option<f64>); 7] {
+    let (fails, Interval { low, high }) = match limited.found {
+        Found::Between { fails, interval, .. } => (Some(fails), interval.unwrap_or_default()),
+        Found::BelowLowest | Found::AboveHighest => (None, Interval::default()),
+    };
+    [
+        ("goodput_rps", limited.rate()),
+        ("goodput_low_rps", low),
+        ("goodput_high_rps", high),
+        ("fails_at_rps", fails),
+        ("goodput_rps_per_gpu", limited.per_gpu()),
+        ("requests_per_usd", limited.per_usd()),
+        ("requests_per_joule", limited.per_joule()),
+    ]
+}
+
+fn limit_json(experiment: &Experiment, limited: &Limited) -> Json {
+    let probe_json = |probe: &super::probe::Probe| {
+        let shares = experiment.demands.iter().zip(&probe.shares).map(|(demand, (share, half))| {
+            json!({ "limit": demand.limit.name(), "wanted": demand.share, "share": share, "half_width": half })
+        });
+        json!({ "rate": probe.rate, "shares": shares.collect::<Vec<_>>() })
+    };
+    let mut json = json!({
+        "system": limited.system,
+        "gpus": limited.gpus,
+        "search": end_name(limited.found),
+        "fails_first": experiment.demands[limited.tightest].limit.name(),
+        "probes": limited.probes.iter().map(probe_json).collect::<Vec<_>>(),
+    });
+    for (name, value) in figures(limited) {
+        json[name] = value.into();
+    }
+    json
+}
+
+/// `goodput.csv`: one row per system.
+pub(super) fn table_csv(experiment: &Experiment, found: &[Limited]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (index, limited) in found.iter().enumerate() {
+        let figures = figures(limited);
+        if index == 0 {
+            let names = figures.iter().map(|(name, _)| *name);
+            let header = ["system", "gpus", "search"].into_iter().chain(names).chain(["fails_first", "rates_tried"]);
+            writer.write_record(header).expect("memory takes it");
+        }
+        let number = |value: &Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let lead = [limited.system.clone(), limited.gpus.to_string(), end_name(limited.found).to_owned()];
+        let first = experiment.demands[limited.tightest].limit.name().to_owned();
+        let tail = [first, limited.probes.len().to_string()];
+        let row = lead.into_iter().chain(figures.iter().map(|(_, value)| number(value))).chain(tail);
+        writer.write_record(row).expect("memory takes it");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes it")).expect("text goes in")
+}
