@@ -10,6 +10,7 @@ mod offered;
 mod pricing;
 mod profile;
 mod schedule;
+mod scheduler;
 mod step_cost;
 mod system;
 mod workload;

@@ -11,6 +11,7 @@ mod cli {
     pub(crate) mod goodput;
     pub(crate) mod import;
     pub(crate) mod kernel_tables;
+    pub(crate) mod layered;
     pub(crate) mod model_limits;
     pub(crate) mod output_folder;
     pub(crate) mod parquet;

@@ -44,6 +44,12 @@ pub trait CostModel: Send {
         1
     }
 
+    /// Layers of the model, if it prices each of them: `None` where whole passes alone have a price, so that
+    /// [`StepShape::prefill_layers`] has to be `None` too.
+    fn layers(&self) -> Option<u32> {
+        None
+    }
+
     /// Prices one forward pass, writes each pipeline stage's time in nanoseconds (rounded once, here) to `stage_ns`,
     /// and books it.
     ///

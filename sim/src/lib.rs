@@ -29,6 +29,6 @@ pub use record::{
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec,
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec,
     SchedulerSpec, TransferMode,
 };

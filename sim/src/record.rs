@@ -54,7 +54,8 @@ pub struct RequestRecord {
     /// Longest gap between two consecutive tokens; zero for one-token answers.
     pub max_gap: SimDuration,
     /// Energy of the steps that worked on it, shared by tokens: board energy (idle power included) of each step ÷ tokens
-    /// in the step × its tokens in the step, in nanojoules. Energy of idle time belongs to nobody.
+    /// in the step × its tokens in the step, in nanojoules; a prompt token that passes some of the layers counts for as much
+    /// of a token. Energy of idle time belongs to nobody.
     pub energy_nj: u64,
     /// How its KV cache got to its decode replica; `None` if it never left the replica that computed it.
     pub handover: Option<HandoverRecord>,
@@ -120,7 +121,7 @@ pub struct StepRecord {
     pub start: SimTime,
     /// When its tokens were out.
     pub end: SimTime,
-    /// Prompt tokens processed.
+    /// Prompt tokens processed: in `prefill_layers`, so that layered prefill processes each in several steps.
     pub prefill_tokens: u32,
     /// Prompts they belong to.
     pub prefill_requests: u32,
@@ -138,7 +139,7 @@ pub struct StepRecord {
     pub running: u32,
     /// KV blocks free (cached ones that may be dropped included) once it was scheduled.
     pub free_blocks: u32,
-    /// First and one-past-last layer that the prefill tokens passed through; `None`: all layers.
+    /// First and one-past-last layer that the prefill tokens passed through; `None`: all layers, or no prefill tokens.
     pub prefill_layers: Option<(u32, u32)>,
     /// Energy above idle, in joules.
     pub dynamic_energy_j: f64,

@@ -3,6 +3,7 @@
 //! The rules are those of `SEMANTICS.md`; what makes them cheap is in [`group`].
 
 mod ahead;
+mod cohort;
 mod compose;
 mod details;
 mod dispatch;
@@ -14,7 +15,7 @@ mod walk;
 
 use std::collections::VecDeque;
 
-use profiles::{CostModel, PrefillPiece};
+use profiles::{CostModel, LayerRange, PrefillPiece};
 use workloads::{ContentId, Prompt, Request, SimDuration, SimTime};
 
 use crate::kv::{Chain, Kv};
@@ -22,6 +23,7 @@ use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
 use crate::spec::{EngineSpec, ReplicaSpec, Role, SchedulerSpec};
+use cohort::Cohort;
 pub(crate) use dispatch::Wants;
 use group::Group;
 use intake::Intake;
@@ -49,6 +51,8 @@ struct Batch {
     pieces: Vec<Piece>,
     /// The same pieces as the cost model sees them.
     shapes: Vec<PrefillPiece>,
+    /// Layers that they pass, if not all.
+    layers: Option<LayerRange>,
     /// Whether the slot's group takes part.
     decodes: bool,
     energy_per_token_nj: u64,
@@ -98,6 +102,7 @@ pub(crate) struct Replica {
     host_free_at: SimTime,
     scheduler: Box<dyn Scheduler>,
     decode_takes_blocks: bool,
+    gathers_cohorts: bool,
     cost: Box<dyn CostModel>,
 
     lives: Lives,
@@ -121,6 +126,7 @@ pub(crate) struct Replica {
     /// The head of the queue did not fit when the cache had this version and it asked for so many tokens.
     blocked: Option<(u64, u32)>,
     slots: Vec<Slot>,
+    cohort: Cohort,
     /// Slots whose steps have ended since the last pumping, in that order.
     just_ended: Vec<u32>,
     stages: Vec<Stage>,
@@ -143,7 +149,8 @@ impl Replica {
                 start: SimTime::ZERO,
             })
             .collect();
-        let scheduler = scheduler::new(&spec.scheduler, &spec.kv);
+        let layers = spec.cost.layers().unwrap_or(1);
+        let scheduler = scheduler::new(&spec.scheduler, &spec.kv, layers);
         Replica {
             number,
             role: spec.role,
@@ -154,6 +161,7 @@ impl Replica {
             engine: spec.engine,
             host_free_at: SimTime::ZERO,
             decode_takes_blocks: scheduler.decode_takes_blocks(),
+            gathers_cohorts: scheduler.gathers_cohorts(),
             scheduler,
             cost: spec.cost,
             lives: Lives::default(),
@@ -170,6 +178,7 @@ impl Replica {
             kv: Kv::new(&spec.kv),
             blocked: None,
             slots,
+            cohort: Cohort::new(layers),
             just_ended: Vec::new(),
             stages: vec![Stage::default(); stages],
             stage_ns: vec![0; stages],

@@ -10,6 +10,7 @@
 //! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
 mod chunked_prefill;
+mod layered_prefill;
 mod orca;
 mod prefill_first;
 mod sarathi;
@@ -19,7 +20,7 @@ use crate::spec::{KvSpec, Policy, SchedulerSpec};
 /// What a policy sees while it composes a step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepView {
-    /// Tokens that may still be added to the step.
+    /// Tokens that may still be added to the step, or to the cohort that is gathered.
     pub budget: u32,
     /// Whether the running requests have had their turn: [`Action::Decode`] or [`Action::Running`] was applied.
     pub running_done: bool,
@@ -35,6 +36,21 @@ pub struct StepView {
     pub refused: bool,
     /// Requests that may still be let in: `max_num_seqs` less those running, and no more than are waiting.
     pub admissible: u32,
+    /// Decode rows in the step, once the running requests have had their turn.
+    pub decodes: u32,
+    /// How the cohort stands, for policies that [gather cohorts](Scheduler::gathers_cohorts).
+    pub cohort: CohortView,
+}
+
+/// How a cohort of prompts stands that passes the layers in groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CohortView {
+    /// It is gathered, and has so many prompt tokens by now.
+    Gathered(u32),
+    /// [`Action::Cohort`] was applied, in this step or an earlier one, and it has layers before it.
+    UnderWay,
+    /// [`Action::Pass`] was applied: it passes layers in this step.
+    Passing,
 }
 
 impl StepView {
@@ -89,6 +105,16 @@ pub enum Action {
     },
     /// The head of the waiting queue is let in.
     Admit(Admission),
+    /// The prompt pieces gathered in this step become a cohort, which passes the layers in so many groups.
+    Cohort {
+        /// From 1 to the number of layers.
+        groups: u32,
+    },
+    /// The cohort passes its next group of layers in this step.
+    Pass {
+        /// All groups that are left rather than one.
+        rest: bool,
+    },
     /// The step is complete.
     Run,
 }
@@ -103,14 +129,20 @@ pub trait Scheduler: Send {
         true
     }
 
+    /// Whether prompt pieces are gathered for a cohort ([`Action::Cohort`]) rather than computed in the step at hand. Then
+    /// decodes cost none of the budget, and requests that are prefilling are not preempted.
+    fn gathers_cohorts(&self) -> bool {
+        false
+    }
+
     /// Blocks that [`Admission::keep_free`] will ask for.
     fn watermark_blocks(&self) -> u32 {
         0
     }
 }
 
-/// The policy that `spec` names.
-pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec) -> Box<dyn Scheduler> {
+/// The policy that `spec` names, for a model of `layers` layers.
+pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Scheduler> {
     match spec.policy {
         Policy::ChunkedPrefill { long_prefill_token_threshold, scheduler_reserve_full_isl } => {
             Box::new(chunked_prefill::ChunkedPrefill::new(long_prefill_token_threshold, scheduler_reserve_full_isl))
@@ -120,5 +152,8 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec) -> Box<dyn Scheduler> {
             Box::new(prefill_first::PrefillFirst::new(kv.blocks, watermark_permille))
         }
         Policy::Orca => Box::new(orca::Orca),
+        Policy::LayeredPrefill { groups, collapse_without_decodes } => {
+            Box::new(layered_prefill::LayeredPrefill::new(groups, layers, collapse_without_decodes))
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
 
 mod handover;
+mod layer_groups;
 
 use profiles::CostModel;
 use workloads::SimDuration;
 
 pub use handover::{DecodeChoice, HandoverSpec, Role, TransferMode};
+pub use layer_groups::LayerGroups;
 
 /// Replicas behind a router.
 pub struct DeploymentSpec {
@@ -93,10 +95,18 @@ pub struct KvSpec {
 pub struct SchedulerSpec {
     /// The policy.
     pub policy: Policy,
-    /// Most tokens in a step, decode tokens included.
+    /// Most tokens in a step, decode tokens included; with layered prefill most prompt tokens in a cohort.
     pub max_num_batched_tokens: u32,
-    /// Most requests running at a time (≤ `max_num_batched_tokens`).
+    /// Most requests running at a time (≤ `max_num_batched_tokens`, unless decodes cost none of them).
     pub max_num_seqs: u32,
+}
+
+impl SchedulerSpec {
+    /// Most rows of a step: prompt tokens and decoding requests.
+    pub fn max_rows(&self) -> u32 {
+        let decodes = if let Policy::LayeredPrefill { .. } = self.policy { self.max_num_seqs } else { 0 };
+        self.max_num_batched_tokens.saturating_add(decodes)
+    }
 }
 
 /// Scheduling policies.
@@ -119,6 +129,15 @@ pub enum Policy {
     },
     /// Orca: whole prompts join the decodes; blocks for prompt and answer are reserved when a request is let in.
     Orca,
+    /// Layered prefill: a cohort of prompts passes one group of layers per step, beside all decodes. Needs a cost model that
+    /// [knows layers](CostModel::layers), and one pipeline stage.
+    LayeredPrefill {
+        /// How many groups a cohort passes.
+        groups: LayerGroups,
+        /// Whether a cohort passes all layers that are left in a step without decodes, where nobody gains from groups.
+        /// The paper's public code goes on group by group.
+        collapse_without_decodes: bool,
+    },
 }
 
 impl Policy {

@@ -20,7 +20,7 @@ pub(super) fn kv(
 ) -> Result<KvSpec, Problem> {
     let options = MemoryOptions {
         gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
-        max_num_batched_tokens: scheduler.max_num_batched_tokens,
+        max_num_batched_tokens: scheduler.max_rows(),
         max_num_seqs: scheduler.max_num_seqs,
         block_size: reader.get(&s::BLOCK_SIZE),
         num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),

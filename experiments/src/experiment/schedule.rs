@@ -40,5 +40,6 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::Sarathi => "sarathi",
         Policy::PrefillFirst { .. } => "prefill-first",
         Policy::Orca => "orca",
+        Policy::LayeredPrefill { .. } => "layered-prefill",
     }
 }

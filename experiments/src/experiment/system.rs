@@ -3,11 +3,11 @@
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
 use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
-use sim::{DeploymentSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec, SchedulerSpec, SystemFacts};
+use sim::{DeploymentSpec, KvSpec, ReplicaSpec, Role, RouterSpec, SchedulerSpec, SystemFacts};
 
 use super::kernels::Library;
 use super::pricing::{Deployed, Pricing};
-use super::{Digest, memory, profile, schedule};
+use super::{Digest, memory, profile, schedule, scheduler};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
 use crate::file::keys::system as s;
@@ -61,8 +61,7 @@ pub(super) fn read(
     let parallelism = parallelism(reader, &model)?;
     let precision = precision(reader, &model, &device)?;
     let max_model_len = max_model_len(reader, &model)?;
-    let scheduler =
-        reader.table(&s::SCHEDULER, |table| scheduler(table, &device, max_model_len))?.expect("it has a default");
+    let scheduler = scheduler::read(reader, &model, &device, max_model_len, parallelism)?;
     let sliding_window = memory::sliding_window(reader, &model)?;
     let kv = memory::kv(reader, &model, &device, parallelism, precision, scheduler)?;
     let deployed = Deployed { model: &model, device: &device, parallelism, precision, scheduler };
@@ -191,52 +190,6 @@ fn max_model_len(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<u32, Prob
             .label(format!("at most {longest}, its `max_position_embeddings`")));
     }
     Ok(asked)
-}
-
-fn scheduler(reader: &mut Reader<'_>, device: &DeviceSpec, max_model_len: u32) -> Result<SchedulerSpec, Problem> {
-    let name: String = reader.get(&s::POLICY);
-    let policy = match name.as_str() {
-        "chunked-prefill" => Policy::ChunkedPrefill {
-            long_prefill_token_threshold: reader.get(&s::LONG_PREFILL_TOKEN_THRESHOLD),
-            scheduler_reserve_full_isl: reader.get(&s::SCHEDULER_RESERVE_FULL_ISL),
-        },
-        "sarathi" => Policy::Sarathi,
-        "prefill-first" => {
-            let share: f64 = reader.get(&s::WATERMARK);
-            let permille = (share * 1000.0).round();
-            if (permille / 1000.0 - share).abs() > 1e-9 {
-                return Err(reader
-                    .problem(&s::WATERMARK, "this share is finer than the scheduler counts")
-                    .label("expected thousandths, such as 0.01"));
-            }
-            Policy::PrefillFirst { watermark_permille: permille as u32 }
-        }
-        "orca" => Policy::Orca,
-        other => unreachable!("`{other}` is no choice"),
-    };
-    let (tokens, seqs) = defaults(device, policy.whole_prompts(), max_model_len);
-    let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
-    let max_num_seqs: u32 = reader.or(&s::MAX_NUM_SEQS, || seqs.min(max_num_batched_tokens));
-    if max_num_seqs > max_num_batched_tokens {
-        let label =
-            format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
-        return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
-    }
-    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs })
-}
-
-/// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in
-/// `vllm/engine/arg_utils.py`, v1: by device memory, A100 apart). Engines that never split prompts (v0) take at least one
-/// of `max_model_len`, and 256 requests.
-fn defaults(device: &DeviceSpec, whole_prompts: bool, max_model_len: u32) -> (u32, u32) {
-    /// The name says 80 GB where the driver reports a little less; vLLM asks the driver.
-    const LARGE_BYTES: u64 = 70 << 30;
-    let large = device.memory_bytes >= LARGE_BYTES && !device.name.to_lowercase().contains("a100");
-    match (whole_prompts, large) {
-        (true, _) => (max_model_len.max(2048), 256),
-        (false, true) => (8192, 1024),
-        (false, false) => (2048, 256),
-    }
 }
 
 impl System {

@@ -24,6 +24,18 @@ fn the_quick_start_shows_that_whole_prompts_stall_generation() {
 }
 
 #[test]
+fn layered_prefill_reads_fewer_experts_and_answers_sooner() {
+    let file = shipped("layered.toml");
+    let settings = ["--set", "workload.requests=150", "--set", "seeds=[1]", "--json", "--no-figures"];
+    let said = Place::new().succeed(&[["run", file.as_str()].as_slice(), &settings].concat());
+    let runs = measures(&said.stdout);
+    for (measure, least_change) in [("mean_ttft_ms", 0.7), ("mean_tpot_ms", 0.8), ("expert_load_bytes", 0.7)] {
+        let of = |run: usize| runs[run][measure].as_f64().expect("a number");
+        assert!(of(1) < least_change * of(0), "{measure}: chunked {}, layered {}", of(0), of(1));
+    }
+}
+
+#[test]
 fn the_loads_of_the_benchmarks_run() {
     let file = shipped("bench/load_a.toml");
     let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);

@@ -63,6 +63,10 @@ impl CostModel for AnalyticCost {
         self.tables.stages.len()
     }
 
+    fn layers(&self) -> Option<u32> {
+        Some(self.tables.layers.end)
+    }
+
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {
         let Self { tables, books, stage_ns: exact_ns } = self;
         assert_eq!(stage_ns.len(), exact_ns.len(), "one time for each pipeline stage");

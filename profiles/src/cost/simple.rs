@@ -121,6 +121,7 @@ impl PolynomialCost {
 
     /// Nanoseconds of the polynomial itself (prefill part, decode part), and the tokens processed.
     fn parts(&self, shape: &StepShape<'_>) -> (f64, f64, f64) {
+        assert!(shape.prefill_layers.is_none(), "a polynomial prices whole passes, not some of the layers");
         let options = &self.options;
         let (mut tokens, mut squares) = (0.0, 0.0);
         for piece in shape.prefill {

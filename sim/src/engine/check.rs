@@ -5,7 +5,7 @@ mod roles;
 use workloads::SimDuration;
 
 use crate::error::SimError;
-use crate::spec::{DeploymentSpec, ReplicaSpec};
+use crate::spec::{DeploymentSpec, LayerGroups, Policy, ReplicaSpec};
 use roles::check_roles;
 
 /// Whether the deployment makes sense.
@@ -30,7 +30,9 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     if spec.scheduler.max_num_seqs == 0 {
         return wrong("max_num_seqs", &0, "at least one request must be able to run");
     }
-    if spec.scheduler.max_num_batched_tokens < spec.scheduler.max_num_seqs {
+    if let Policy::LayeredPrefill { groups, .. } = spec.scheduler.policy {
+        check_layered(replica, spec, groups)?;
+    } else if spec.scheduler.max_num_batched_tokens < spec.scheduler.max_num_seqs {
         return wrong(
             "max_num_batched_tokens",
             &spec.scheduler.max_num_batched_tokens,
@@ -54,6 +56,23 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
         return wrong("idle_power_w", &spec.idle_power_w, "a finite power, not negative");
     }
     Ok(())
+}
+
+fn check_layered(replica: usize, spec: &ReplicaSpec, groups: LayerGroups) -> Result<(), SimError> {
+    let wrong = |field, value: String, expected: String| Err(SimError::Spec { replica, field, value, expected });
+    if spec.scheduler.max_num_batched_tokens == 0 {
+        return wrong("max_num_batched_tokens", "0".to_owned(), "a cohort has at least one token".to_owned());
+    }
+    if spec.cost.stages() > 1 {
+        let expected = "one pipeline stage: a cohort passes one group of layers while nothing else is in flight, so the other \
+                        stages would stand still";
+        return wrong("stages", spec.cost.stages().to_string(), expected.to_owned());
+    }
+    let Some(layers) = spec.cost.layers() else {
+        let expected = "one that prices layers: this one knows whole passes alone, and layered prefill makes none";
+        return wrong("cost", "a price of whole steps".to_owned(), expected.to_owned());
+    };
+    groups.problem(layers).map_or(Ok(()), |(value, expected)| wrong("groups", value.to_string(), expected))
 }
 
 /// Longer than any engine takes for anything but its steps: whoever gets here has lost a unit prefix.

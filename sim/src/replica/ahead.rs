@@ -79,6 +79,7 @@ impl Replica {
         let mut owed = std::mem::take(&mut counted.owed);
         let mut pieces = std::mem::take(&mut counted.pieces);
         counted.shapes.clear();
+        counted.layers = None;
         assert!(std::mem::take(&mut self.slots[slot].counted_busy), "a step counts as done before it ends");
         if decodes {
             self.put_group_out(slot, now, observer);

@@ -1,7 +1,7 @@
 //! Composing a step: the policy says what comes next, and it is done if memory and limits allow.
 
 use super::{LiveId, Phase, Piece, PrefillPiece, Replica};
-use crate::scheduler::{Action, Admission, Reserve, StepView};
+use crate::scheduler::{Action, Admission, CohortView, Reserve, StepView};
 use crate::spec::Role;
 
 /// A step while it is composed.
@@ -48,7 +48,13 @@ impl Replica {
                     assert!(!draft.refused, "a policy asks again for what was refused");
                     draft.refused = !self.admit(&mut draft, admission);
                 }
-                Action::Run => return draft,
+                Action::Cohort { groups } => self.cohort.form(groups),
+                Action::Pass { rest } => self.pass(&draft, rest),
+                Action::Run => {
+                    let passing = self.slots[slot].batch.layers.is_some();
+                    assert!(passing || self.cohort.is_empty(), "a step leaves its cohort behind");
+                    return draft;
+                }
             }
         }
     }
@@ -64,6 +70,11 @@ impl Replica {
             out_of_memory: draft.out_of_memory,
             refused: draft.refused,
             admissible: (self.limits.max_num_seqs - self.lives.running()).min(self.waiting.len() as u32),
+            decodes: if draft.running_done { self.slots[draft.slot].group.members() } else { 0 },
+            cohort: match self.slots[draft.slot].batch.layers {
+                Some(_) => CohortView::Passing,
+                None => self.cohort.view(),
+            },
         }
     }
 
@@ -91,11 +102,12 @@ impl Replica {
         let group = &self.slots[draft.slot].group;
         let blocks = if self.decode_takes_blocks { group.blocks_needed() } else { 0 };
         let members = group.members();
-        if members > draft.budget || blocks > self.kv.free() {
+        let cost = if self.gathers_cohorts { 0 } else { members };
+        if cost > draft.budget || blocks > self.kv.free() {
             return false;
         }
         self.kv.take_unassigned(blocks);
-        draft.budget -= members;
+        draft.budget -= cost;
         true
     }
 
@@ -168,12 +180,13 @@ impl Replica {
     }
 
     /// Adds a piece of a prefilling request, taking `blocks` for it; `true` if none of its tokens is missing any more,
-    /// so that it has left `prefilling`.
+    /// so that it has left `prefilling`. A cohort gathers the piece for later steps, and what it computes becomes known when
+    /// it has passed all layers.
     pub(super) fn add_piece(&mut self, draft: &mut Draft, id: LiveId, tokens: u32, blocks: u32) -> bool {
         let live = self.lives.get_mut(id);
         let context_tokens = live.computed;
         live.computed += tokens;
-        live.in_flight += 1;
+        live.in_flight += u32::from(!self.gathers_cohorts);
         let completes = live.missing() == 0;
         let mut hold = live.hold;
         self.kv.take(&mut hold, blocks);
@@ -181,12 +194,18 @@ impl Replica {
             hold.table() >= self.kv.blocks_for(live.computed),
             "{tokens} tokens are computed without blocks for them"
         );
-        self.kv.learn(&mut hold, &live.chain(), live.computed);
-        live.hold = hold;
         draft.budget -= tokens;
-        let batch = &mut self.slots[draft.slot].batch;
-        batch.pieces.push(Piece { live: id, tokens, completes });
-        batch.shapes.push(PrefillPiece { new_tokens: tokens, context_tokens });
+        let (piece, shape) =
+            (Piece { live: id, tokens, completes }, PrefillPiece { new_tokens: tokens, context_tokens });
+        if self.gathers_cohorts {
+            self.cohort.gather(piece, shape);
+        } else {
+            self.kv.learn(&mut hold, &live.chain(), live.computed);
+            let batch = &mut self.slots[draft.slot].batch;
+            batch.pieces.push(piece);
+            batch.shapes.push(shape);
+        }
+        live.hold = hold;
         if completes && let Some(at) = self.prefilling.iter().position(|&other| other == id) {
             self.prefilling.remove(at);
         }

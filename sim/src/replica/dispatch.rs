@@ -106,11 +106,12 @@ impl Replica {
         let decode = if slot.batch.decodes { slot.group.batch() } else { DecodeBatch::default() };
         let completing = slot.batch.pieces.iter().filter(|piece| piece.completes).count() as u32;
         let prefill_tokens = slot.batch.pieces.iter().map(|piece| piece.tokens).sum::<u32>();
+        let layers = slot.batch.layers;
         let shape = StepShape {
             prefill: &slot.batch.shapes,
             decode,
             sampled: decode.requests + completing,
-            prefill_layers: None,
+            prefill_layers: layers,
         };
         let cost = self.cost.step(&shape, &mut self.stage_ns);
         let totals = (wants.work || wants.details).then(|| self.cost.explain(&shape));
@@ -123,7 +124,12 @@ impl Replica {
 
         self.dynamic_energy_j += cost.dynamic_energy_j;
         let idle_j = self.idle_power_w * (end - start).as_secs_f64() / self.stages.len() as f64;
-        let energy_per_token_nj = ((idle_j + cost.dynamic_energy_j) * 1e9 / f64::from(rows)).round() as u64;
+        // A prompt token that passes some of the layers counts for as much of a token.
+        let weight = layers.map_or(1.0, |part| self.cohort.share(part));
+        let whole_rows = f64::from(prefill_tokens) * weight + f64::from(decode.requests);
+        let energy_nj = (idle_j + cost.dynamic_energy_j) * 1e9;
+        let energy_per_token_nj = (energy_nj / whole_rows).round() as u64;
+        let energy_per_prompt_token_nj = (energy_nj * weight / whole_rows).round() as u64;
 
         let slot = &mut self.slots[draft.slot];
         slot.start = start;
@@ -131,7 +137,7 @@ impl Replica {
         for piece in &slot.batch.pieces {
             let live = self.lives.get_mut(piece.live);
             live.first_scheduled.get_or_insert(start);
-            live.energy_nj += energy_per_token_nj * u64::from(piece.tokens);
+            live.energy_nj += energy_per_prompt_token_nj * u64::from(piece.tokens);
         }
         if self.role == Role::Decode && slot.batch.decodes {
             for id in slot.group.newcomers() {
@@ -142,7 +148,8 @@ impl Replica {
             self.begin_pushing(draft.slot, start, end);
         }
         self.counts.steps += 1;
-        self.counts.prefill_tokens += u64::from(prefill_tokens);
+        let last = layers.is_none_or(|part| self.cohort.ends_with(part));
+        self.counts.prefill_tokens += if last { u64::from(prefill_tokens) } else { 0 };
         self.counts.decode_tokens += u64::from(decode.requests);
         if wants.steps || wants.details {
             let record = StepRecord {
@@ -160,7 +167,7 @@ impl Replica {
                 waiting: self.waiting.len() as u32 + self.intake.waiting(),
                 running: self.lives.running(),
                 free_blocks: self.kv.free(),
-                prefill_layers: None,
+                prefill_layers: layers.map(|part| (part.start, part.end)),
                 dynamic_energy_j: cost.dynamic_energy_j,
                 work: totals.as_ref().filter(|_| wants.work).map(step_work),
             };

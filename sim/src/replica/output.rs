@@ -46,6 +46,7 @@ impl Replica {
         let batch = &mut self.slots[slot].batch;
         batch.pieces = pieces;
         batch.shapes.clear();
+        batch.layers = None;
     }
 
     /// The decode rows of the step in flight in `slot` count as done.

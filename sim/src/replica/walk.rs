@@ -24,7 +24,8 @@ impl Replica {
     }
 
     fn walk_decode(&mut self, draft: &mut Draft, id: LiveId) -> bool {
-        if draft.budget == 0 {
+        let cost = u32::from(!self.gathers_cohorts);
+        if draft.budget < cost {
             self.detach(id);
             self.loose.push(id);
             return true;
@@ -35,7 +36,7 @@ impl Replica {
             return false;
         }
         self.kv.take_unassigned(blocks);
-        draft.budget -= 1;
+        draft.budget -= cost;
         true
     }
 
@@ -67,14 +68,18 @@ impl Replica {
         true
     }
 
-    /// The last running request that is neither in flight nor ahead of `id`.
+    /// The last running request that is neither in flight nor ahead of `id`, nor prefilling in cohorts.
     fn victim(&self, id: LiveId) -> Option<LiveId> {
         let mut at = self.lives.last_running();
         while let Some(candidate) = at {
             let live = self.lives.get(candidate);
-            // What is about to be handed over keeps its KV cache.
-            let leaves = self.role == Role::Prefill && live.phase == Phase::Finishing;
-            if !leaves && !self.in_flight(live) {
+            // What is about to be handed over keeps its KV cache, as do the prompts of a cohort.
+            let spared = match live.phase {
+                Phase::Finishing => self.role == Role::Prefill,
+                Phase::Prefilling => self.gathers_cohorts,
+                _ => false,
+            };
+            if !spared && !self.in_flight(live) {
                 return Some(candidate);
             }
             if candidate == id {

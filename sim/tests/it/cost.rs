@@ -12,6 +12,8 @@ pub(crate) struct ShapeCost {
     /// Stage times are multiples of this, so that events of several replicas and arrivals coincide if it is large;
     /// 0: every stage time is reported as 0.
     pub(crate) quantum_ns: u64,
+    /// Layers, if it prices them.
+    pub(crate) layers: Option<u32>,
     pub(crate) handover_base_ns: u64,
     pub(crate) handover_row_ns: u64,
     pub(crate) totals: CostTotals,
@@ -24,6 +26,9 @@ impl ShapeCost {
         for (place, piece) in (1..).zip(shape.prefill) {
             digest += 7 * u64::from(piece.new_tokens) + (3 + place % 5) * u64::from(piece.context_tokens) + 11 * place;
         }
+        if let Some(part) = shape.prefill_layers {
+            digest += 19 * u64::from(part.start) + 23 * u64::from(part.end);
+        }
         digest += 13 * u64::from(shape.decode.requests) + 2 * shape.decode.context_tokens;
         digest + 5 * shape.decode.windowed_context_tokens + 17 * u64::from(shape.sampled)
     }
@@ -32,6 +37,10 @@ impl ShapeCost {
 impl CostModel for ShapeCost {
     fn stages(&self) -> usize {
         self.stages
+    }
+
+    fn layers(&self) -> Option<u32> {
+        self.layers
     }
 
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {

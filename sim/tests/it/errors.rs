@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::network::{NetworkSpec, Path};
-use sim::{DecodeChoice, DeploymentSpec, HandoverSpec, ReplicaSpec, Role, RouterSpec, SimError, TransferMode};
+use sim::{
+    DecodeChoice, DeploymentSpec, HandoverSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec, SimError,
+    TransferMode,
+};
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
+use crate::cost::ShapeCost;
 use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
 use crate::engine;
 use crate::script::{Planned, Script};
@@ -254,4 +258,57 @@ fn transfers_that_cannot_be_are_refused() {
         let error = refused(&roles, Some(handover(mode, choice)));
         assert!(error.contains(expected), "{mode:?}: {error}");
     }
+}
+
+/// The message for layered prefill on a model of 12 layers with this many pipeline stages.
+fn layered(groups: LayerGroups, stages: usize, spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
+    let cost = ShapeCost {
+        stages,
+        base_ns: 1,
+        quantum_ns: 1,
+        layers: Some(12),
+        handover_base_ns: 0,
+        handover_row_ns: 0,
+        totals: CostTotals::default(),
+    };
+    let policy = Policy::LayeredPrefill { groups, collapse_without_decodes: false };
+    message(|second| {
+        *second = replica(scheduler(policy, 64, 4), cache(16, 100), cost);
+        spoil(second);
+    })
+}
+
+#[test]
+fn layered_prefill_asks_for_groups_that_the_model_has_layers_for() {
+    let of_groups = |groups| layered(groups, 1, |_| {});
+    let at_most = "at most 12, the model's layers: a group has at least one";
+    assert_eq!(of_groups(LayerGroups::Fixed(13)), format!("replica 1: groups = 13: {at_most}"));
+    assert_eq!(of_groups(LayerGroups::Table { num_stages: 16 }), format!("replica 1: groups = 16: {at_most}"));
+    assert_eq!(of_groups(LayerGroups::Fixed(0)), "replica 1: groups = 0: at least one group");
+    assert_eq!(
+        of_groups(LayerGroups::Table { num_stages: 8 }),
+        "replica 1: groups = 8: 4, 12, 16 or 24: the public code has tables for these alone"
+    );
+    assert_eq!(
+        of_groups(LayerGroups::PerTokens { reference_chunk: 0 }),
+        "replica 1: groups = 0: a reference chunk of at least one token"
+    );
+}
+
+#[test]
+fn layered_prefill_asks_for_one_stage_and_a_price_of_layers() {
+    let two_groups = LayerGroups::Fixed(2);
+    assert_eq!(
+        layered(two_groups, 2, |_| {}),
+        "replica 1: stages = 2: one pipeline stage: a cohort passes one group of layers while nothing else is in flight, so the \
+         other stages would stand still"
+    );
+    assert_eq!(
+        layered(two_groups, 1, |replica| replica.cost = Box::new(ConstantCost::new(1))),
+        "replica 1: cost = a price of whole steps: one that prices layers: this one knows whole passes alone, and layered \
+         prefill makes none"
+    );
+    // Decodes cost none of it, so it may be smaller than the number of requests that run.
+    let few = layered(two_groups, 1, |replica| replica.scheduler.max_num_batched_tokens = 0);
+    assert_eq!(few, "replica 1: max_num_batched_tokens = 0: a cohort has at least one token");
 }

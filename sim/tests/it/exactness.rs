@@ -139,6 +139,16 @@ fn asynchronous_orca_is_exact() {
 }
 
 #[test]
+fn layered_prefill_is_exact() {
+    compare(PolicyKind::LayeredPrefill, Timing::Synchronous, Shares { pumped_again: 0, ..Shares::LAYERED });
+}
+
+#[test]
+fn asynchronous_layered_prefill_is_exact() {
+    compare(PolicyKind::LayeredPrefill, Timing::Asynchronous, Shares { victims_in_flight: 5, ..Shares::LAYERED });
+}
+
+#[test]
 fn disaggregated_chunked_prefill_is_exact() {
     compare_disaggregated(PolicyKind::ChunkedPrefill, Shares::DISAGGREGATED);
 }
@@ -156,6 +166,14 @@ fn disaggregated_prefill_first_is_exact() {
 #[test]
 fn disaggregated_orca_is_exact() {
     compare_disaggregated(PolicyKind::Orca, Shares::DISAGGREGATED);
+}
+
+#[test]
+fn disaggregated_layered_prefill_is_exact() {
+    compare_disaggregated(
+        PolicyKind::LayeredPrefill,
+        Shares { hits_in_same_step: 0, waited_for_place: 3, groups_of_layers: 30, ..Shares::DISAGGREGATED },
+    );
 }
 
 /// As [`compare`], with `kind` on the prefill replicas.

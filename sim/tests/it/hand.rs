@@ -6,6 +6,7 @@
 
 mod ahead;
 mod around;
+mod layered;
 
 use profiles::cost::simple::{DecodePolynomial, PolynomialCost, PolynomialOptions};
 use sim::{EngineSpec, KvSpec, Policy, ReplicaSpec, SchedulerSpec};

@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod exactness;
 mod hand;
+mod layered;
 mod network;
 mod pipeline;
 mod queueing;

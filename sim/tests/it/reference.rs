@@ -8,6 +8,7 @@ mod chunked_prefill;
 mod handover;
 mod job;
 mod kv;
+mod layered_prefill;
 mod orca;
 mod prefill_first;
 mod replica;
@@ -83,6 +84,12 @@ pub(crate) struct Coverage {
     pub(crate) victims_in_flight: u64,
     /// Requests preempted although nothing was left for them to generate.
     pub(crate) finishing_victims: u64,
+    /// Cohorts of layered prefill with several prompts.
+    pub(crate) shared_cohorts: u64,
+    /// Cohorts that began with the rest of a prompt.
+    pub(crate) resumed_prompts: u64,
+    /// Requests preempted while a cohort was between two groups of layers.
+    pub(crate) preemptions_beside_cohorts: u64,
     /// Steps for which the device waited, although there was work, until the host was done.
     pub(crate) waited_for_host: u64,
     /// Offers that were not accepted when they were made.
@@ -108,6 +115,9 @@ impl Coverage {
         self.simultaneous_ends += other.simultaneous_ends;
         self.victims_in_flight += other.victims_in_flight;
         self.finishing_victims += other.finishing_victims;
+        self.shared_cohorts += other.shared_cohorts;
+        self.resumed_prompts += other.resumed_prompts;
+        self.preemptions_beside_cohorts += other.preemptions_beside_cohorts;
         self.waited_for_host += other.waited_for_host;
         self.waited_for_decode += other.waited_for_decode;
         self.pushed_early += other.pushed_early;

@@ -9,7 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, Policy, ReplicaSpec, Role, RouterSpec,
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec,
     SchedulerSpec, TransferMode,
 };
 use workloads::SimDuration;
@@ -25,6 +25,7 @@ pub(crate) enum PolicyKind {
     Sarathi,
     PrefillFirst,
     Orca,
+    LayeredPrefill,
 }
 
 /// When steps are composed.
@@ -72,7 +73,11 @@ impl Scenario {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let quantum_ns = pick(&mut rng, &[1, 1, 1000]);
         let block_size = if rng.random_bool(0.5) { pick(&mut rng, &[1, 2, 4, 16]) } else { rng.random_range(1..=32) };
-        let lengths = Lengths::draw(&mut rng, block_size);
+        let mut lengths = Lengths::draw(&mut rng, block_size);
+        if kind == PolicyKind::LayeredPrefill {
+            // Up to where the tables of groups end.
+            lengths = lengths.stretched(pick(&mut rng, &[1, 1, 1, 60]));
+        }
         let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
         let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
         let n = pick(&mut rng, &[1, 1, 1, 2, 3, 4]);
@@ -104,7 +109,8 @@ impl Scenario {
         for number in 0..prefilling + decoding {
             let role = if number < prefilling { Role::Prefill } else { Role::Decode };
             let any = [PolicyKind::ChunkedPrefill, PolicyKind::Sarathi, PolicyKind::PrefillFirst, PolicyKind::Orca];
-            let kind = if role == Role::Prefill { kind } else { pick(&mut rng, &any) };
+            let layered = kind == PolicyKind::LayeredPrefill && rng.random_bool(0.4);
+            let kind = if role == Role::Prefill || layered { kind } else { pick(&mut rng, &any) };
             let asynchronous = rng.random_bool(0.5) && !(role == Role::Decode && awaited && pull);
             let timing = if asynchronous { Timing::Asynchronous } else { Timing::Synchronous };
             let mut plan = replica(&mut rng, kind, timing, lengths, step_ns, quantum_ns);
@@ -255,12 +261,13 @@ fn replica(
         6..=7 => needed * 3,
         _ => needed * 20,
     };
+    let layers = if kind == PolicyKind::LayeredPrefill { rng.random_range(1..=30) } else { 1 };
     ReplicaPlan {
         role: Role::Serve,
-        scheduler: scheduler(rng, kind, longest),
+        scheduler: scheduler(rng, kind, longest, layers),
         kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) },
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
-        price: price(rng, timing, step_ns, quantum_ns),
+        price: price(rng, (kind, timing), layers, step_ns, quantum_ns),
         sliding_window: rng.random_bool(0.3).then(|| rng.random_range(1..=longest)),
         idle_power_w: pick(rng, &[0.0, 64.0, 512.0]),
         engine: engine(rng, timing, step_ns, quantum_ns),
@@ -282,9 +289,9 @@ fn engine(rng: &mut Xoshiro256PlusPlus, timing: Timing, step_ns: u64, quantum_ns
     }
 }
 
-fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32) -> SchedulerSpec {
+fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layers: u32) -> SchedulerSpec {
     let max_num_seqs = if rng.random_bool(0.3) { rng.random_range(1..=4) } else { rng.random_range(2..=24) };
-    let splits = matches!(kind, PolicyKind::ChunkedPrefill | PolicyKind::Sarathi);
+    let splits = !matches!(kind, PolicyKind::PrefillFirst | PolicyKind::Orca);
     let spare = match rng.random_range(0..4) {
         0 if splits => 0,
         1 if splits => rng.random_range(0..=16),
@@ -307,19 +314,46 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32) -> Sc
         PolicyKind::Sarathi => Policy::Sarathi,
         PolicyKind::PrefillFirst => Policy::PrefillFirst { watermark_permille: pick(rng, &[0, 10, 100, 250]) },
         PolicyKind::Orca => Policy::Orca,
+        PolicyKind::LayeredPrefill => {
+            let groups = layer_groups(rng, longest, layers);
+            // Decodes cost none of it.
+            let max_num_batched_tokens = (spare + 1).max(longest / 50);
+            let policy = Policy::LayeredPrefill { groups, collapse_without_decodes: rng.random_bool(0.3) };
+            return SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs };
+        }
     };
     SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs }
 }
 
-fn price(rng: &mut Xoshiro256PlusPlus, timing: Timing, step_ns: u64, quantum_ns: u64) -> Price {
-    let stages: &[usize] = if timing == Timing::Asynchronous { &[1] } else { &[1, 1, 1, 2, 3, 4] };
-    match rng.random_range(0..10) {
+/// A rule of each kind that the layers allow.
+fn layer_groups(rng: &mut Xoshiro256PlusPlus, longest: u32, layers: u32) -> LayerGroups {
+    let tables: Vec<u32> = LayerGroups::NUM_STAGES.into_iter().filter(|groups| *groups <= layers).collect();
+    match rng.random_range(0..3) {
+        0 => LayerGroups::PerTokens { reference_chunk: rng.random_range(1..=longest.div_ceil(4)) },
+        1 if !tables.is_empty() => LayerGroups::Table { num_stages: pick(rng, &tables) },
+        _ => LayerGroups::Fixed(rng.random_range(1..=layers)),
+    }
+}
+
+fn price(
+    rng: &mut Xoshiro256PlusPlus,
+    (kind, timing): (PolicyKind, Timing),
+    layers: u32,
+    step_ns: u64,
+    quantum_ns: u64,
+) -> Price {
+    let layered = kind == PolicyKind::LayeredPrefill;
+    let one_stage = layered || timing == Timing::Asynchronous;
+    let stages: &[usize] = if one_stage { &[1] } else { &[1, 1, 1, 2, 3, 4] };
+    // Constants and polynomials know no layers.
+    match rng.random_range(if layered { 2 } else { 0 }..10) {
         0 => Price::Constant(step_ns),
         1 => Price::Polynomial(polynomial(pick(rng, stages).min(2) as u32, step_ns as f64)),
         _ => Price::Shape(Box::new(ShapeCost {
             stages: pick(rng, stages),
             base_ns: pick(rng, &[0, step_ns]),
             quantum_ns: if rng.random_bool(0.05) { 0 } else { quantum_ns },
+            layers: Some(layers),
             handover_base_ns: pick(rng, &[0, quantum_ns, 300 * quantum_ns]),
             handover_row_ns: pick(rng, &[0, quantum_ns]),
             totals: CostTotals::default(),

@@ -24,6 +24,11 @@ impl Lengths {
         Lengths { block_size, prompt, output, turns: pick(rng, &[1, 1, 1, 3]) }
     }
 
+    /// The same with prompts and blocks `times` as long.
+    pub(crate) fn stretched(self, times: u32) -> Self {
+        Lengths { block_size: self.block_size * times, prompt: self.prompt * times, ..self }
+    }
+
     /// Tokens whose KV the longest request needs.
     pub(crate) fn longest(&self) -> u32 {
         self.turns * (self.prompt + self.output)

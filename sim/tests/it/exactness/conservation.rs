@@ -139,11 +139,7 @@ fn energy(scenario: &Scenario, run: &Run) -> Result<(), String> {
         };
         let spent_nj: f64 = steps(run, &part).map(with_idle).sum::<f64>() * 1e9;
         let told_nj: u64 = completed(run, &part).map(|record| record.energy_nj).sum();
-        let rows = |&number: &usize| {
-            let books = &run.outcome.replicas[number];
-            (books.prefill_tokens + books.decode_tokens) as f64
-        };
-        let rows: f64 = part.iter().map(rows).sum();
+        let rows: f64 = steps(run, &part).map(|step| f64::from(step.prefill_tokens + step.decode_requests)).sum();
         demand((spent_nj - told_nj as f64).abs() <= 0.5 * rows + 1e-9 * spent_nj, || {
             format!("replicas {part:?}: steps took {spent_nj} nJ, requests were told of {told_nj} nJ")
         })?;

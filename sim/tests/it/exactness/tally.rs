@@ -61,6 +61,10 @@ shares! {
     waited_for_decode,
     waited_for_place,
     pushed_early,
+    shared_cohorts,
+    resumed_prompts,
+    preemptions_beside_cohorts,
+    groups_of_layers,
 }
 
 impl Shares {
@@ -93,6 +97,10 @@ impl Shares {
         waited_for_decode: 0,
         waited_for_place: 0,
         pushed_early: 0,
+        shared_cohorts: 0,
+        resumed_prompts: 0,
+        preemptions_beside_cohorts: 0,
+        groups_of_layers: 0,
     };
 
     /// What disaggregated ones show.
@@ -108,6 +116,17 @@ impl Shares {
 
     /// What synchronous ones show.
     pub(super) const SYNCHRONOUS: Shares = Shares { pipelined: 35, ..Shares::COMMON };
+
+    /// What those of layered prefill show, whose blocks are known too late to be found in the same step.
+    pub(super) const LAYERED: Shares = Shares {
+        preemptions: 12,
+        hits_in_same_step: 0,
+        shared_cohorts: 50,
+        resumed_prompts: 10,
+        preemptions_beside_cohorts: 4,
+        groups_of_layers: 45,
+        ..Shares::COMMON
+    };
 
     /// What asynchronous ones show of policies that preempt.
     pub(super) const PREEMPTING: Shares =
@@ -146,6 +165,12 @@ impl Tally {
             waited_for_decode: u32::from(coverage.waited_for_decode > 0),
             waited_for_place: u32::from(coverage.waited_for_place > 0),
             pushed_early: u32::from(coverage.pushed_early > 0),
+            shared_cohorts: u32::from(coverage.shared_cohorts > 0),
+            resumed_prompts: u32::from(coverage.resumed_prompts > 0),
+            preemptions_beside_cohorts: u32::from(coverage.preemptions_beside_cohorts > 0),
+            groups_of_layers: u32::from(
+                run.steps.iter().any(|step| step.prefill_layers.is_some_and(|(first, _)| first > 0)),
+            ),
         });
     }
 }

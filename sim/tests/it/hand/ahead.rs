@@ -148,6 +148,7 @@ fn pipelines_schedule_synchronously() {
         stages: 2,
         base_ns: 1,
         quantum_ns: 1,
+        layers: None,
         handover_base_ns: 0,
         handover_row_ns: 0,
         totals: profiles::CostTotals::default(),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use profiles::{DecodeBatch, PrefillPiece, StepShape};
+use profiles::{DecodeBatch, LayerRange, PrefillPiece, StepShape};
 use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, Role, StepRecord};
 use workloads::{Request, RequestId, SimDuration, SimTime};
 
 use super::handover::Entrance;
 use super::job::{Job, Phase};
 use super::kv::Kv;
+use super::layered_prefill::{self, Cohort};
 use super::scheduling::{Piece, Plan};
 use super::{Coverage, Members, chunked_prefill, orca, prefill_first, sarathi};
 
@@ -53,6 +54,8 @@ pub(super) struct Replica {
     pub(super) kv: Kv,
     /// Steps in flight: one place for each micro-batch, or two for asynchronous scheduling.
     pub(super) slots: Vec<Option<InFlight>>,
+    /// Prompts between two groups of layers.
+    pub(super) cohort: Option<Cohort>,
     host_free: SimTime,
     stage_free: Vec<SimTime>,
     pub(super) books: Books,
@@ -72,6 +75,7 @@ impl Replica {
             running: Vec::new(),
             kv: Kv::new(spec.kv),
             slots: (0..if spec.engine.async_scheduling { 2 } else { stages }).map(|_| None).collect(),
+            cohort: None,
             host_free: SimTime::ZERO,
             stage_free: vec![SimTime::ZERO; stages],
             books: Books { stage_busy_ns: vec![0; stages], ..Books::default() },
@@ -86,7 +90,7 @@ impl Replica {
         let scheduler = self.spec.scheduler;
         let recomputes = scheduler.policy != Policy::Orca;
         let largest = if recomputes { written } else { request.prompt.tokens() };
-        let splits = matches!(scheduler.policy, Policy::ChunkedPrefill { .. } | Policy::Sarathi);
+        let splits = !matches!(scheduler.policy, Policy::PrefillFirst { .. } | Policy::Orca);
         if whole > self.spec.max_model_len {
             Some(Rejection::ExceedsModelLength)
         } else if self.kv.blocks_for(written) + self.watermark() > self.kv.all() {
@@ -238,6 +242,9 @@ impl Replica {
             Policy::Sarathi => sarathi::plan(self, &mut plan),
             Policy::PrefillFirst { .. } => prefill_first::plan(self, &mut plan),
             Policy::Orca => orca::plan(self, &mut plan),
+            Policy::LayeredPrefill { groups, collapse_without_decodes } => {
+                layered_prefill::plan(self, &mut plan, groups, collapse_without_decodes);
+            }
         }
         plan
     }
@@ -254,7 +261,8 @@ impl Replica {
         let prefill_tokens: u32 = pieces.iter().map(|piece| piece.new_tokens).sum();
         let rows = prefill_tokens + decode.requests;
         let mut stage_ns = vec![0; self.stage_free.len()];
-        let shape = StepShape { prefill: &pieces, decode, sampled, prefill_layers: None };
+        let (layers, weight) = self.layers_of(&plan);
+        let shape = StepShape { prefill: &pieces, decode, sampled, prefill_layers: layers };
         let cost = self.spec.cost.step(&shape, &mut stage_ns);
         let ready = self.pass_host(now, pieces.len() as u64 + u64::from(decode.requests));
         let stage_was_free = self.stage_free[0] <= ready;
@@ -262,17 +270,23 @@ impl Replica {
         self.coverage.waited_for_host += u64::from(stage_was_free && ready > now && dispatch > 1);
 
         let idle_j = self.spec.idle_power_w * (end - start).as_secs_f64() / stage_ns.len() as f64;
-        let per_token_nj = ((idle_j + cost.dynamic_energy_j) * 1e9 / f64::from(rows)).round() as u64;
-        let shares = plan.decode.iter().map(|id| (*id, 1));
-        for (id, tokens) in shares.chain(plan.pieces.iter().map(|piece| (piece.id, piece.new_tokens))) {
+        let whole_rows = f64::from(prefill_tokens) * weight + f64::from(decode.requests);
+        let all_nj = (idle_j + cost.dynamic_energy_j) * 1e9;
+        let decode_nj = (all_nj / whole_rows).round() as u64;
+        let prompt_nj = (all_nj * weight / whole_rows).round() as u64;
+        let shares = plan.decode.iter().map(|id| (*id, decode_nj));
+        let of_pieces = plan.pieces.iter().map(|piece| (piece.id, prompt_nj * u64::from(piece.new_tokens)));
+        for (id, nanojoules) in shares.chain(of_pieces) {
             let job = self.jobs.get_mut(&id).expect("scheduled requests exist");
             self.coverage.chained_chunks += u64::from(job.in_flight > 0 && stage_ns.len() > 1);
             job.in_flight += 1;
             job.first_scheduled.get_or_insert(start);
-            job.energy_nj += per_token_nj * u64::from(tokens);
+            job.energy_nj += nanojoules;
         }
         self.books.steps += 1;
-        self.books.prefill_tokens += u64::from(prefill_tokens);
+        if layers.is_none_or(|part| Some(part.end) == self.spec.cost.layers()) {
+            self.books.prefill_tokens += u64::from(prefill_tokens);
+        }
         self.books.decode_tokens += u64::from(decode.requests);
         self.books.dynamic_energy_j += cost.dynamic_energy_j;
         let partly = |id: &&RequestId| {
@@ -296,7 +310,7 @@ impl Replica {
             waiting: (self.waiting.len() + self.entrance.outside()) as u32,
             running: self.running.len() as u32,
             free_blocks: self.kv.free() as u32,
-            prefill_layers: None,
+            prefill_layers: layers.map(|part| (part.start, part.end)),
             dynamic_energy_j: cost.dynamic_energy_j,
             work: None,
         };
@@ -318,6 +332,14 @@ impl Replica {
         let (decode, pieces) = (plan.decode, plan.pieces);
         self.slots[place] = Some(InFlight { dispatch, start, end, decode, pieces, counted: false });
         (record, members)
+    }
+
+    /// The layers that the prompts of a step pass, and what share of all layers they are.
+    fn layers_of(&self, plan: &Plan) -> (Option<LayerRange>, f64) {
+        let Some(layers) = &plan.layers else { return (None, 1.0) };
+        let all = self.spec.cost.layers().expect("groups are of layers");
+        let part = LayerRange { start: layers[0], end: layers[layers.len() - 1] + 1 };
+        (Some(part), layers.len() as f64 / f64::from(all))
     }
 
     /// What the decoding requests of a step attend to; their new token is already among the computed ones.

@@ -1,6 +1,6 @@
 //! What the policies have in common: giving tokens, letting in, preempting.
 
-use sim::Role;
+use sim::{Policy, Role};
 use workloads::RequestId;
 
 use super::job::Phase;
@@ -13,11 +13,14 @@ pub(super) struct Plan {
     pub(super) budget: u32,
     pub(super) decode: Vec<RequestId>,
     pub(super) pieces: Vec<Piece>,
+    /// Layers that the pieces pass, if not all.
+    pub(super) layers: Option<Vec<u32>>,
     pub(super) admitted: u32,
     pub(super) preempted: u32,
 }
 
 /// Some prompt tokens of one request.
+#[derive(Clone, Copy)]
 pub(super) struct Piece {
     pub(super) id: RequestId,
     pub(super) new_tokens: u32,
@@ -45,7 +48,7 @@ impl Head {
 
 impl Plan {
     pub(super) fn new(slot: usize, budget: u32) -> Self {
-        Plan { slot, budget, decode: Vec::new(), pieces: Vec::new(), admitted: 0, preempted: 0 }
+        Plan { slot, budget, decode: Vec::new(), pieces: Vec::new(), layers: None, admitted: 0, preempted: 0 }
     }
 }
 
@@ -118,10 +121,12 @@ impl Replica {
         true
     }
 
-    /// The last running request that is neither in flight (unless that protects nobody) nor ahead of the one in need.
+    /// The last running request that is neither in flight (unless that protects nobody) nor ahead of the one in need; with
+    /// layered prefill only among those that decode.
     fn victim(&self, in_need: RequestId) -> Option<RequestId> {
         for &id in self.running.iter().rev() {
-            if self.jobs[&id].phase == Phase::Leaving {
+            let phase = self.jobs[&id].phase;
+            if phase == Phase::Leaving || self.spares_prefilling() && phase == Phase::Prefilling {
                 continue;
             }
             if self.jobs[&id].in_flight == 0 || self.spec.engine.async_scheduling {
@@ -134,7 +139,12 @@ impl Replica {
         None
     }
 
+    fn spares_prefilling(&self) -> bool {
+        matches!(self.spec.scheduler.policy, Policy::LayeredPrefill { .. })
+    }
+
     fn preempt(&mut self, id: RequestId) {
+        self.coverage.preemptions_beside_cohorts += u64::from(self.cohort.is_some());
         let (content, computed) = (self.jobs[&id].content(), self.jobs[&id].computed);
         let writing = self.flying().filter(|step| step.decode.contains(&id)).count() as u32;
         self.kv.release(id, &content, computed - writing);
@@ -167,6 +177,14 @@ impl Replica {
 
     /// Lets in the head with `n` tokens, and blocks for its first `reserve` tokens.
     pub(super) fn let_in(&mut self, plan: &mut Plan, head: Head, n: u32, reserve: u32) {
+        let id = head.id;
+        self.start_prefill(plan, head, reserve);
+        let given = self.give_piece(plan, id, n);
+        assert!(given, "the blocks of an admitted piece were reserved");
+    }
+
+    /// Moves the head to the running list, with blocks for its first `reserve` tokens.
+    pub(super) fn start_prefill(&mut self, plan: &mut Plan, head: Head, reserve: u32) {
         let Head { id, matched, cached, .. } = head;
         self.coverage.hits_in_same_step += u64::from(matched.iter().any(|block| self.kv.learned.contains(block)));
         self.coverage.hits_after_preemption += u64::from(cached > 0 && self.jobs[&id].cached.is_some());
@@ -181,8 +199,11 @@ impl Replica {
             self.books.cached_tokens += u64::from(cached);
         }
         plan.admitted += 1;
-        let given = self.give_piece(plan, id, n);
-        assert!(given, "the blocks of an admitted piece were reserved");
+    }
+
+    /// Makes the full blocks among the first `computed` tokens of a request known.
+    pub(super) fn learn_prompt(&mut self, id: RequestId, computed: u32) {
+        self.kv.learn(id, &self.jobs[&id].content(), computed);
     }
 
     pub(super) fn set_phase(&mut self, id: RequestId, phase: Phase) {

@@ -1,0 +1,146 @@
+//! How the steps of a system are composed.
+
+use profiles::{DeviceSpec, ModelSpec, Parallelism};
+use sim::{LayerGroups, Policy, SchedulerSpec};
+
+use crate::diagnostic::Problem;
+use crate::file::key::Key;
+use crate::file::keys::system as s;
+use crate::file::reader::Reader;
+
+/// How steps are composed; refuses what the policy cannot do on these pipeline stages.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    max_model_len: u32,
+    parallelism: Parallelism,
+) -> Result<SchedulerSpec, Problem> {
+    let read = |table: &mut Reader<'_>| scheduler(table, model, device, max_model_len);
+    let scheduler = reader.table(&s::SCHEDULER, read)?.expect("it has a default");
+    if let Policy::LayeredPrefill { .. } = scheduler.policy {
+        if parallelism.pipeline_parallel_size > 1 {
+            let problem = reader.problem(&s::PIPELINE_PARALLEL_SIZE, "layered prefill runs on one pipeline stage");
+            return Err(problem.label("expected 1 with `policy = \"layered-prefill\"`").help(
+                "a cohort passes one group of layers at a time, and the stages that hold the others would stand still",
+            ));
+        }
+        if reader.has(&s::STEP_COST) {
+            let problem =
+                reader.problem(&s::STEP_COST, "a step cost prices whole steps, and layered prefill makes none");
+            return Err(problem.label("leave it out: kernels have prices layer by layer"));
+        }
+    }
+    Ok(scheduler)
+}
+
+fn scheduler(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    device: &DeviceSpec,
+    max_model_len: u32,
+) -> Result<SchedulerSpec, Problem> {
+    let name: String = reader.get(&s::POLICY);
+    let policy = match name.as_str() {
+        "chunked-prefill" => Policy::ChunkedPrefill {
+            long_prefill_token_threshold: reader.get(&s::LONG_PREFILL_TOKEN_THRESHOLD),
+            scheduler_reserve_full_isl: reader.get(&s::SCHEDULER_RESERVE_FULL_ISL),
+        },
+        "sarathi" => Policy::Sarathi,
+        "prefill-first" => {
+            let share: f64 = reader.get(&s::WATERMARK);
+            let permille = (share * 1000.0).round();
+            if (permille / 1000.0 - share).abs() > 1e-9 {
+                return Err(reader
+                    .problem(&s::WATERMARK, "this share is finer than the scheduler counts")
+                    .label("expected thousandths, such as 0.01"));
+            }
+            Policy::PrefillFirst { watermark_permille: permille as u32 }
+        }
+        "orca" => Policy::Orca,
+        "layered-prefill" => Policy::LayeredPrefill {
+            groups: layer_groups(reader, model)?,
+            collapse_without_decodes: reader.get(&s::COLLAPSE_WITHOUT_DECODES),
+        },
+        other => unreachable!("`{other}` is no choice"),
+    };
+    let (tokens, seqs) = defaults(device, policy, max_model_len);
+    let layered = matches!(policy, Policy::LayeredPrefill { .. });
+    let max_num_batched_tokens: u32 = reader.or(&s::MAX_NUM_BATCHED_TOKENS, || tokens);
+    let max_num_seqs: u32 =
+        reader.or(&s::MAX_NUM_SEQS, || if layered { seqs } else { seqs.min(max_num_batched_tokens) });
+    if !layered && max_num_seqs > max_num_batched_tokens {
+        let label =
+            format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
+        return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
+    }
+    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs })
+}
+
+/// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in
+/// `vllm/engine/arg_utils.py`, v1: by device memory, A100 apart). Engines that never split prompts (v0) take at least one
+/// of `max_model_len`, and 256 requests. For layered prefill those of its public code.
+fn defaults(device: &DeviceSpec, policy: Policy, max_model_len: u32) -> (u32, u32) {
+    /// The name says 80 GB where the driver reports a little less; vLLM asks the driver.
+    const LARGE_BYTES: u64 = 70 << 30;
+    let large = device.memory_bytes >= LARGE_BYTES && !device.name.to_lowercase().contains("a100");
+    if let Policy::LayeredPrefill { .. } = policy {
+        return (8192, 256);
+    }
+    match (policy.whole_prompts(), large) {
+        (true, _) => (max_model_len.max(2048), 256),
+        (false, true) => (8192, 1024),
+        (false, false) => (2048, 256),
+    }
+}
+
+/// Into how many groups layered prefill cuts the model's layers.
+fn layer_groups(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<LayerGroups, Problem> {
+    const SETTINGS: [(&str, &Key); 3] =
+        [("per-tokens", &s::REFERENCE_CHUNK), ("table", &s::NUM_STAGES), ("fixed", &s::NUM_GROUPS)];
+    let rule: String = reader.get(&s::GROUPS);
+    if let Some((other, key)) = SETTINGS.into_iter().find(|(other, key)| *other != rule && reader.has(key)) {
+        let message = format!("`{}` has no effect with `groups = \"{rule}\"`", key.name);
+        let problem = Problem::at(reader.key_span(key), message);
+        return Err(problem.label(format!("it belongs to `groups = \"{other}\"`")));
+    }
+    let layers = model.layers.len() as u32;
+    match rule.as_str() {
+        "per-tokens" => Ok(LayerGroups::PerTokens { reference_chunk: reader.or(&s::REFERENCE_CHUNK, || 512) }),
+        "table" => {
+            let num_stages: u32 = reader.or(&s::NUM_STAGES, || 16);
+            if !LayerGroups::NUM_STAGES.contains(&num_stages) {
+                return Err(reader
+                    .problem(&s::NUM_STAGES, format!("there is no table for {num_stages} stages"))
+                    .label("expected 4, 12, 16 or 24: the paper's public code has tables for these alone")
+                    .help("`groups = \"fixed\"` takes any number of groups, and `\"per-tokens\"` counts them"));
+            }
+            no_more_than_layers(reader, &s::NUM_STAGES, num_stages, model, layers)?;
+            Ok(LayerGroups::Table { num_stages })
+        }
+        "fixed" => {
+            let Some(groups) = reader.maybe(&s::NUM_GROUPS) else {
+                let problem = reader.problem(&s::GROUPS, "how many groups?");
+                return Err(problem.label("expected `num_groups` beside it"));
+            };
+            no_more_than_layers(reader, &s::NUM_GROUPS, groups, model, layers)?;
+            Ok(LayerGroups::Fixed(groups))
+        }
+        other => unreachable!("`{other}` is no choice"),
+    }
+}
+
+fn no_more_than_layers(
+    reader: &Reader<'_>,
+    key: &'static Key,
+    groups: u32,
+    model: &ModelSpec,
+    layers: u32,
+) -> Result<(), Problem> {
+    if groups <= layers {
+        return Ok(());
+    }
+    let key = if reader.has(key) { key } else { &s::GROUPS };
+    let problem = reader.problem(key, format!("{} has fewer layers than these groups", model.name));
+    Err(problem.label(format!("{groups} groups of {layers} layers: a group has at least one")))
+}
