@@ -5,6 +5,7 @@ mod goodput;
 mod profiles;
 mod reference;
 mod replay;
+mod reproduce;
 mod run;
 mod trace;
 mod validate;
@@ -50,6 +51,8 @@ enum Command {
     Goodput(goodput::GoodputArgs),
     /// Simulate measured runs of real engines, and tell the errors
     Validate(validate::ValidateArgs),
+    /// Run the experiments of papers, and tell which of their claims hold
+    Reproduce(reproduce::ReproduceArgs),
     /// Look at, translate and make workloads
     #[command(subcommand)]
     Trace(trace::TraceCommand),
@@ -72,6 +75,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args, terminal),
         Command::Goodput(args) => goodput::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
+        Command::Reproduce(args) => reproduce::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),
         Command::Profiles(command) => profiles::run(command, terminal),
         Command::Calibrate(args) => calibrate::run(args, terminal),

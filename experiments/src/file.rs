@@ -6,12 +6,13 @@ mod inherit;
 pub(crate) mod key;
 pub(crate) mod keys;
 mod overrides;
-mod quantity;
+pub(crate) mod quantity;
 pub(crate) mod reader;
 pub(crate) mod reference;
 pub(crate) mod resolved;
 
 use document::{Node, Table, Value};
+use key::TableDef;
 
 use crate::diagnostic::{Problems, SourceId, Sources, Span};
 
@@ -43,4 +44,21 @@ pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources)
     let whole = Span { source, start: 0, end };
     check::complete(&root, whole, &keys::ROOT, &mut problems);
     if problems.is_empty() { Ok(root) } else { Err(problems) }
+}
+
+/// Reads a file of another kind and holds it against `root`, the definitions of its keys: as [`read`], without settings and
+/// without systems that inherit.
+///
+/// # Errors
+/// Everything that is wrong with it, as far as one look can tell.
+pub(crate) fn read_as(source: SourceId, root: &'static TableDef, sources: &Sources) -> Result<Table, Problems> {
+    let mut problems = Problems::default();
+    let mut table = document::parse(source, sources.text(source)).map_err(Problems::from)?;
+    check::expand(&mut table, root);
+    check::types(&table, root, root, &mut problems);
+    if problems.is_empty() {
+        let whole = Span { source, start: 0, end: sources.text(source).len() };
+        check::complete(&table, whole, root, &mut problems);
+    }
+    if problems.is_empty() { Ok(table) } else { Err(problems) }
 }

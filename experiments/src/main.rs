@@ -8,6 +8,7 @@ mod figures;
 mod file;
 mod goodput;
 mod output;
+mod reproduce;
 mod run;
 mod tables;
 mod terminal;

@@ -31,6 +31,8 @@ pub(crate) use comparison::half_width;
 pub(crate) use error::OutputError;
 pub(crate) use json::results_json;
 pub(crate) use label::RunLabel;
+#[cfg(test)]
+pub(crate) use plan::tests::summary as tiny_summary;
 pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs, SCHEDULE};
 pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};

@@ -17,6 +17,7 @@ mod cli {
     pub(crate) mod parquet;
     pub(crate) mod power;
     pub(crate) mod replay;
+    pub(crate) mod reproduce;
     pub(crate) mod schedule;
     pub(crate) mod shipped;
     pub(crate) mod support;

@@ -114,6 +114,8 @@ pub(crate) struct Bounds {
 
 /// Above zero.
 pub(crate) const POSITIVE: Bounds = Bounds { min: 0.0, above: true, max: f64::INFINITY };
+/// Any finite number.
+pub(crate) const ANY: Bounds = Bounds { min: f64::NEG_INFINITY, above: false, max: f64::INFINITY };
 /// Zero or above.
 pub(crate) const NOT_NEGATIVE: Bounds = Bounds { min: 0.0, above: false, max: f64::INFINITY };
 /// A share.
@@ -144,6 +146,7 @@ impl Bounds {
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.above, self.max.is_finite()) {
+            (false, false) if self.min == f64::NEG_INFINITY => f.write_str("of either sign"),
             (true, false) => write!(f, "above {}", Plain(self.min)),
             (false, false) => write!(f, "{} or above", Plain(self.min)),
             (true, true) => write!(f, "above {} and at most {}", Plain(self.min), Plain(self.max)),

@@ -68,7 +68,7 @@ fn between(start: u64, end: u64) -> Range<SimTime> {
 }
 
 /// The summary of a run of two seconds with one request that takes `e2e` nanoseconds.
-pub(in super::super) fn summary(e2e: u64) -> Summary {
+pub(crate) fn summary(e2e: u64) -> Summary {
     let mut measures = Measures::new(Slos::default(), None);
     measures.request(&completed(0, 0, e2e));
     let mut cost = CostTotals::default();
