@@ -32,9 +32,10 @@ pub(super) fn settings(name: &str, version: Option<&str>, asynchronous: Option<b
         (true, None) => {
             ("vllm-v1", format!("the version of the engine ({}) is not known: vllm-v1", version.unwrap_or("none")))
         }
-        (false, _) => {
-            ("vllm-v1", format!("{name} is simulated as vLLM v1 with continuous batching and chunked prefill"))
-        }
+        (false, _) => (
+            "vllm-v1",
+            format!("{name} is simulated with the profile of vLLM v1, and with chunked prefill unless said otherwise"),
+        ),
     };
     engine.assumptions.extend((!why.is_empty()).then_some(why));
     let profile = known_profile(wanted);

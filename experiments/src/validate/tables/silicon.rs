@@ -5,6 +5,11 @@ use crate::validate::error::NotScored;
 use crate::validate::figure::{Metric, Statistic};
 use crate::validate::rows::Row;
 
+/// Prompt tokens that fit a step of TensorRT-LLM beside one decode token per client; longer prompts fit alone. Its default
+/// is 8192 in all (`BuildConfig.max_num_tokens`), but times to first token say that fewer prompts share a step: chosen on Hopper
+/// out of 2048, 3072, 4096, 6144 and 8192. With one of seven models left out in turn, six choose the same and one 2048.
+const TRTLLM_STEP_TOKENS: u32 = 4096;
+
 /// A row of `silicon_sample.csv`.
 pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     if row.text("exact_duplicate_of_earlier_row") == Some("1") {
@@ -40,11 +45,37 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
     described.workload = closed_loop(concurrency, row.count("isl", 1)?, row.count("osl", 1)?, share);
     described.assume("ten requests per client, all clients starting at once after the warm-up");
     described.system.set("enable_prefix_caching", false);
-    described.assume("scheduler limits and KV share are not recorded: the engine's defaults");
+    scheduler(row, &mut described, engine, concurrency)?;
     described.assume("whether TTFT and TPOT are means or medians is not said: they are compared with means");
     described.times(row, Metric::Ttft, &[("ttft_ms", Statistic::Mean)], 1e-3)?;
     described.times(row, Metric::Tpot, &[("tpot_ms", Statistic::Mean)], 1e-3)?;
     Ok(described)
+}
+
+/// How the engine composes steps, where it is not vLLM. Scheduler limits are not recorded of any.
+fn scheduler(row: Row<'_>, described: &mut Described, engine: &str, concurrency: u32) -> Result<(), NotScored> {
+    described.assume("scheduler limits and KV share are not recorded: the engine's defaults");
+    match engine {
+        "sglang" => {
+            // `ServerArgs`: `max_prefill_tokens` 16384; `get_next_batch_to_run`: a batch of prompts before any decode.
+            described.system.set("scheduler.policy", "\"prefill-first\"");
+            described.system.set("scheduler.max_num_batched_tokens", 16_384);
+            described.system.set("scheduler.max_num_seqs", 2048);
+            described.assume("SGLang: batches of whole prompts, of at most 16384 tokens, come before all decodes");
+        }
+        "trtllm" => {
+            let tokens = TRTLLM_STEP_TOKENS.max(row.count("isl", 1)?) + concurrency;
+            described.system.set("scheduler.policy", "\"orca\"");
+            described.system.set("scheduler.max_num_batched_tokens", tokens);
+            described.system.set("scheduler.max_num_seqs", 2048);
+            described.assume(format!(
+                "TensorRT-LLM: whole prompts join the decodes, up to {tokens} tokens in a step, and prompt and answer \
+                 have their blocks reserved (`GUARANTEED_NO_EVICT`)"
+            ));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// TensorRT-LLM's attention data parallelism may show the product of two sizes as `tp_size`: then the attention is spread
@@ -76,11 +107,14 @@ fn precision(row: Row<'_>, described: &mut Described) -> Result<(), NotScored> {
     match row.text("gemm_quant_mode").or(row.text("precision")) {
         // Its checkpoint comes in MXFP4 for the experts alone.
         _ if is_gpt_oss => {}
-        None => {
-            described.assume("the number format is not recorded: fp8, as the name of the model or of the sweep says");
+        None => described.assume("the number format is not recorded: that of the model's own weights"),
+        Some(format @ ("fp8" | "fp8_block")) => {
             described.system.set("quantization", "\"fp8\"");
+            if format == "fp8" && row.text("backend") == Some("trtllm") {
+                described.system.set("kv_cache_dtype", "\"fp8\"");
+                described.assume("TensorRT-LLM: checkpoints with a scale per fp8 tensor keep the KV cache in fp8 too");
+            }
         }
-        Some("fp8" | "fp8_block") => described.system.set("quantization", "\"fp8\""),
         Some("int4_wo" | "int4") => described.system.set("quantization", "\"int4\""),
         Some("bfloat16") => described.system.set("quantization", "\"none\""),
         Some(other) => {
