@@ -77,6 +77,7 @@ fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut Run
 fn rows(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a folder");
     let none = OutputOptions {
+        handovers: false,
         requests: false,
         steps: false,
         power: false,

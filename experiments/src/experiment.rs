@@ -3,10 +3,12 @@
 mod demand;
 mod distributions;
 mod engine;
+mod handover;
 mod kernels;
 mod lengths;
 mod memory;
 mod offered;
+mod pool;
 mod pricing;
 mod profile;
 mod schedule;
@@ -153,6 +155,9 @@ pub(crate) fn resolve_with(
     for system in systems {
         good.extend(problems.keep(system));
     }
+    if let Some(output) = &output {
+        problems.keep(one_schedule(&reader, *output, &good));
+    }
     match (seeds, slo, workload, search, output) {
         (Some(seeds), Some((slos, demands)), Some(workload), Some(search), Some(output)) if problems.is_empty() => {
             let places = Places { slo: reader.span(&keys::SLO), workload: reader.span(&keys::WORKLOAD) };
@@ -174,6 +179,13 @@ pub(crate) fn resolve_with(
         }
         _ => Err(problems),
     }
+}
+
+/// Whether each system has replicas of one kind, if its steps are to be recorded.
+fn one_schedule(reader: &Reader<'_>, output: Output, systems: &[System]) -> Result<(), Problem> {
+    let Some(system) = systems.iter().find(|system| output.record_steps && system.hands_over()) else { return Ok(()) };
+    let problem = Problem::at(reader.span(&keys::OUTPUT), "`record_steps` is for systems of one kind of replica");
+    Err(problem.label(format!("`{}` has prefill and decode replicas, and a schedule has one head", system.name)))
 }
 
 fn seeds(reader: &mut Reader<'_>) -> Result<Vec<u64>, Problem> {

@@ -6,6 +6,7 @@ mod inherit;
 pub(crate) mod key;
 pub(crate) mod keys;
 mod overrides;
+mod pools;
 pub(crate) mod quantity;
 pub(crate) mod reader;
 pub(crate) mod reference;
@@ -36,6 +37,9 @@ pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources)
     }
     if let Some(Node { value: Value::List(systems), .. }) = root.get_mut(keys::SYSTEM.name) {
         inherit::resolve(systems, &mut problems);
+        if problems.is_empty() {
+            pools::resolve(systems, &mut problems);
+        }
     }
     if !problems.is_empty() {
         return Err(problems);

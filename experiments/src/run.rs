@@ -86,6 +86,7 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     let runs = labels(&experiment);
     let options = OutputOptions {
         requests: true,
+        handovers: experiment.systems.iter().any(experiment::System::hands_over),
         steps: experiment.output.steps,
         power: experiment.output.power,
         perfetto: experiment.output.perfetto,

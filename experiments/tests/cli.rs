@@ -6,6 +6,7 @@ mod cli {
     pub(crate) mod calibrate;
     pub(crate) mod commands;
     pub(crate) mod determinism;
+    pub(crate) mod disaggregated;
     pub(crate) mod engine;
     pub(crate) mod fit;
     pub(crate) mod goodput;

@@ -18,8 +18,8 @@ mod spec;
 pub use engine::simulate;
 pub use error::SimError;
 pub use measures::{
-    Better, Column, Distribution, Measures, Method, Section, Slos, Statistics, Summary, SystemFacts, Value, Verdict,
-    WeightedHistogram, Window,
+    Better, Column, Distribution, Measures, Method, PoolFigures, Section, Slos, Statistics, Summary, SystemFacts,
+    TransferFigures, Value, Verdict, WeightedHistogram, Window,
 };
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts, Transfers};
 pub use power::{PowerMeter, PowerSample};

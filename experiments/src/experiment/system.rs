@@ -1,15 +1,14 @@
 //! A deployment.
 
 use calibration::replay::schedule::RunHeader;
-use profiles::cost::CostOptions;
-use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
-use sim::{DeploymentSpec, KvSpec, ReplicaSpec, Role, RouterSpec, SchedulerSpec, SystemFacts};
+use profiles::ModelSpec;
+use sim::{DeploymentSpec, HandoverSpec, Role, RouterSpec, SystemFacts};
 
 use super::kernels::Library;
-use super::pricing::{Deployed, Pricing};
-use super::{Digest, memory, profile, schedule, scheduler};
+use super::pool::Pool;
+use super::{Digest, handover, profile};
 use crate::diagnostic::{Problem, Sources};
-use crate::file::key::{Key, MAX_COUNT};
+use crate::file::keys::pools as p;
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
@@ -19,28 +18,12 @@ pub(crate) struct System {
     pub(crate) name: String,
     /// What it serves.
     pub(crate) model: ModelSpec,
-    /// What it runs on, with the file's own price and power.
-    pub(crate) device: DeviceSpec,
-    /// Schedulers behind the router: replicas times data-parallel ranks.
-    pub(crate) engines: u32,
-    /// How each replica is spread.
-    pub(crate) parallelism: Parallelism,
-    /// Number formats.
-    pub(crate) precision: Precision,
-    /// How requests are spread.
-    pub(crate) router: RouterSpec,
-    /// How steps are composed.
-    pub(crate) scheduler: SchedulerSpec,
-    /// The KV cache of each engine.
-    pub(crate) kv: KvSpec,
-    /// Longest request.
-    pub(crate) max_model_len: u32,
-    /// Sliding window of its windowed layers in tokens, if it has any.
-    sliding_window: Option<u32>,
-    /// What its steps cost.
-    pricing: Pricing,
-    /// Head of its schedules, but for the seed.
-    header: RunHeader,
+    /// How requests are spread over the replicas that take them.
+    router: RouterSpec,
+    /// Its replicas: one pool of like ones, or the prefill and the decode pool.
+    pub(crate) pools: Vec<Pool>,
+    /// How requests get from the prefill to the decode pool.
+    handover: Option<HandoverSpec>,
 }
 
 /// Reads one `[[system]]`.
@@ -55,36 +38,19 @@ pub(super) fn read(
         reader.spend(&s::INHERIT);
     }
     let model = model(reader, shared_model, sources)?;
-    let device = device(reader, sources)?;
-    let replicas: u32 = reader.get(&s::REPLICAS);
     let router = reader.table(&s::ROUTER, |table| Ok(router(table)))?.expect("it has a default");
-    let parallelism = parallelism(reader, &model)?;
-    let precision = precision(reader, &model, &device)?;
-    let max_model_len = max_model_len(reader, &model)?;
-    let scheduler = scheduler::read(reader, &model, &device, max_model_len, parallelism)?;
-    let sliding_window = memory::sliding_window(reader, &model)?;
-    let kv = memory::kv(reader, &model, &device, parallelism, precision, scheduler)?;
-    let deployed = Deployed { model: &model, device: &device, parallelism, precision, scheduler };
-    let head =
-        |options: &CostOptions<'_>| schedule::header(&name, options, scheduler, kv, max_model_len, sliding_window);
-    let measured = library.read(reader, &device, sources)?;
-    let (pricing, header) = Pricing::read(reader, deployed, sources, measured, head)?;
-    let engines = replicas * parallelism.data_parallel_size;
-    Ok(System {
-        name,
-        model,
-        device,
-        engines,
-        parallelism,
-        precision,
-        router,
-        scheduler,
-        kv,
-        max_model_len,
-        sliding_window,
-        pricing,
-        header,
-    })
+    let elsewhere: bool = reader.get(&p::PREFILLED_ELSEWHERE);
+    let pool = |table: &mut Reader<'_>, role| Pool::read(table, &name, role, &model, sources, library);
+    let prefill = reader.table(&p::PREFILL, |table| pool(table, Role::Prefill))?;
+    let decode = reader.table(&p::DECODE, |table| pool(table, Role::Decode))?;
+    let (pools, handover) = match (prefill, decode) {
+        (Some(prefill), Some(decode)) => {
+            let handover = reader.table(&p::TRANSFER, |table| handover::read(table, &model, &prefill, &decode))?;
+            (vec![prefill, decode], Some(handover.expect("it has a default")))
+        }
+        _ => (vec![pool(reader, if elsewhere { Role::Decode } else { Role::Serve })?], None),
+    };
+    Ok(System { name, model, router, pools, handover })
 }
 
 fn model(reader: &mut Reader<'_>, shared: Option<&ModelSpec>, sources: &Sources) -> Result<ModelSpec, Problem> {
@@ -98,23 +64,7 @@ fn model(reader: &mut Reader<'_>, shared: Option<&ModelSpec>, sources: &Sources)
     }
 }
 
-/// The device, with what the file says of it.
-fn device(reader: &mut Reader<'_>, sources: &Sources) -> Result<DeviceSpec, Problem> {
-    let mut device = profile::device(reader, &s::GPU, sources)?;
-    device.usd_per_hour = reader.or(&s::USD_PER_GPU_HOUR, || device.usd_per_hour);
-    device.idle_power_w = reader.or(&s::IDLE_POWER, || device.idle_power_w);
-    if !reader.has(&s::STEP_COST) {
-        device.power_limit_w = reader.or(&s::POWER_LIMIT, || device.power_limit_w);
-    }
-    if device.idle_power_w > device.power_limit_w {
-        let key = if reader.has(&s::IDLE_POWER) { &s::IDLE_POWER } else { &s::POWER_LIMIT };
-        let label = format!("idle {} W, limit {} W", device.idle_power_w, device.power_limit_w);
-        return Err(reader.problem(key, "idle power is above the power limit").label(label));
-    }
-    Ok(device)
-}
-
-fn router(reader: &mut Reader<'_>) -> RouterSpec {
+pub(super) fn router(reader: &mut Reader<'_>) -> RouterSpec {
     let policy: String = reader.get(&s::ROUTER_POLICY);
     match policy.as_str() {
         "round-robin" => RouterSpec::RoundRobin,
@@ -125,170 +75,71 @@ fn router(reader: &mut Reader<'_>) -> RouterSpec {
     }
 }
 
-fn parallelism(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<Parallelism, Problem> {
-    let parallelism = Parallelism {
-        tensor_parallel_size: reader.get(&s::TENSOR_PARALLEL_SIZE),
-        pipeline_parallel_size: reader.get(&s::PIPELINE_PARALLEL_SIZE),
-        data_parallel_size: reader.get(&s::DATA_PARALLEL_SIZE),
-        enable_expert_parallel: reader.get(&s::ENABLE_EXPERT_PARALLEL),
-    };
-    let keys: [&'static Key; 4] =
-        [&s::TENSOR_PARALLEL_SIZE, &s::PIPELINE_PARALLEL_SIZE, &s::DATA_PARALLEL_SIZE, &s::ENABLE_EXPERT_PARALLEL];
-    parallelism.validate(model).map_err(|error| {
-        let message = error.to_string();
-        let key = keys.into_iter().find(|key| message.starts_with(key.name));
-        let key = key.or_else(|| keys.into_iter().find(|key| message.contains(key.name))).unwrap_or(keys[0]);
-        reader.problem(key, format!("{} cannot be spread over GPUs this way", model.name)).label(message)
-    })?;
-    Ok(parallelism)
-}
-
-fn precision(reader: &mut Reader<'_>, model: &ModelSpec, device: &DeviceSpec) -> Result<Precision, Problem> {
-    let _costs_the_same: String = reader.get(&s::DTYPE);
-    let quantization = reader.or(&s::QUANTIZATION, || own_quantization(model, device).to_owned());
-    let (weights, activations) = match quantization.as_str() {
-        "none" => (DType::Bf16, DType::Bf16),
-        "fp8" => (DType::Fp8, DType::Fp8),
-        "fp8-weights" => (DType::Fp8, DType::Bf16),
-        "int8" => (DType::Int8, DType::Int8),
-        "int8-weights" => (DType::Int8, DType::Bf16),
-        "int4" => (DType::Int4, DType::Bf16),
-        "int4-fp8" => (DType::Int4, DType::Fp8),
-        other => unreachable!("`{other}` is no choice"),
-    };
-    let kv: String = reader.get(&s::KV_CACHE_DTYPE);
-    let kv_cache = match kv.as_str() {
-        "fp8" => DType::Fp8,
-        "int8" => DType::Int8,
-        _ => DType::Bf16,
-    };
-    let precision = Precision { weights, activations, kv_cache };
-    precision.validate(device).map_err(|error| {
-        reader.problem(&s::QUANTIZATION, "these number formats do not go together here").label(error.to_string())
-    })?;
-    Ok(precision)
-}
-
-/// The quantisation a checkpoint comes in, as its `config.json` says.
-fn own_quantization(model: &ModelSpec, device: &DeviceSpec) -> &'static str {
-    match model.weights_dtype_hint.as_ref().map(|hint| hint.dtype) {
-        None | Some(DType::Bf16) => "none",
-        Some(DType::Fp8) if device.fp8_flops.is_some() => "fp8",
-        Some(DType::Fp8) => "fp8-weights",
-        Some(DType::Int8) if device.int8_ops.is_some() => "int8",
-        Some(DType::Int8) => "int8-weights",
-        Some(DType::Int4) => "int4",
-    }
-}
-
-fn max_model_len(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<u32, Problem> {
-    let longest = model.max_position_embeddings;
-    let asked = reader.or(&s::MAX_MODEL_LEN, || longest.min(MAX_COUNT as u32));
-    if asked > longest {
-        return Err(reader
-            .problem(&s::MAX_MODEL_LEN, format!("{} was not made for so long requests", model.name))
-            .label(format!("at most {longest}, its `max_position_embeddings`")));
-    }
-    Ok(asked)
-}
-
 impl System {
     /// The deployment, new for one run.
     pub(crate) fn deployment(&self, seed: u64) -> DeploymentSpec {
-        let devices = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
-        let replica = || ReplicaSpec {
-            role: Role::Serve,
-            scheduler: self.scheduler,
-            kv: self.kv,
-            max_model_len: self.max_model_len,
-            cost: self.pricing.cost(),
-            sliding_window: self.sliding_window,
-            devices,
-            idle_power_w: self.device.idle_power_w * f64::from(devices),
-            engine: self.pricing.engine(),
-        };
-        DeploymentSpec {
-            replicas: (0..self.engines).map(|_| replica()).collect(),
-            router: self.router,
-            seed,
-            handover: None,
-        }
+        let replicas = self.pools.iter().flat_map(Pool::replicas).collect();
+        DeploymentSpec { replicas, router: self.router, seed, handover: self.handover.clone() }
     }
 
-    /// What the schedule of a run with this seed begins with.
+    /// What the schedule of a run with this seed begins with. Systems with several pools have none.
     pub(crate) fn schedule_header(&self, seed: u64) -> RunHeader {
-        RunHeader { seed, ..self.header.clone() }
+        self.pools[0].schedule_header(seed)
+    }
+
+    /// Whether its requests are handed over from one pool to another.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.handover.is_some()
+    }
+
+    /// Engines behind its routers.
+    pub(crate) fn engines(&self) -> u32 {
+        self.pools.iter().map(|pool| pool.engines).sum()
+    }
+
+    /// KV blocks of the engine that has most.
+    pub(crate) fn most_kv_blocks(&self) -> u32 {
+        self.pools.iter().map(|pool| pool.kv.blocks).max().expect("a system has a pool")
     }
 
     /// What its reader has to know to judge its figures.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let of_prices = self.pricing.notes();
-        let mut notes: Vec<String> = of_prices.iter().map(|said| format!("note: `{}`: {said}", self.name)).collect();
-        if let Some(window) = self.sliding_window.filter(|window| *window < self.max_model_len) {
-            notes.push(format!(
-                "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; \
-                 vLLM frees the blocks outside the window, so the capacity is understated",
-                self.name, self.model.name
-            ));
-        }
-        notes
+        self.pools.iter().flat_map(|pool| pool.notes(&self.model)).collect()
     }
 
     /// Files beside the experiment that it stands on.
     pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
-        self.pricing.files()
+        self.pools.iter().flat_map(Pool::files)
     }
 
     /// Power of all its devices together when idle, in watts.
     pub(crate) fn idle_power_w(&self) -> f64 {
-        f64::from(self.facts().devices) * self.device.idle_power_w
+        self.pools.iter().map(Pool::idle_power_w).sum()
     }
 
     /// What its figures need to know of its hardware.
     pub(crate) fn facts(&self) -> SystemFacts {
-        let per_engine = self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size;
-        let devices = self.engines * per_engine;
-        let peak = self.device.peak_ops(self.precision.activations).unwrap_or(self.device.bf16_flops);
-        // Without a peak there is no utilisation, as there has to be none where nothing is known of the work.
-        let known = if self.pricing.knows_work() { f64::from(devices) } else { 0.0 };
+        let sum = |of: fn(&Pool) -> f64| self.pools.iter().map(of).sum::<f64>();
+        let price = |role| self.pools.iter().find(|pool| pool.role == role).map(Pool::usd_per_hour);
         SystemFacts {
-            devices,
-            usd_per_hour: Some(f64::from(devices) * self.device.usd_per_hour),
-            peak_flops: known * peak,
-            peak_memory_bytes_per_s: known * self.device.memory_bandwidth,
+            devices: self.pools.iter().map(Pool::devices).sum(),
+            usd_per_hour: Some(sum(Pool::usd_per_hour)),
+            prefill_usd_per_hour: price(Role::Prefill),
+            decode_usd_per_hour: price(Role::Decode),
+            peak_flops: sum(Pool::peak_flops),
+            peak_memory_bytes_per_s: sum(Pool::peak_memory_bytes_per_s),
         }
     }
 
-    /// What it came to, in one line.
+    /// What it came to, in one line for each pool.
     pub(crate) fn describe(&self) -> String {
-        format!(
-            "{}: {} on {} x {}, {} KV blocks of {} tokens per engine, {:?}, max_num_batched_tokens = {}, max_num_seqs = {}, \
-             max_model_len = {}, {} weights, {} activations, {} KV cache",
-            self.name,
-            self.model.name,
-            self.facts().devices,
-            self.device.name,
-            self.kv.blocks,
-            self.kv.block_size,
-            self.scheduler.policy,
-            self.scheduler.max_num_batched_tokens,
-            self.scheduler.max_num_seqs,
-            self.max_model_len,
-            self.precision.weights,
-            self.precision.activations,
-            self.precision.kv_cache,
-        )
+        self.pools.iter().map(|pool| pool.describe(&self.model)).collect::<Vec<_>>().join("\n")
     }
 
     /// Digests of what it stands on: of the figures themselves, wherever they were read from, and of what steps cost.
-    pub(super) fn digests(&self) -> [Digest; 3] {
-        [
-            Digest { of: format!("model {}", self.model.name), sha256: profile::sha256(&format!("{:?}", self.model)) },
-            Digest {
-                of: format!("device {}", self.device.name),
-                sha256: profile::sha256(&format!("{:?}", self.device)),
-            },
-            Digest { of: format!("step costs of {}", self.name), sha256: profile::sha256(&self.pricing.price_list()) },
-        ]
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        let sha256 = profile::sha256(&format!("{:?}", self.model));
+        let model = Digest { of: format!("model {}", self.model.name), sha256 };
+        std::iter::once(model).chain(self.pools.iter().flat_map(Pool::digests)).collect()
     }
 }

@@ -183,7 +183,7 @@ pub(crate) fn complete(table: &Table, span: Span, def: &'static TableDef, proble
     }
 }
 
-fn missing(span: Span, key: &'static Key, def: &'static TableDef, tag: Option<&str>) -> Problem {
+pub(super) fn missing(span: Span, key: &'static Key, def: &'static TableDef, tag: Option<&str>) -> Problem {
     let with = match (def.tag.key(), tag) {
         (Some(tag_key), Some(tag)) if !key.only.is_empty() => format!(" with {} = \"{tag}\"", tag_key.name),
         _ => String::new(),

@@ -77,7 +77,7 @@ fn chain(systems: &[Node], start: usize, names: &BTreeMap<String, (usize, Span)>
 }
 
 /// Lays the child's keys over the parent's.
-fn merge(parent: &mut Table, child: &Table, def: &'static TableDef) {
+pub(super) fn merge(parent: &mut Table, child: &Table, def: &'static TableDef) {
     if let Some(tag) = def.tag.key()
         && let Some(Node { value: Value::Text(new), .. }) = child.get(tag.name)
         && tag_of(parent, def) != Some(new)

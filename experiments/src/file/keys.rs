@@ -3,6 +3,7 @@
 pub(crate) mod distributions;
 pub(crate) mod goodput;
 pub(crate) mod output;
+pub(crate) mod pools;
 pub(crate) mod slo;
 pub(crate) mod system;
 pub(crate) mod workload;

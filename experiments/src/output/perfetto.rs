@@ -205,6 +205,7 @@ mod tests {
     fn trace(labels: Vec<RunLabel>, observe: impl Fn(usize, &mut RunOutputs<'_>)) -> Vec<Value> {
         let options = OutputOptions {
             requests: false,
+            handovers: false,
             steps: false,
             power: false,
             perfetto: true,

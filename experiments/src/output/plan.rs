@@ -35,6 +35,8 @@ const COMPARISON: &str = "comparison.csv";
 pub(crate) struct OutputOptions {
     /// `requests.csv`.
     pub(crate) requests: bool,
+    /// Whether that has columns for how requests were handed over.
+    pub(crate) handovers: bool,
     /// `steps.csv`.
     pub(crate) steps: bool,
     /// `power.csv`.
@@ -57,6 +59,7 @@ pub(crate) struct OutputPlan {
     runs: Vec<RunLabel>,
     force: bool,
     requests: Option<Series>,
+    handovers: bool,
     steps: Option<Series>,
     power: Option<Series>,
     perfetto: Option<Series>,
@@ -105,7 +108,8 @@ impl OutputPlan {
         };
         let gzip = |name: &str, opening: &[u8]| Series::create(directory.join(name), Encoding::Gzip, opening);
         Ok(OutputPlan {
-            requests: options.requests.then(|| csv(REQUESTS, requests::COLUMNS)).transpose()?,
+            requests: options.requests.then(|| csv(REQUESTS, &requests::columns(options.handovers))).transpose()?,
+            handovers: options.handovers,
             steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
             power: options.power.then(|| csv(POWER, power::COLUMNS)).transpose()?,
             perfetto: options.perfetto.then(|| gzip(PERFETTO, perfetto::OPENING)).transpose()?,
@@ -129,7 +133,7 @@ impl OutputPlan {
         let part = |series: &Option<Series>| series.as_ref().map(|series| series.start(run)).transpose();
         Ok(RunOutputs {
             plan: self,
-            requests: part(&self.requests)?.map(|part| RequestsCsv::new(part, label)),
+            requests: part(&self.requests)?.map(|part| RequestsCsv::new(part, label, self.handovers)),
             steps: part(&self.steps)?.map(|part| StepsCsv::new(part, label)),
             power: part(&self.power)?.map(|part| PowerCsv::new(part, label, idle_power_w)),
             perfetto: part(&self.perfetto)?.map(|part| PerfettoTrace::new(part, label)),

@@ -110,3 +110,16 @@ fn an_engine_that_forgets_nothing_hits_what_the_trace_repeats() {
     // As `trace stats` counts it without an engine: at this rate nobody misses what somebody else is still computing.
     assert!((rate - 0.374).abs() < 5e-4, "{rate}");
 }
+
+#[test]
+fn a_prefill_pool_keeps_prompts_out_of_the_way_of_answers_and_the_network_shows_in_the_second_token() {
+    let file = shipped("disaggregated.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--set", "seeds=[1]", "--json"]);
+    let runs = measures(&said.stdout);
+    let of = |run: usize, name: &str| runs[run][name].as_f64().expect("a number");
+    let (colocated, nvlink, ethernet, pushed) = (0, 1, 2, 3);
+    assert!(of(nvlink, "p99_itl_ms") < 0.5 * of(colocated, "p99_itl_ms"));
+    assert!(of(ethernet, "mean_handover_wait_ms") > 20.0 * of(nvlink, "mean_handover_wait_ms"));
+    assert!(of(pushed, "mean_handover_wait_ms") < 0.9 * of(ethernet, "mean_handover_wait_ms"));
+    assert_eq!(runs[ethernet]["kv_transfer_bytes"], runs[pushed]["kv_transfer_bytes"]);
+}

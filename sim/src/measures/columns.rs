@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use profiles::{Evidence, Operator};
 
+use super::pools;
 use super::statistics::Statistics;
 use super::summary::{Summary, per};
 
@@ -85,6 +86,8 @@ pub enum Section {
     Cache,
     /// Steps and what they did to the hardware.
     Hardware,
+    /// Prefill and decode on replicas of their own.
+    Pools,
     /// What step times consist of and stand on.
     Evidence,
 }
@@ -101,6 +104,7 @@ impl Section {
             Self::Cost => "Cost",
             Self::Cache => "KV and prefix cache",
             Self::Hardware => "Steps and hardware",
+            Self::Pools => "Prefill and decode replicas",
             Self::Evidence => "Step time and its evidence",
         }
     }
@@ -119,6 +123,7 @@ impl Summary {
             cost(&mut list);
             cache(&mut list);
             hardware(&mut list);
+            pools::columns(&mut list);
             evidence(&mut list);
             list.columns
         });
@@ -131,13 +136,14 @@ impl Summary {
     }
 }
 
-struct List {
+/// Columns in the making.
+pub(super) struct List {
     columns: Vec<Column>,
-    section: Section,
+    pub(super) section: Section,
 }
 
 impl List {
-    fn push(
+    pub(super) fn push(
         &mut self,
         (name, unit, better): (impl Into<String>, &'static str, Better),
         doc: impl Into<String>,

@@ -4,8 +4,10 @@ use profiles::{Evidence, Operator};
 use workloads::{SimDuration, SimTime};
 
 use super::collector::Measures;
+use super::pools::{PoolFigures, TransferFigures};
 use super::statistics::Statistics;
 use crate::outcome::{Outcome, ReplicaOutcome, RequestCounts};
+use crate::spec::Role;
 
 /// What a run's figures need to know of the hardware it ran on. Sums over all devices of the deployment, so that
 /// deployments of unlike devices have them too.
@@ -15,6 +17,10 @@ pub struct SystemFacts {
     pub devices: u32,
     /// Price of all of them in US dollars per hour; `None` where one has no price.
     pub usd_per_hour: Option<f64>,
+    /// That of the prefill replicas' devices, where there are such.
+    pub prefill_usd_per_hour: Option<f64>,
+    /// That of the decode replicas' devices, where there are such.
+    pub decode_usd_per_hour: Option<f64>,
     /// Peak rate of all of them in FLOP/s, dense, at the precision of the matrix products. 0 where the cost model knows times
     /// only: then figures of FLOPs, bytes and energy do not exist, for it counts none.
     pub peak_flops: f64,
@@ -74,6 +80,10 @@ pub struct Summary {
     pub expert_load_bytes: f64,
     pub mfu: Option<f64>,
     pub mbu: Option<f64>,
+
+    pub prefill: Option<PoolFigures>,
+    pub decode: Option<PoolFigures>,
+    pub transfers: Option<TransferFigures>,
 
     /// Seconds of step time by [`Operator`] and [`Evidence`] (index with `as usize`), summed over replicas.
     pub operator_time_s: [[f64; Evidence::COUNT]; Operator::COUNT],
@@ -137,6 +147,14 @@ impl Summary {
             expert_load_bytes: replicas.real(|replica| replica.cost.expert_load_bytes),
             mfu: per(useful_flops, facts.peak_flops * duration_s),
             mbu: per(necessary_bytes, facts.peak_memory_bytes_per_s * duration_s),
+            prefill: PoolFigures::of(outcome, Role::Prefill, facts),
+            decode: PoolFigures::of(outcome, Role::Decode, facts),
+            transfers: outcome.transfers.as_ref().map(|transfers| TransferFigures {
+                requests: transfers.requests,
+                bytes: transfers.bytes,
+                time: measures.transfer_time.statistics(),
+                wait: measures.handover_wait.statistics(),
+            }),
             operator_time_s: replicas.operator_time_s(),
         }
     }
@@ -229,7 +247,6 @@ pub(in crate::measures) mod tests {
     use super::super::slo::Slos;
     use super::*;
     use crate::record::Observer;
-    use crate::spec::Role;
 
     fn seconds(seconds: f64) -> SimDuration {
         SimDuration::from_secs_f64(seconds)
@@ -286,8 +303,14 @@ pub(in crate::measures) mod tests {
         measures
     }
 
-    const FACTS: SystemFacts =
-        SystemFacts { devices: 2, usd_per_hour: Some(7.2), peak_flops: 2e12, peak_memory_bytes_per_s: 6e12 };
+    const FACTS: SystemFacts = SystemFacts {
+        devices: 2,
+        usd_per_hour: Some(7.2),
+        prefill_usd_per_hour: None,
+        decode_usd_per_hour: None,
+        peak_flops: 2e12,
+        peak_memory_bytes_per_s: 6e12,
+    };
 
     pub(in crate::measures) fn summary() -> Summary {
         let slos = Slos { ttft: Some(seconds(2.0)), tbt: Some(seconds(60.0)), ..Slos::default() };

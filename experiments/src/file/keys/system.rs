@@ -1,6 +1,9 @@
 //! `[[system]]`
 
-use crate::file::key::{Bounds, COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, time};
+use super::pools::{DECODE, PREFILL, PREFILLED_ELSEWHERE, TRANSFER};
+use crate::file::key::{
+    Bounds, COUNT, Fallback, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, time,
+};
 use crate::file::quantity::Dimension;
 
 /// Its name.
@@ -25,6 +28,11 @@ pub(crate) static GPU: Key = Key::new(
     Kind::NameOrPath("shipped device (`servesim profiles list`)"),
     "What it runs on: a shipped device, or a TOML file with the same keys as a shipped one.",
 );
+/// The same, for systems whose pools may name their own.
+static GPU_OF_ALL: Key = Key {
+    fallback: Fallback::Nothing("**required**, unless `prefill` and `decode` both name one"),
+    ..Key::new(GPU.name, GPU.kind, GPU.doc)
+};
 /// Its architecture.
 pub(crate) static ARCHITECTURE: Key = Key::new(
     "architecture",
@@ -216,11 +224,15 @@ pub(crate) static TABLE: TableDef = TableDef {
         &NAME,
         &INHERIT,
         &MODEL,
-        &GPU,
+        &GPU_OF_ALL,
         &ARCHITECTURE,
         &KERNEL_TABLES,
         &FITTED_PROFILE,
         &STEP_COST,
+        &PREFILL,
+        &DECODE,
+        &TRANSFER,
+        &PREFILLED_ELSEWHERE,
         &REPLICAS,
         &ROUTER,
         &TENSOR_PARALLEL_SIZE,
@@ -269,7 +281,7 @@ pub(crate) static MAX_IMBALANCE_TOKENS: Key = Key::new(
 .only(&[PREFIX_AFFINITY])
 .value("65536");
 
-static ROUTER_TABLE: TableDef = TableDef {
+pub(crate) static ROUTER_TABLE: TableDef = TableDef {
     path: "system.router",
     doc: "How requests are spread over replicas. `router = \"round-robin\"` is short for `router = { policy = \"round-robin\" }`.",
     tag: Tag::Key(&ROUTER_POLICY),

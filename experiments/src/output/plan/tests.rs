@@ -99,7 +99,14 @@ pub(crate) fn summary(e2e: u64) -> Summary {
         }],
         transfers: None,
     };
-    let facts = SystemFacts { devices: 1, usd_per_hour: Some(3.6), peak_flops: 1e15, peak_memory_bytes_per_s: 3e12 };
+    let facts = SystemFacts {
+        devices: 1,
+        usd_per_hour: Some(3.6),
+        prefill_usd_per_hour: None,
+        decode_usd_per_hour: None,
+        peak_flops: 1e15,
+        peak_memory_bytes_per_s: 3e12,
+    };
     Summary::new(&mut measures, &outcome, &facts)
 }
 
@@ -134,6 +141,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 
 const ALL: OutputOptions = OutputOptions {
     requests: true,
+    handovers: false,
     steps: true,
     power: true,
     perfetto: true,
@@ -278,6 +286,7 @@ fn summary_csv_has_a_row_per_run_and_every_figure() {
     let label = RunLabel { point: vec![("workload.rate".to_owned(), "4".to_owned())], ..RunLabel::new("a", 1) };
     let options = OutputOptions {
         requests: false,
+        handovers: false,
         steps: false,
         power: false,
         perfetto: false,

@@ -1,0 +1,166 @@
+//! `[system.prefill]`, `[system.decode]` and `[system.transfer]`
+
+use super::system as s;
+use crate::file::key::{Bounds, Key, Kind, TableDef, Tag};
+
+/// Prefill replicas.
+pub(crate) static PREFILL: Key = Key::new(
+    "prefill",
+    Kind::Table(&PREFILL_TABLE),
+    "Replicas that compute prompts and first tokens, and hand requests over to those of `decode`.",
+)
+.nothing("replicas serve whole requests");
+/// Decode replicas.
+pub(crate) static DECODE: Key =
+    Key::new("decode", Kind::Table(&DECODE_TABLE), "Replicas that generate answers from KV caches they are handed.")
+        .nothing("replicas serve whole requests");
+/// How requests get from one to the other.
+pub(crate) static TRANSFER: Key = Key::new(
+    "transfer",
+    Kind::Table(&TRANSFER_TABLE),
+    "How KV caches get from prefill to decode replicas. Only beside `prefill` and `decode`.",
+)
+.value("\"after-prefill\"");
+/// Prompts that nobody here computes.
+pub(crate) static PREFILLED_ELSEWHERE: Key = Key::new(
+    "prefilled_elsewhere",
+    Kind::Flag,
+    "The requests arrive with the KV cache of their prompt in place, and every replica only decodes. TTFT is then the time to \
+     the first token decoded here. Not beside `prefill` and `decode`.",
+)
+.value("false");
+
+/// What a pool may say for itself, and inherits from its system.
+static POOL_KEYS: &[&Key] = &[
+    &s::GPU,
+    &s::ARCHITECTURE,
+    &s::KERNEL_TABLES,
+    &s::FITTED_PROFILE,
+    &s::STEP_COST,
+    &s::REPLICAS,
+    &s::TENSOR_PARALLEL_SIZE,
+    &s::PIPELINE_PARALLEL_SIZE,
+    &s::DATA_PARALLEL_SIZE,
+    &s::ENABLE_EXPERT_PARALLEL,
+    &s::DTYPE,
+    &s::QUANTIZATION,
+    &s::KV_CACHE_DTYPE,
+    &s::SCHEDULER,
+    &s::GPU_MEMORY_UTILIZATION,
+    &s::BLOCK_SIZE,
+    &s::ENABLE_PREFIX_CACHING,
+    &s::MAX_MODEL_LEN,
+    &s::NUM_GPU_BLOCKS_OVERRIDE,
+    &s::ROUTING,
+    &s::ENGINE,
+    &s::LINK,
+    &s::OVERLAP_COLLECTIVES,
+    &s::USD_PER_GPU_HOUR,
+    &s::IDLE_POWER,
+    &s::POWER_LIMIT,
+];
+
+/// The prefill pool.
+pub(crate) static PREFILL_TABLE: TableDef = TableDef {
+    path: "system.prefill",
+    doc: "The replicas that compute prompts. What is not said here holds as the system says it, table by table and key by key. \
+          `router` spreads the requests over them. A scheduler's first token of a request comes from here.",
+    tag: Tag::None,
+    keys: POOL_KEYS,
+};
+
+/// The decode pool.
+pub(crate) static DECODE_TABLE: TableDef = TableDef {
+    path: "system.decode",
+    doc: "The replicas that generate answers, beside `[system.prefill]`. What is not said here holds as the system says it.",
+    tag: Tag::None,
+    keys: POOL_KEYS,
+};
+
+pub(crate) const PULL: &str = "pull";
+pub(crate) const AFTER_PREFILL: &str = "after-prefill";
+pub(crate) const PUSH_BY_LAYER: &str = "push-by-layer";
+
+/// When KV caches travel.
+pub(crate) static MODE: Key = Key::new(
+    "mode",
+    Kind::Choice(&[
+        (
+            PULL,
+            "the decode replica fetches them, oldest first, as it has blocks to spare, and lets what it has fetched wait for a \
+             place (DistServe)",
+        ),
+        (AFTER_PREFILL, "they are sent when the prompt is complete and the decode replica has a place and blocks"),
+        (
+            PUSH_BY_LAYER,
+            "layers are sent as the prompt's last piece computes them, if the decode replica has a place and blocks by then \
+             (Splitwise)",
+        ),
+    ]),
+    "When a KV cache travels. Until it has arrived its blocks stay taken on the prefill replica, so that a slow decode pool \
+     stops the prefill pool.",
+)
+.value("\"after-prefill\"");
+/// Who decodes.
+pub(crate) static DECODE_ROUTER: Key = Key::new(
+    "decode_router",
+    Kind::Table(&s::ROUTER_TABLE),
+    "How requests are spread over the decode replicas. Outstanding there are the prompt tokens of requests that were sent to one \
+     or will be.",
+)
+.value("\"least-outstanding-tokens\"");
+/// When that is decided.
+pub(crate) static DECODE_CHOICE: Key = Key::new(
+    "decode_choice",
+    Kind::Choice(&[
+        ("at-arrival", "when the request arrives (Splitwise)"),
+        ("after-prefill", "when its prompt is complete (DistServe)"),
+    ]),
+    "When a request's decode replica is chosen.",
+)
+.computed("\"at-arrival\" with push-by-layer, which needs it, else \"after-prefill\"");
+/// How much may be fetched ahead.
+pub(crate) static MAX_UNBATCHED: Key = Key::new(
+    "max_unbatched",
+    Kind::Number(Bounds { min: 0.001, above: false, max: 1.0 }),
+    "Nothing more is fetched while fetched requests without a place own this share of the decode replica's KV blocks, in \
+     thousandths.",
+)
+.only(&[PULL])
+.value("0.05");
+/// Whether fetching stops decoding.
+pub(crate) static AWAITED: Key = Key::new(
+    "awaited",
+    Kind::Flag,
+    "Fetch between steps, one request at a time, and run no step in the meantime, as DistServe's released code does. Needs \
+     `async_scheduling = false` on the decode replicas.",
+)
+.only(&[PULL])
+.value("false");
+/// Where replicas stand.
+pub(crate) static PLACEMENT: Key = Key::new(
+    "placement",
+    Kind::Choice(&[
+        ("packed", "prefill and decode replicas in turn, into as few servers as hold them; KV caches may go over NVLink"),
+        ("apart", "each pool on servers of its own"),
+    ]),
+    "How replicas are placed on servers of eight GPUs. A replica is not split between servers unless it is larger than one.",
+)
+.computed("\"packed\" if both pools have the same GPU, else \"apart\"");
+/// What is between servers.
+pub(crate) static NETWORK: Key = Key::new(
+    "network",
+    Kind::Text,
+    "The network between servers: a speed per adapter and a kind, such as \"100 Gbit/s Ethernet\", \"400 Gbit/s InfiniBand\", \
+     \"NDR InfiniBand\". Adapters, PCIe and NVLink are those of the GPUs' usual servers; transfers share all of them max-min \
+     fairly. \"instant\": KV caches take no time, as in DistServe's own simulator.",
+)
+.nothing("all GPUs are in one server; an error if they are not");
+
+/// The transfer.
+pub(crate) static TRANSFER_TABLE: TableDef = TableDef {
+    path: "system.transfer",
+    doc: "How KV caches get from prefill to decode replicas. `transfer = \"pull\"` is short for `transfer = { mode = \"pull\" }`.",
+    tag: Tag::Key(&MODE),
+    keys: &[&MODE, &DECODE_ROUTER, &DECODE_CHOICE, &MAX_UNBATCHED, &AWAITED, &PLACEMENT, &NETWORK],
+};
