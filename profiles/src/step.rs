@@ -54,3 +54,35 @@ pub struct StepCost {
     /// Energy above idle, all devices of the replica, in joules; capped so that board power never exceeds its limit.
     pub dynamic_energy_j: f64,
 }
+
+/// What one decode step needs of model workers, attention workers and the network between them, where attention is offloaded.
+///
+/// A step of `layers` layers has `layers + 1` slices: the first reaches up to the attention of the first layer, the last
+/// begins behind that of the last one. All times are in nanoseconds, of the whole batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// Layers (≥ 1).
+    pub layers: u32,
+    /// The first slice.
+    pub first_slice_ns: u64,
+    /// Each slice between two layers.
+    pub inner_slice_ns: u64,
+    /// The last slice.
+    pub last_slice_ns: u64,
+    /// How long before the end of a slice its query is ready to leave; 0 if it leaves with keys and values.
+    pub keys_after_query_ns: u64,
+    /// Attention over the tokens that were in the cache before.
+    pub attention_ns: u64,
+    /// What is left to do when the new tokens' keys and values are there too.
+    pub merge_ns: u64,
+    /// Time on the wire to the attention workers of the query,
+    pub query_wire_ns: u64,
+    /// and of keys and values.
+    pub keys_wire_ns: u64,
+    /// Time on the wire back of the attention's output.
+    pub output_wire_ns: u64,
+    /// Time on the wire of what moves from one model replica to the next beside the attention.
+    pub context_wire_ns: u64,
+    /// From the end of a message on the wire until it can be used.
+    pub latency_ns: u64,
+}
