@@ -14,6 +14,7 @@ mod layer;
 mod load;
 mod measured;
 mod mixed;
+mod offload;
 mod once;
 mod options;
 mod popularity;
@@ -28,6 +29,7 @@ pub(crate) use small::OPERATIONS;
 
 pub use analytic::AnalyticCost;
 pub use efficiency::Architecture;
+pub use offload::{OffloadOptions, OffloadedCost, OffloadedStep, Wire};
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
 pub use popularity::{share_touched, zipf_popularity};
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};

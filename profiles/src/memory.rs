@@ -1,6 +1,7 @@
 //! What lies in a GPU's memory, and how much of it is left for the KV cache.
 
 mod layout;
+mod offload;
 mod workspace;
 
 use crate::device::DeviceSpec;

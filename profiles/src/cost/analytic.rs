@@ -6,7 +6,7 @@ use super::books::Books;
 use super::efficiency::Architecture;
 use super::layer::Context;
 use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
-use super::tables::{Placement, Tables};
+use super::tables::{Placement, Slice, Tables};
 use super::{CostModel, CostTotals};
 use crate::error::ProfileError;
 use crate::fitted::FittedProfile;
@@ -31,6 +31,21 @@ impl AnalyticCost {
     /// If parallelism or precision do not suit model and device, a setting is out of range, or the device's architecture
     /// is unknown.
     pub fn new(options: &CostOptions<'_>) -> Result<Self, ProfileError> {
+        Self::compile(options).map(Self::with_tables)
+    }
+
+    /// The same without attention, for model workers that offload it.
+    pub(super) fn without_attention(options: &CostOptions<'_>) -> Result<Self, ProfileError> {
+        Self::compile(options).map(|tables| Self::with_tables(tables.without_attention()))
+    }
+
+    /// Attention alone, for the workers that it is offloaded to.
+    pub(super) fn attention_alone(options: &CostOptions<'_>) -> Result<Self, ProfileError> {
+        let (rows, sampled) = (options.max_num_seqs, options.max_num_seqs);
+        Self::compile(options).map(|tables| Self::with_tables(tables.attention_alone(rows, sampled)))
+    }
+
+    fn compile(options: &CostOptions<'_>) -> Result<Tables, ProfileError> {
         options.parallelism.validate(options.model)?;
         options.precision.validate(options.device)?;
         check(options)?;
@@ -43,10 +58,14 @@ impl AnalyticCost {
         let shipped = if own { FittedProfile::shipped(options.device) } else { None };
         let fitted = options.fitted.or(shipped);
         let context = Context::new(options, architecture.curves(), fitted);
-        Ok(Self::with_tables(Arc::new(Tables::new(&context))))
+        Ok(Tables::new(&context))
     }
 
-    fn with_tables(tables: Arc<Tables>) -> Self {
+    fn with_tables(tables: Tables) -> Self {
+        Self::sharing(Arc::new(tables))
+    }
+
+    fn sharing(tables: Arc<Tables>) -> Self {
         Self { books: Books::new(&tables), stage_ns: vec![0.0; tables.stages.len()], tables }
     }
 }
@@ -54,7 +73,7 @@ impl AnalyticCost {
 impl Clone for AnalyticCost {
     /// Shares the tables; the books start empty.
     fn clone(&self) -> Self {
-        Self::with_tables(Arc::clone(&self.tables))
+        Self::sharing(Arc::clone(&self.tables))
     }
 }
 
@@ -106,6 +125,36 @@ impl CostModel for AnalyticCost {
         let mut stage_ns = vec![0; self.stages()];
         alone.step(shape, &mut stage_ns);
         alone.totals()
+    }
+}
+
+/// What a step takes outside its layers, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Once {
+    /// The host's gap and the embedding.
+    pub(super) before: f64,
+    /// Final norm, head and sampling.
+    pub(super) after: f64,
+}
+
+impl AnalyticCost {
+    /// What a step of `rows` generating requests takes outside its layers.
+    pub(super) fn once_ns(&self, rows: u32) -> Once {
+        let tables = &*self.tables;
+        let host_ns = tables.engine.step_gap_ns + f64::from(rows) * tables.engine.per_request_ns;
+        let embedding_ns = tables.price_of(&tables.embedding.load(rows)).ns;
+        let norm_ns = tables.price_of(&tables.final_norm.load(rows)).ns;
+        Once { before: host_ns + embedding_ns, after: norm_ns + tables.head(rows).ns }
+    }
+
+    /// See [`Tables::slices`].
+    pub(super) fn slices(&self, rows: u32, keys_share: f64) -> Vec<Slice> {
+        self.tables.slices(rows, keys_share)
+    }
+
+    /// See [`Energy::j_per_link_byte`](super::energy::Energy::j_per_link_byte).
+    pub(super) fn j_per_link_byte(&self) -> f64 {
+        self.tables.energy.j_per_link_byte()
     }
 }
 

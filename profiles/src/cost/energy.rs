@@ -51,6 +51,11 @@ impl Energy {
         }
     }
 
+    /// Joules per byte that every GPU sends over links, all GPUs together.
+    pub(super) fn j_per_link_byte(&self) -> f64 {
+        self.j_per_link_byte
+    }
+
     /// Joules for a load of products, small kernels and links, before the cap.
     #[inline]
     pub(super) fn of(&self, load: &Load) -> f64 {

@@ -10,7 +10,7 @@ use crate::table::CollectiveOperation;
 const VOCAB_PADDING: u32 = 64;
 
 /// Operators that run one after the other on the same rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sequence(Vec<(Operator, Evidence, RowWork)>);
 
 impl Sequence {

@@ -61,6 +61,14 @@ pub(super) struct Price {
     pub(super) joules: f64,
 }
 
+/// The part of a layer before its attention, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slice {
+    pub(super) before_attention_ns: f64,
+    /// Of that, what keys and values take, at its end.
+    pub(super) keys_ns: f64,
+}
+
 /// Rows up to which costs are tabulated. Larger steps keep a GPU busy for tenths of a second and are computed one by one,
 /// to the same result; tables up to the longest contexts would take 0.2 s to build.
 pub(super) const MOST_TABULATED: u32 = 1 << 14;
@@ -147,6 +155,39 @@ impl Tables {
         };
         tables.fill(rows.min(MOST_TABULATED), options.max_num_seqs.min(MOST_TABULATED));
         tables
+    }
+
+    /// The same without attention: what model workers do where attention is offloaded.
+    pub(super) fn without_attention(mut self) -> Self {
+        self.attention.clear();
+        self
+    }
+
+    /// Attention alone: what attention workers do.
+    pub(super) fn attention_alone(mut self, rows: u32, sampled: u32) -> Self {
+        self.kinds.clear();
+        self.experts.clear();
+        self.scans.clear();
+        (self.embedding, self.final_norm, self.head) = Default::default();
+        self.engine = EngineOverheads::none();
+        self.fill(rows.min(MOST_TABULATED), sampled.min(MOST_TABULATED));
+        self
+    }
+
+    /// What of a layer lies before its attention, by rows, averaged over the layers. `keys_share`: of the projection into Q,
+    /// K and V, the share of the latter two.
+    pub(super) fn slices(&self, rows: u32, keys_share: f64) -> Vec<Slice> {
+        let of = |rows| {
+            self.kinds.iter().fold(Slice::default(), |sum, kind| {
+                let share = kind.placement.all / f64::from(self.layers.end);
+                let slice = Slice::of(&kind.cost.loads(rows, &self.engine), keys_share);
+                Slice {
+                    before_attention_ns: sum.before_attention_ns + share * slice.before_attention_ns,
+                    keys_ns: sum.keys_ns + share * slice.keys_ns,
+                }
+            })
+        };
+        (0..=rows.min(MOST_TABULATED)).map(of).collect()
     }
 
     fn fill(&mut self, rows: u32, sampled: u32) {

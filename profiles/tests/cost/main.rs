@@ -3,6 +3,7 @@
 mod conservation;
 mod experts;
 mod measured;
+mod offload;
 mod oracles;
 mod physics;
 mod settings;
