@@ -69,6 +69,21 @@ pub trait CostModel: Send {
         0
     }
 
+    /// Batches that steps of this replica travel in, if it [offloads attention](OffloadedCost): then steps are priced by
+    /// [`pass`](CostModel::pass), and the stages are the servers they pass, model workers first.
+    fn offloaded_batches(&self) -> Option<usize> {
+        None
+    }
+
+    /// Prices one forward pass of a replica that offloads attention, layer by layer, and books it.
+    ///
+    /// # Panics
+    ///
+    /// If the replica does not offload attention.
+    fn pass(&mut self, shape: &StepShape<'_>) -> OffloadedStep {
+        panic!("{} rows are to pass a replica that does not offload attention", shape.decode.requests)
+    }
+
     /// Everything booked so far, by operator.
     fn totals(&self) -> CostTotals;
 

@@ -86,3 +86,10 @@ pub struct Passage {
     /// From the end of a message on the wire until it can be used.
     pub latency_ns: u64,
 }
+
+impl Passage {
+    /// Time of all slices together, in nanoseconds.
+    pub fn models_ns(&self) -> u64 {
+        self.first_slice_ns + u64::from(self.layers - 1) * self.inner_slice_ns + self.last_slice_ns
+    }
+}

@@ -173,6 +173,9 @@ impl<O: Observer> Engine<'_, O> {
             && at <= now
         {
             self.agenda.ends.pop();
+            if !self.replicas[replica as usize].still_ends(slot, at) {
+                continue;
+            }
             told |= self.end_step(replica, slot, now);
             self.touched.push(replica);
         }
@@ -208,6 +211,10 @@ impl<O: Observer> Engine<'_, O> {
                 answers.push(Reverse((answered, counts.completed, request)));
             }
         });
+        if let Some((end, slot)) = replica.next_end() {
+            self.dispatched += 1;
+            self.agenda.ends.push(Reverse((end, self.dispatched, number, slot)));
+        }
         if let Some(handovers) = &mut self.handovers {
             handovers.hand_over(number, &mut self.replicas, &mut self.touched);
         }

@@ -2,7 +2,6 @@
 //!
 //! No file is read, nothing printed, no clock asked here.
 
-#[cfg_attr(not(test), expect(dead_code))]
 mod conveyor;
 mod engine;
 mod error;

@@ -11,6 +11,7 @@ mod group;
 mod intake;
 mod live;
 mod output;
+mod passing;
 mod walk;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 use profiles::{CostModel, LayerRange, PrefillPiece};
 use workloads::{ContentId, Prompt, Request, SimDuration, SimTime};
 
+use crate::conveyor::Conveyor;
 use crate::kv::{Chain, Kv};
 use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
@@ -30,6 +32,7 @@ use intake::Intake;
 pub(crate) use intake::{Offer, Origin, Piping};
 pub(crate) use live::{Live, LiveId};
 use live::{Lives, Phase};
+use passing::Passing;
 
 /// A micro-batch: its decoding requests, and the step in flight if there is one.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ struct Slot {
     counted: Batch,
     /// When the step composed last starts.
     start: SimTime,
+    /// What is to be told of the step in flight when it ends, if it passes a conveyor: only then is it known when.
+    passing: Option<Passing>,
 }
 
 /// What a step contains.
@@ -131,6 +136,8 @@ pub(crate) struct Replica {
     just_ended: Vec<u32>,
     stages: Vec<Stage>,
     stage_ns: Vec<u64>,
+    /// Where its batches travel between model workers and attention workers, if it offloads attention.
+    conveyor: Option<Conveyor>,
     outstanding_tokens: u64,
     dynamic_energy_j: f64,
     counts: Counts,
@@ -139,7 +146,8 @@ pub(crate) struct Replica {
 impl Replica {
     pub(crate) fn new(number: u32, spec: ReplicaSpec, piping: Piping) -> Self {
         let stages = spec.cost.stages();
-        let slots = (0..stages as u32)
+        let batches = spec.cost.offloaded_batches();
+        let slots = (0..batches.unwrap_or(stages) as u32)
             .map(|slot| Slot {
                 group: Group::new(slot, spec.kv.block_size, spec.sliding_window),
                 busy: false,
@@ -147,6 +155,7 @@ impl Replica {
                 counted_busy: false,
                 counted: Batch::default(),
                 start: SimTime::ZERO,
+                passing: None,
             })
             .collect();
         let layers = spec.cost.layers().unwrap_or(1);
@@ -182,6 +191,7 @@ impl Replica {
             just_ended: Vec::new(),
             stages: vec![Stage::default(); stages],
             stage_ns: vec![0; stages],
+            conveyor: batches.map(Conveyor::new),
             outstanding_tokens: 0,
             dynamic_energy_j: 0.0,
             counts: Counts::default(),
@@ -289,6 +299,7 @@ impl Replica {
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
         self.kv.assert_all_free();
         let elapsed = end - first_arrival;
+        self.close_conveyor(end);
         for stage in &mut self.stages {
             stage.idle += end - stage.free_at;
             assert_eq!(stage.busy + stage.idle, elapsed, "busy and idle time do not add up to the elapsed time");

@@ -138,13 +138,14 @@ pub(super) struct Once {
 }
 
 impl AnalyticCost {
-    /// What a step of `rows` generating requests takes outside its layers.
-    pub(super) fn once_ns(&self, rows: u32) -> Once {
+    /// What a step of `rows` rows, of which `sampled` are sampled, takes outside its layers. What the host takes per request is
+    /// none of it.
+    pub(super) fn once_ns(&self, rows: u32, sampled: u32) -> Once {
         let tables = &*self.tables;
-        let host_ns = tables.engine.step_gap_ns + f64::from(rows) * tables.engine.per_request_ns;
+        let host_ns = tables.engine.step_gap_ns;
         let embedding_ns = tables.price_of(&tables.embedding.load(rows)).ns;
         let norm_ns = tables.price_of(&tables.final_norm.load(rows)).ns;
-        Once { before: host_ns + embedding_ns, after: norm_ns + tables.head(rows).ns }
+        Once { before: host_ns + embedding_ns, after: norm_ns + tables.head(sampled).ns }
     }
 
     /// See [`Tables::slices`].

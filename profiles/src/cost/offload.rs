@@ -10,7 +10,7 @@ use super::tables::Slice;
 use super::{CostModel, CostTotals, Evidence, Operator};
 use crate::error::ProfileError;
 use crate::model::{Attention, Mixer};
-use crate::step::{DecodeBatch, Passage, StepShape};
+use crate::step::{Passage, StepCost, StepShape};
 
 /// Bytes of an element of queries, keys, values, outputs and the residual stream on the wire.
 const WIRE_BYTES: f64 = 2.0;
@@ -69,6 +69,7 @@ pub struct OffloadedCost {
     wire_j: f64,
     j_per_wire_byte: f64,
     replicas: f64,
+    batches: u32,
 }
 
 impl OffloadedCost {
@@ -79,14 +80,14 @@ impl OffloadedCost {
     /// If a side's options are wrong, a layer has other than softmax attention, or the KV heads cannot be shared out evenly
     /// among the attention workers.
     pub fn new(options: &OffloadOptions<'_>, batches: u32) -> Result<Self, ProfileError> {
-        let attention = check(options)?;
+        let attention = check(options, batches)?;
         let model_side = &options.model_workers;
         let models = AnalyticCost::without_attention(model_side)?;
         let pool = AnalyticCost::attention_alone(&options.attention_workers)?;
         let gpus = |side: &CostOptions<'_>| f64::from(side.parallelism.tensor_parallel_size);
         let head_dim = f64::from(attention.head_dim);
         let (query_heads, kv_heads) = (f64::from(attention.query_heads), f64::from(attention.kv_heads));
-        let slices = models.slices(model_side.max_num_seqs, 2.0 * kv_heads / (query_heads + 2.0 * kv_heads));
+        let slices = models.slices(model_side.max_num_batched_tokens, 2.0 * kv_heads / (query_heads + 2.0 * kv_heads));
         Ok(Self {
             layers: model_side.model.layers.len() as u32,
             slices: slices.into(),
@@ -99,42 +100,16 @@ impl OffloadedCost {
             rows: 0.0,
             wire_j: 0.0,
             j_per_wire_byte: models.j_per_link_byte() / gpus(model_side),
-            replicas: f64::from((batches.max(2)) - 1),
+            replicas: f64::from(batches.max(2) - 1),
+            batches,
             models,
             pool,
         })
     }
 
-    /// Prices a step of `batch` and books it.
-    pub fn step(&mut self, batch: DecodeBatch) -> OffloadedStep {
-        let shape = shape(batch);
-        let (mut model_ns, mut pool_ns) = ([0], [0]);
-        let model_j = self.models.step(&shape, &mut model_ns).dynamic_energy_j;
-        let pool_j = self.pool.step(&shape, &mut pool_ns).dynamic_energy_j;
-        let rows = f64::from(batch.requests);
-        let wire_j = rows * self.bytes_per_row() * self.j_per_wire_byte;
-        self.rows += rows;
-        self.wire_j += wire_j;
-        let passage = self.passage(batch.requests, model_ns[0], pool_ns[0]);
-        OffloadedStep { passage, dynamic_energy_j: model_j + pool_j + wire_j }
-    }
-
-    /// What a step costs, by operator, without booking it.
-    pub fn explain(&self, batch: DecodeBatch) -> CostTotals {
-        let mut alone = self.clone();
-        alone.step(batch);
-        alone.totals()
-    }
-
-    /// Everything booked so far, by operator. Messages are under [`Operator::Handover`].
-    pub fn totals(&self) -> CostTotals {
-        let mut totals = self.models.totals();
-        let mut pool = self.pool.totals();
-        pool.steps = 0;
-        totals += &pool;
-        totals.operator_mut(Operator::Handover).link_bytes += self.rows * self.bytes_per_row();
-        totals.dynamic_energy_j += self.wire_j;
-        totals
+    /// Batches on their way.
+    pub fn batches(&self) -> u32 {
+        self.batches
     }
 
     /// Bytes that a row sends over the network in a step, both ways: `(2 + 2/G)·e·d` per layer (Lamina, section 3.2), and
@@ -144,11 +119,15 @@ impl OffloadedCost {
         f64::from(self.layers) * WIRE_BYTES * (2.0 * self.query + self.keys + residual)
     }
 
-    fn passage(&self, rows: u32, model_ns: u64, pool_ns: u64) -> Passage {
+    fn passage(&self, rows: u32, sampled: u32, model_ns: u64, pool_ns: u64) -> Passage {
         let layers = f64::from(self.layers);
-        let once_ns = self.models.once_ns(rows);
+        let once_ns = self.models.once_ns(rows, sampled);
         let layer_ns = (model_ns as f64 - once_ns.before - once_ns.after).max(0.0) / layers;
-        let slice = self.slices[(rows as usize).min(self.slices.len() - 1)];
+        // Beyond the tables a step is bound by compute, and its parts keep their shares.
+        let slice = match self.slices.get(rows as usize) {
+            Some(&slice) => slice,
+            None => self.slices[self.slices.len() - 1].scaled(layers_ns_ratio(rows, self.slices.len())),
+        };
         let before_ns = slice.before_attention_ns.min(layer_ns);
         let keys_ns = if self.early_query { slice.keys_ns.min(before_ns) } else { 0.0 };
         let on_wire = |elements: f64| rounded(self.wire_ns(f64::from(rows) * elements));
@@ -177,6 +156,57 @@ impl OffloadedCost {
     }
 }
 
+impl CostModel for OffloadedCost {
+    /// The replicas of the model workers, then the attention workers.
+    fn stages(&self) -> usize {
+        self.replicas as usize + 1
+    }
+
+    fn offloaded_batches(&self) -> Option<usize> {
+        Some(self.batches as usize)
+    }
+
+    fn pass(&mut self, shape: &StepShape<'_>) -> OffloadedStep {
+        assert!(shape.prefill_layers.is_none(), "a batch passes all layers");
+        let (mut model_ns, mut pool_ns) = ([0], [0]);
+        let model_j = self.models.step(shape, &mut model_ns).dynamic_energy_j;
+        let pool_j = self.pool.step(shape, &mut pool_ns).dynamic_energy_j;
+        let rows = shape.prefill.iter().map(|piece| piece.new_tokens).sum::<u32>() + shape.decode.requests;
+        let wire_j = f64::from(rows) * self.bytes_per_row() * self.j_per_wire_byte;
+        self.rows += f64::from(rows);
+        self.wire_j += wire_j;
+        let passage = self.passage(rows, shape.sampled, model_ns[0], pool_ns[0]);
+        OffloadedStep { passage, dynamic_energy_j: model_j + pool_j + wire_j }
+    }
+
+    /// A step alone: all replicas of the model workers take turns, and the time is the sum over its layers.
+    fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {
+        assert_eq!(stage_ns.len(), self.stages(), "one time for each server");
+        let OffloadedStep { passage, dynamic_energy_j } = self.pass(shape);
+        let (models, pool) = (passage.models_ns(), u64::from(passage.layers) * passage.attention_ns);
+        stage_ns.fill(0);
+        stage_ns[0] = models;
+        *stage_ns.last_mut().expect("there are attention workers") = pool;
+        StepCost { duration_ns: models + pool, dynamic_energy_j }
+    }
+
+    fn totals(&self) -> CostTotals {
+        let mut totals = self.models.totals();
+        let mut pool = self.pool.totals();
+        pool.steps = 0;
+        totals += &pool;
+        totals.operator_mut(Operator::Handover).link_bytes += self.rows * self.bytes_per_row();
+        totals.dynamic_energy_j += self.wire_j;
+        totals
+    }
+
+    fn explain(&self, shape: &StepShape<'_>) -> CostTotals {
+        let mut alone = self.clone();
+        alone.pass(shape);
+        alone.totals()
+    }
+}
+
 impl Clone for OffloadedCost {
     fn clone(&self) -> Self {
         let (models, pool, slices) = (self.models.clone(), self.pool.clone(), Arc::clone(&self.slices));
@@ -184,8 +214,9 @@ impl Clone for OffloadedCost {
     }
 }
 
-fn shape(batch: DecodeBatch) -> StepShape<'static> {
-    StepShape { prefill: &[], decode: batch, sampled: batch.requests, prefill_layers: None }
+/// How much longer so many rows take than the last ones tabulated.
+fn layers_ns_ratio(rows: u32, tabulated: usize) -> f64 {
+    f64::from(rows) / (tabulated - 1).max(1) as f64
 }
 
 fn rounded(ns: f64) -> u64 {
@@ -193,7 +224,7 @@ fn rounded(ns: f64) -> u64 {
 }
 
 /// The attention of all layers, if it can be offloaded.
-fn check(options: &OffloadOptions<'_>) -> Result<Attention, ProfileError> {
+fn check(options: &OffloadOptions<'_>, batches: u32) -> Result<Attention, ProfileError> {
     let (models, pool) = (&options.model_workers, &options.attention_workers);
     let model = models.model;
     let wrong = |setting, value: String, problem: &str| {
@@ -225,6 +256,9 @@ fn check(options: &OffloadOptions<'_>) -> Result<Attention, ProfileError> {
             return wrong("attention_offload", "pipeline, data or expert parallelism".to_owned(), problem);
         }
     }
+    if batches == 0 {
+        return wrong("attention_offload batches", "0".to_owned(), "use 1 or more; 2 keep both sides busy");
+    }
     let wire = options.wire;
     if !(wire.bandwidth > 0.0 && wire.bandwidth.is_finite()) {
         return wrong("attention_offload bandwidth", wire.bandwidth.to_string(), "use bytes/s above 0");
@@ -233,6 +267,10 @@ fn check(options: &OffloadOptions<'_>) -> Result<Attention, ProfileError> {
 }
 
 impl Slice {
+    fn scaled(self, factor: f64) -> Self {
+        Slice { before_attention_ns: factor * self.before_attention_ns, keys_ns: factor * self.keys_ns }
+    }
+
     /// Of a layer's operators before attention: their time, and that of keys and values at the end of it.
     pub(super) fn of(loads: &[(Operator, Evidence, Load)], keys_share: f64) -> Self {
         let mut slice = Slice::default();

@@ -38,9 +38,8 @@ fn the_parts_of_a_step_are_those_of_a_step_that_is_not_offloaded() {
     let mut cost = OffloadedCost::new(&options, 2).expect("it can be offloaded");
     let together = compile(&side(&model, &devices[0], 2));
     for batch in [decode(1, 4096), decode(7, 100), decode(128, 2048), decode(700, 1000)] {
-        let passage = cost.step(batch).passage;
-        let models = passage.first_slice_ns + 79 * passage.inner_slice_ns + passage.last_slice_ns;
-        let sum = models + 80 * (passage.attention_ns + passage.merge_ns);
+        let passage = cost.pass(&shape(&[], batch)).passage;
+        let sum = passage.models_ns() + 80 * (passage.attention_ns + passage.merge_ns);
         let mut whole_ns = [0];
         together.clone().step(&shape(&[], batch), &mut whole_ns);
         let difference = sum.abs_diff(whole_ns[0]);
@@ -55,7 +54,7 @@ fn the_books_hold_what_both_sides_do_and_what_crosses_the_network() {
     let options = offloaded(&model, &devices, true);
     let mut cost = OffloadedCost::new(&options, 2).expect("it can be offloaded");
     let batch = decode(300, 4096);
-    let step = cost.step(batch);
+    let step = cost.pass(&shape(&[], batch));
     let totals = cost.totals();
     assert_eq!(totals.steps, 1);
     assert_same(totals.dynamic_energy_j, step.dynamic_energy_j, "energy");
@@ -66,7 +65,7 @@ fn the_books_hold_what_both_sides_do_and_what_crosses_the_network() {
     let rounding = (attention.time_ns() - 80.0 * step.passage.attention_ns as f64).abs();
     assert!(rounding <= 80.0, "attention is booked where it is timed: {rounding} ns apart");
     assert_eq!(cost.clone().totals().steps, 0, "a clone has empty books");
-    assert_eq!(cost.explain(batch).steps, 1);
+    assert_eq!(cost.explain(&shape(&[], batch)).steps, 1);
     assert_eq!(cost.totals().steps, 1, "what is explained is not booked");
 }
 
@@ -78,7 +77,7 @@ fn an_early_query_leaves_keys_and_values_for_later() {
         let model = shipped(model);
         let passage = |early| {
             let mut cost = OffloadedCost::new(&offloaded(&model, &devices, early), 2).expect("it can be offloaded");
-            cost.step(decode(64, 1000)).passage
+            cost.pass(&shape(&[], decode(64, 1000))).passage
         };
         let (late, early) = (passage(false), passage(true));
         assert_eq!(late.keys_after_query_ns, 0);
@@ -99,7 +98,7 @@ fn three_hundred_requests_need_less_than_thirty_gigabytes_a_second() {
     let mut cost = OffloadedCost::new(&offloaded(&model, &devices, false), 2).expect("it can be offloaded");
     for requests in [10, 50, 100, 200, 300] {
         for context in [8192, 16_384] {
-            let passage = cost.step(decode(requests, context)).passage;
+            let passage = cost.pass(&shape(&[], decode(requests, context))).passage;
             let compute_ns = 80 * (passage.inner_slice_ns + passage.attention_ns);
             let bytes = f64::from(requests) * cost.bytes_per_row();
             let needed = bytes / (0.2 * compute_ns as f64 * 1e-9);

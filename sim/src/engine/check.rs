@@ -48,6 +48,9 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     if spec.sliding_window == Some(0) {
         return wrong("sliding_window", &0, "a window holds at least one token");
     }
+    if spec.cost.offloaded_batches() == Some(0) {
+        return wrong("cost", &"0 batches", "at least one batch");
+    }
     if spec.cost.stages() == 0 {
         return wrong("cost", &"0 stages", "at least one pipeline stage");
     }
@@ -93,6 +96,10 @@ fn check_engine(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     if largest_ns.is_none_or(|nanos| nanos > LONGEST_OVERHEAD.as_nanos()) {
         let expected = format!("at most a minute for max_num_seqs = {requests} together");
         return wrong("host_per_request", engine.host_per_request.to_string(), &expected);
+    }
+    if engine.async_scheduling && spec.cost.offloaded_batches().is_some() {
+        let expected = "false where attention is offloaded: several batches keep the workers busy instead";
+        return wrong("async_scheduling", "true".to_owned(), expected);
     }
     if engine.async_scheduling && spec.cost.stages() > 1 {
         let expected = format!(

@@ -101,6 +101,9 @@ impl Replica {
     }
 
     fn dispatch(&mut self, draft: &Draft, now: SimTime, observer: &mut impl Observer, wants: Wants) -> Dispatched {
+        if self.conveyor.is_some() {
+            return self.pass(draft, now, wants);
+        }
         let slot = &mut self.slots[draft.slot];
         slot.busy = true;
         let decode = if slot.batch.decodes { slot.group.batch() } else { DecodeBatch::default() };
@@ -203,7 +206,7 @@ impl Replica {
     }
 }
 
-fn step_work(totals: &CostTotals) -> StepWork {
+pub(super) fn step_work(totals: &CostTotals) -> StepWork {
     let sum = totals.sum();
     StepWork {
         flops: sum.flops,

@@ -20,6 +20,7 @@ impl Replica {
         if self.engine.async_scheduling {
             return self.end_counted_step(slot, now, observer, left);
         }
+        self.leave_conveyor(slot, now, observer);
         self.slots[slot].busy = false;
         if std::mem::take(&mut self.slots[slot].batch.decodes) {
             self.count_group_step(slot);

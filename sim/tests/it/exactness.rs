@@ -4,6 +4,7 @@
 
 mod conservation;
 mod difference;
+mod offloaded;
 mod tally;
 
 use std::fmt::Debug;

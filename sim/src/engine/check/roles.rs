@@ -1,11 +1,15 @@
 //! Whether the roles of replicas go together, and with how requests are handed over.
 
 use crate::error::SimError;
-use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, Role, TransferMode};
+use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, ReplicaSpec, Role, TransferMode};
 
 /// Whether the roles of the replicas go together.
 pub(super) fn check_roles(spec: &DeploymentSpec) -> Result<(), SimError> {
     let wrong = |problem: &str| Err(SimError::Roles { problem: problem.to_owned() });
+    let offloads = |replica: &&ReplicaSpec| replica.cost.offloaded_batches().is_some();
+    if spec.replicas.iter().filter(offloads).any(|replica| replica.role == Role::Prefill) {
+        return wrong("prefill replicas cannot offload attention: it is decoding that attention workers are for");
+    }
     let has = |role| spec.replicas.iter().any(|replica| replica.role == role);
     match (has(Role::Serve), has(Role::Prefill), has(Role::Decode), &spec.handover) {
         (true, false, false, None) | (false, false, true, None) => Ok(()),

@@ -12,10 +12,19 @@ fn demand(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 pub(super) fn check(scenario: &Scenario, run: &Run) -> Result<(), String> {
+    check_sharing(scenario, run, |books| books.stage_busy.len())
+}
+
+/// The same where so many steps share a replica's idle power as `in_flight` says.
+pub(super) fn check_sharing(
+    scenario: &Scenario,
+    run: &Run,
+    in_flight: impl Fn(&ReplicaOutcome) -> usize,
+) -> Result<(), String> {
     requests(scenario, run)?;
     tokens(run)?;
     time(run)?;
-    energy(scenario, run)
+    energy(scenario, run, in_flight)
 }
 
 fn requests(scenario: &Scenario, run: &Run) -> Result<(), String> {
@@ -117,7 +126,7 @@ fn steps<'a>(run: &'a Run, part: &'a [usize]) -> impl Iterator<Item = &'a StepRe
     run.steps.iter().filter(|step| part.contains(&(step.replica as usize)))
 }
 
-fn energy(scenario: &Scenario, run: &Run) -> Result<(), String> {
+fn energy(scenario: &Scenario, run: &Run, in_flight: impl Fn(&ReplicaOutcome) -> usize) -> Result<(), String> {
     let deployment = scenario.deployment();
     for (number, books) in run.outcome.replicas.iter().enumerate() {
         let dynamic: f64 = steps(run, &[number]).map(|step| step.dynamic_energy_j).sum();
@@ -133,9 +142,9 @@ fn energy(scenario: &Scenario, run: &Run) -> Result<(), String> {
         // What requests are told, but for half a nanojoule of rounding per token.
         let with_idle = |step: &StepRecord| {
             let replica = step.replica as usize;
-            let stages = run.outcome.replicas[replica].stage_busy.len() as f64;
+            let sharing = in_flight(&run.outcome.replicas[replica]) as f64;
             let idle_w = deployment.replicas[replica].idle_power_w;
-            idle_w * (step.end - step.start).as_secs_f64() / stages + step.dynamic_energy_j
+            idle_w * (step.end - step.start).as_secs_f64() / sharing + step.dynamic_energy_j
         };
         let spent_nj: f64 = steps(run, &part).map(with_idle).sum::<f64>() * 1e9;
         let told_nj: u64 = completed(run, &part).map(|record| record.energy_nj).sum();
