@@ -1,6 +1,6 @@
 //! Composing a step: the policy says what comes next, and it is done if memory and limits allow.
 
-use super::{LiveId, Phase, Piece, PrefillPiece, Replica};
+use super::{Live, LiveId, Phase, Piece, PrefillPiece, Replica};
 use crate::scheduler::{Action, Admission, CohortView, Reserve, StepView};
 use crate::spec::Role;
 
@@ -82,12 +82,21 @@ impl Replica {
     fn begin_running(&mut self, draft: &mut Draft) {
         assert!(!draft.running_done, "a policy gives the running requests two turns in one step");
         draft.running_done = true;
-        for index in 0..self.loose.len() {
-            let id = self.loose[index];
+        let joining = self.joining(draft.slot);
+        for id in self.loose.drain(..joining) {
             self.tickets += 1;
             self.slots[draft.slot].group.join(id, self.lives.get_mut(id), self.tickets);
         }
-        self.loose.clear();
+    }
+
+    /// Loose requests that join the slot's group: all of them, but where attention is offloaded no more than make it one of
+    /// equal batches, or one batch would take all that arrive with their prompts computed and the others stand empty.
+    fn joining(&self, slot: usize) -> usize {
+        if self.conveyor.is_none() {
+            return self.loose.len();
+        }
+        let share = self.lives.running().div_ceil(self.slots.len() as u32);
+        self.loose.len().min(share.saturating_sub(self.slots[slot].group.members()) as usize)
     }
 
     fn decode(&mut self, draft: &mut Draft) {
@@ -128,7 +137,7 @@ impl Replica {
         let (mut tokens, mut blocks) = (u64::from(group.members()), group.blocks_needed());
         for &id in &self.prefilling {
             let live = self.lives.get(id);
-            let computed = live.computed + live.missing().min(per_request);
+            let computed = live.computed + self.next_piece(live).min(per_request);
             tokens += u64::from(computed - live.computed);
             blocks += self.kv.blocks_for(computed).saturating_sub(live.hold.table());
             blocks += self.kv.most_pinned(live.computed, computed);
@@ -159,13 +168,23 @@ impl Replica {
         while draft.budget > 0 && at < self.prefilling.len() {
             let id = self.prefilling[at];
             let live = self.lives.get(id);
-            let tokens = live.missing().min(per_request).min(draft.budget);
+            let tokens = self.next_piece(live).min(per_request).min(draft.budget);
+            if tokens == 0 {
+                at += 1;
+                continue;
+            }
             let blocks = self.kv.blocks_for(live.computed + tokens).saturating_sub(live.hold.table());
             if blocks > self.kv.free() {
                 return self.walk(draft, Some(id), Some(per_request));
             }
             at += usize::from(!self.add_piece(draft, id, tokens, blocks));
         }
+    }
+
+    /// Tokens of a prefilling request that a step may compute. Pieces of one prompt follow each other through pipeline stages,
+    /// but batches overtake each other where attention is offloaded, so that there one piece must have ended before the next.
+    pub(super) fn next_piece(&self, live: &Live) -> u32 {
+        if self.conveyor.is_some() && live.in_flight > 0 { 0 } else { live.missing() }
     }
 
     fn continue_prefill(&mut self, draft: &mut Draft, tokens: u32) {

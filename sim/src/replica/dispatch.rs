@@ -102,7 +102,7 @@ impl Replica {
 
     fn dispatch(&mut self, draft: &Draft, now: SimTime, observer: &mut impl Observer, wants: Wants) -> Dispatched {
         if self.conveyor.is_some() {
-            return self.pass(draft, now, wants);
+            return self.send_passing(draft, now, wants);
         }
         let slot = &mut self.slots[draft.slot];
         slot.busy = true;

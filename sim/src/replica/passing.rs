@@ -24,7 +24,7 @@ pub(super) struct Passing {
 
 impl Replica {
     /// Sends the step of `draft` on its way.
-    pub(super) fn pass(&mut self, draft: &Draft, now: SimTime, wants: Wants) -> Dispatched {
+    pub(super) fn send_passing(&mut self, draft: &Draft, now: SimTime, wants: Wants) -> Dispatched {
         let slot = &mut self.slots[draft.slot];
         slot.busy = true;
         let decode = if slot.batch.decodes { slot.group.batch() } else { DecodeBatch::default() };

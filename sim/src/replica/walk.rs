@@ -33,6 +33,10 @@ impl Replica {
         let computed = self.slots[draft.slot].group.computed(self.lives.get(id));
         let blocks = u32::from(self.decode_takes_blocks && computed.is_multiple_of(self.kv.block_size()));
         if !self.make_room(draft, id, blocks) {
+            if self.lives.get(id).phase != Phase::Waiting {
+                self.detach(id);
+                self.loose.push(id);
+            }
             return false;
         }
         self.kv.take_unassigned(blocks);
@@ -42,7 +46,7 @@ impl Replica {
 
     fn walk_prefill(&mut self, draft: &mut Draft, id: LiveId, per_request: u32) -> bool {
         let live = self.lives.get(id);
-        let tokens = live.missing().min(per_request).min(draft.budget);
+        let tokens = self.next_piece(live).min(per_request).min(draft.budget);
         if tokens == 0 {
             return true;
         }
@@ -55,10 +59,16 @@ impl Replica {
     }
 
     /// Preempts victims until `blocks` are free; `false` if `id` was one of them or none was left.
+    ///
+    /// Where attention is offloaded nobody preempts itself while a batch is on its way: requests of two batches that lack
+    /// blocks would otherwise give theirs up in turn, each while the other is in flight, and none would ever get ahead.
     fn make_room(&mut self, draft: &mut Draft, id: LiveId, blocks: u32) -> bool {
         while self.kv.free() < blocks {
             draft.out_of_memory = true;
             let Some(victim) = self.victim(id) else { return false };
+            if victim == id && self.conveyor.is_some() && self.slots.iter().any(|slot| slot.busy) {
+                return false;
+            }
             self.preempt(victim);
             draft.preempted += 1;
             if victim == id {

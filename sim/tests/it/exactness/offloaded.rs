@@ -2,13 +2,15 @@
 //! they lose nothing.
 
 use profiles::cost::OffloadedStep;
+use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, Passage, StepCost, StepShape};
-use sim::{DeploymentSpec, ReplicaOutcome, Role};
+use sim::{DeploymentSpec, EngineSpec, KvSpec, Policy, ReplicaOutcome, ReplicaSpec, Role, RouterSpec, SchedulerSpec};
 
 use super::conservation;
 use crate::engine;
 use crate::reference::{Members, Run};
 use crate::scenario::{PolicyKind, Scenario, Timing};
+use crate::script::{Planned, Script};
 
 /// The times of another cost model, cut into slices and attention.
 struct Offloaded {
@@ -70,7 +72,7 @@ fn offload(scenario: &Scenario, batches: usize, layers: u32, wire_ns: u64) -> De
     for replica in &mut deployment.replicas {
         if replica.role != Role::Prefill {
             replica.engine.async_scheduling = false;
-            let inner = std::mem::replace(&mut replica.cost, Box::new(profiles::cost::simple::ConstantCost::new(1)));
+            let inner = std::mem::replace(&mut replica.cost, Box::new(ConstantCost::new(1)));
             replica.cost = Box::new(Offloaded { inner, batches, layers, wire_ns });
         }
     }
@@ -162,4 +164,32 @@ fn batches_share_out_the_requests_and_keep_both_sides_busy() {
         }
     }
     assert_eq!(most, 3, "as many steps as batches are on their way at a time");
+}
+
+#[test]
+fn requests_that_come_with_their_prompts_computed_are_shared_out_evenly() {
+    for batches in [2, 3, 5] {
+        let cost = Offloaded { inner: Box::new(ConstantCost::new(9_000)), batches, layers: 4, wire_ns: 0 };
+        let planned: Vec<_> = (0..60).map(|place| Planned::alone(place, 0, 32, 50)).collect();
+        let run = engine::simulate(decode_only(Box::new(cost)), &mut Script::new(&planned)).expect("it runs");
+        let mut rows = vec![0_u64; batches];
+        run.steps.iter().for_each(|step| rows[step.slot as usize] += u64::from(step.decode_requests));
+        assert_eq!(rows, vec![60 * 50 / batches as u64; batches], "tokens by batch");
+    }
+}
+
+/// One replica that decodes what others computed, with room for everything.
+fn decode_only(cost: Box<dyn CostModel>) -> DeploymentSpec {
+    let replica = ReplicaSpec {
+        role: Role::Decode,
+        scheduler: SchedulerSpec { policy: Policy::Orca, max_num_batched_tokens: 4096, max_num_seqs: 1024 },
+        kv: KvSpec { block_size: 16, blocks: 10_000, prefix_caching: false },
+        max_model_len: 4096,
+        cost,
+        sliding_window: None,
+        devices: 2,
+        idle_power_w: 1.0,
+        engine: EngineSpec::default(),
+    };
+    DeploymentSpec { replicas: vec![replica], router: RouterSpec::RoundRobin, seed: 0, handover: None }
 }
