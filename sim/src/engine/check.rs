@@ -66,6 +66,10 @@ fn check_layered(replica: usize, spec: &ReplicaSpec, groups: LayerGroups) -> Res
     if spec.scheduler.max_num_batched_tokens == 0 {
         return wrong("max_num_batched_tokens", "0".to_owned(), "a cohort has at least one token".to_owned());
     }
+    if let Some(batches) = spec.cost.offloaded_batches() {
+        let expected = "none: batches pass layer by layer where attention is offloaded, prompts with decodes";
+        return wrong("batches", batches.to_string(), expected.to_owned());
+    }
     if spec.cost.stages() > 1 {
         let expected = "one pipeline stage: a cohort passes one group of layers while nothing else is in flight, so the other \
                         stages would stand still";
