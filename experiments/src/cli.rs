@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod goodput;
+mod plan;
 mod profiles;
 mod reference;
 mod replay;
@@ -49,6 +50,8 @@ enum Command {
     Run(run::RunArgs),
     /// Search the highest rate at which each system of an experiment file meets the objectives
     Goodput(goodput::GoodputArgs),
+    /// Search the placement of a model on GPUs that serves most for its keep
+    Plan(plan::PlanArgs),
     /// Simulate measured runs of real engines, and tell the errors
     Validate(validate::ValidateArgs),
     /// Run the experiments of papers, and tell which of their claims hold
@@ -74,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
     let result: Result<(), Failure> = match cli.command {
         Command::Run(args) => run::run(args, terminal),
         Command::Goodput(args) => goodput::run(args, terminal),
+        Command::Plan(args) => plan::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Reproduce(args) => reproduce::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),

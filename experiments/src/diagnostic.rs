@@ -178,6 +178,13 @@ impl Problems {
         self.0.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
+    /// The first of them in one line, without what to do about it.
+    pub(crate) fn first_line(&self) -> String {
+        let Some(problem) = self.0.first() else { return String::new() };
+        let label = problem.at.as_ref().map(|(_, label)| label.as_str()).filter(|label| !label.is_empty());
+        label.map_or_else(|| problem.message.clone(), |label| format!("{}: {label}", problem.message))
+    }
+
     /// All of them as text for a terminal.
     pub(crate) fn render(&self, sources: &Sources, level: &Level<'_>, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -8,6 +8,7 @@ mod kernels;
 mod lengths;
 mod memory;
 mod offered;
+mod plan;
 mod pool;
 mod pricing;
 mod profile;
@@ -23,6 +24,7 @@ use sim::Slos;
 
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
+pub(crate) use plan::{Algorithm, Objective, PlanSpec};
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, left_out};
 
@@ -48,6 +50,8 @@ pub(crate) struct Experiment {
     pub(crate) workload: Workload,
     /// The deployments, in the order of the file.
     pub(crate) systems: Vec<System>,
+    /// Which placements are searched, if the file says.
+    pub(crate) plan: Option<PlanSpec>,
     /// What is written.
     pub(crate) output: Output,
     /// What a lock file demands, if this was one.
@@ -65,6 +69,8 @@ pub(crate) struct Places {
     pub(crate) slo: Span,
     /// `[workload]`.
     pub(crate) workload: Span,
+    /// `[plan]`.
+    pub(crate) plan: Span,
 }
 
 /// Between which rates the highest one is searched, and how closely.
@@ -76,6 +82,8 @@ pub(crate) struct SearchLimits {
     pub(crate) highest_rate: f64,
     /// How far a rate that holds and one that fails may lie apart in the end, relative to the former.
     pub(crate) tolerance: f64,
+    /// At rates at which the requests arrive sooner, more are made, in seconds.
+    pub(crate) least_duration_s: f64,
 }
 
 /// Which files are written.
@@ -114,18 +122,11 @@ pub(crate) struct Digest {
     pub(crate) sha256: String,
 }
 
-/// Makes an experiment of a checked tree. `path` is the file it came from.
+/// Makes an experiment of a checked tree. `path` is the file it came from; kernel tables in `library`, which other experiments
+/// have read, are not read again.
 ///
 /// # Errors
 /// What makes no sense although every single value does.
-pub(crate) fn resolve(root: &Table, path: &Path, span: Span, sources: &Sources) -> Result<Experiment, Problems> {
-    resolve_with(root, path, span, sources, &KernelLibrary::default())
-}
-
-/// As [`resolve`], with kernel tables that other experiments have read.
-///
-/// # Errors
-/// As [`resolve`].
 pub(crate) fn resolve_with(
     root: &Table,
     path: &Path,
@@ -149,6 +150,7 @@ pub(crate) fn resolve_with(
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
     let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, library));
     let search = problems.keep(reader.table(&keys::GOODPUT, search_limits)).flatten();
+    let plan = problems.keep(reader.table(&keys::PLAN, |table| plan::read(table, sources))).flatten();
     let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
     let lock = problems.keep(reader.table(&keys::LOCK, lock)).flatten();
     let mut good = Vec::new();
@@ -160,7 +162,11 @@ pub(crate) fn resolve_with(
     }
     match (seeds, slo, workload, search, output) {
         (Some(seeds), Some((slos, demands)), Some(workload), Some(search), Some(output)) if problems.is_empty() => {
-            let places = Places { slo: reader.span(&keys::SLO), workload: reader.span(&keys::WORKLOAD) };
+            let places = Places {
+                slo: reader.span(&keys::SLO),
+                workload: reader.span(&keys::WORKLOAD),
+                plan: reader.span(&keys::PLAN),
+            };
             let mut resolved = reader.finish();
             resolved.0.retain(|(key, _)| *key != keys::LOCK.name);
             Ok(Experiment {
@@ -171,6 +177,7 @@ pub(crate) fn resolve_with(
                 search,
                 workload,
                 systems: good,
+                plan,
                 output,
                 lock,
                 places,
@@ -204,6 +211,7 @@ fn search_limits(reader: &mut Reader<'_>) -> Result<SearchLimits, Problem> {
         lowest_rate: reader.get(&goodput::LOWEST_RATE),
         highest_rate: reader.get(&goodput::HIGHEST_RATE),
         tolerance: reader.get(&goodput::TOLERANCE),
+        least_duration_s: reader.get(&goodput::LEAST_DURATION),
     };
     if limits.lowest_rate >= limits.highest_rate {
         let problem =
@@ -249,6 +257,13 @@ impl Experiment {
         resolved.0.push((keys::LOCK.name, ResolvedValue::Table(lock)));
         let head = "# Written by servesim: the experiment with every default written out. Running this file gives the same bytes.\n\n";
         format!("{head}{}", resolved.to_toml())
+    }
+
+    /// The experiment as a file to be run, every default written out, under `head`, whose lines are comments.
+    pub(crate) fn file(&self, head: &str) -> String {
+        let mut resolved = self.resolved.clone();
+        resolved.0.retain(|(key, _)| *key != keys::PLAN.name);
+        format!("{head}\n{}", resolved.to_toml())
     }
 
     /// What the results stand on.

@@ -25,6 +25,14 @@ impl Failure {
         Failure::Input(Box::new((problems.into(), sources)))
     }
 
+    /// The first thing that is wrong, in one line.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Failure::Input(input) => input.0.first_line(),
+            Failure::Request(message) | Failure::Run(message) => message.clone(),
+        }
+    }
+
     /// Output files that cannot be started.
     pub(crate) fn before_run(error: &OutputError) -> Self {
         Failure::Request(error.to_string())

@@ -11,9 +11,11 @@ pub(crate) mod quantity;
 pub(crate) mod reader;
 pub(crate) mod reference;
 pub(crate) mod resolved;
+mod vary;
 
 use document::{Node, Table, Value};
 use key::TableDef;
+pub(crate) use vary::Variation;
 
 use crate::diagnostic::{Problems, SourceId, Sources, Span};
 
@@ -24,6 +26,19 @@ use crate::diagnostic::{Problems, SourceId, Sources, Span};
 /// # Errors
 /// Everything that is wrong with it, as far as one look can tell.
 pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources) -> Result<Table, Problems> {
+    read_varied(source, settings, None, sources)
+}
+
+/// As [`read`], with one system of the file, changed, in place of all.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_varied(
+    source: SourceId,
+    settings: &[String],
+    variation: Option<&Variation>,
+    sources: &mut Sources,
+) -> Result<Table, Problems> {
     let mut problems = Problems::default();
     let mut root = document::parse(source, sources.text(source)).map_err(Problems::from)?;
     check::expand(&mut root, &keys::ROOT);
@@ -37,6 +52,9 @@ pub(crate) fn read(source: SourceId, settings: &[String], sources: &mut Sources)
     }
     if let Some(Node { value: Value::List(systems), .. }) = root.get_mut(keys::SYSTEM.name) {
         inherit::resolve(systems, &mut problems);
+        if let Some(variation) = variation {
+            vary::vary(systems, variation);
+        }
         if problems.is_empty() {
             pools::resolve(systems, &mut problems);
         }

@@ -90,6 +90,8 @@ pub(crate) fn question(experiment: &Experiment) -> Question<'_> {
         workload: &experiment.workload,
         seeds: &experiment.seeds,
         slos: experiment.slos,
+        first_token_elsewhere: false,
+        least_duration_s: experiment.search.least_duration_s,
         demands: &experiment.demands,
     }
 }

@@ -8,6 +8,7 @@ mod figures;
 mod file;
 mod goodput;
 mod output;
+mod plan;
 mod reproduce;
 mod run;
 mod tables;

@@ -60,13 +60,24 @@ struct Finished {
 
 /// Reads an experiment file.
 pub(crate) fn load(path: &Path, settings: &[String]) -> Result<Loaded, Failure> {
+    load_varied(path, settings, None, &experiment::KernelLibrary::default())
+}
+
+/// As [`load`], with one system of the file, changed, in place of all, and kernel tables that others may have read.
+pub(crate) fn load_varied(
+    path: &Path,
+    settings: &[String],
+    variation: Option<&file::Variation>,
+    library: &experiment::KernelLibrary,
+) -> Result<Loaded, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Request(format!("cannot read the experiment file {}: {error}", path.display())))?;
     let base = path.parent().unwrap_or(Path::new(""));
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text, base);
     let span = Span { source: id, start: 0, end: 0 };
-    match file::read(id, settings, &mut sources).and_then(|root| experiment::resolve(&root, path, span, &sources)) {
+    let read = file::read_varied(id, settings, variation, &mut sources);
+    match read.and_then(|root| experiment::resolve_with(&root, path, span, &sources, library)) {
         Ok(experiment) => Ok(Loaded { experiment, sources }),
         Err(problems) => Err(Failure::input(problems, sources)),
     }

@@ -16,6 +16,7 @@ mod cli {
     pub(crate) mod model_limits;
     pub(crate) mod output_folder;
     pub(crate) mod parquet;
+    pub(crate) mod plan;
     pub(crate) mod power;
     pub(crate) mod replay;
     pub(crate) mod reproduce;

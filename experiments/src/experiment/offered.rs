@@ -1,15 +1,16 @@
 //! The same requests, offered at another rate.
 
-use workloads::{Arrivals, Timing, WorkloadError};
+use workloads::{Arrivals, Lengths, PrefixSpec, RequestLengths, Timing, WorkloadError};
 
 use super::workload::{Origin, Workload};
 
 impl Workload {
-    /// The same requests at another mean rate, in requests per second.
+    /// The same requests at another mean rate, in requests per second, and as many more as that takes for `least_duration_s`
+    /// seconds, where they are made.
     ///
     /// # Errors
     /// If the workload has no rate, or `rate` cannot be.
-    pub(crate) fn at_rate(&self, rate: f64) -> Result<Self, WorkloadError> {
+    pub(crate) fn at_rate(&self, rate: f64, least_duration_s: f64) -> Result<Self, WorkloadError> {
         let mut workload = self.clone();
         match &mut workload.origin {
             Origin::Trace { replay, .. } => {
@@ -18,9 +19,51 @@ impl Workload {
                     Timing::Process(arrivals) => Timing::Process(arrivals.at_rate(rate)?),
                 };
             }
-            Origin::Made { spec, .. } => **spec = spec.at_rate(rate)?,
+            Origin::Made { spec, .. } => {
+                **spec = spec.at_rate(rate)?;
+                spec.requests = spec.requests.max((rate * least_duration_s).ceil() as u64);
+            }
         }
         Ok(workload)
+    }
+
+    /// The same prompts with answers of one token: what prefill has to do.
+    pub(crate) fn prompts_only(&self) -> Self {
+        let mut workload = self.clone();
+        match &mut workload.origin {
+            // Every answer is then rounded to one token, the least there is.
+            Origin::Trace { replay, .. } => replay.output_scale = f64::MIN_POSITIVE,
+            Origin::Made { spec, .. } => match &mut spec.lengths {
+                RequestLengths::Independent { output, .. } | RequestLengths::Correlated { output, .. } => {
+                    *output = Lengths::Fixed { tokens: 1 };
+                }
+                RequestLengths::Resampled { pairs } => pairs.iter_mut().for_each(|(_, output)| *output = 1),
+            },
+        }
+        workload
+    }
+
+    /// How many requests there are, where that is known beforehand.
+    pub(crate) fn requests_made(&self) -> Option<u64> {
+        match &self.origin {
+            Origin::Made { spec, .. } => Some(spec.requests),
+            Origin::Trace { .. } => None,
+        }
+    }
+
+    /// Mean length of a prompt in tokens, where requests share nothing and stand alone, so that all of it is computed; `None`
+    /// where that is not known beforehand.
+    pub(crate) fn mean_computed_prompt(&self) -> Option<f64> {
+        let Origin::Made { spec, .. } = &self.origin else { return None };
+        if spec.sessions.is_some() || spec.prefix != PrefixSpec::None {
+            return None;
+        }
+        match &spec.lengths {
+            RequestLengths::Independent { input, .. } | RequestLengths::Correlated { input, .. } => input.mean().ok(),
+            RequestLengths::Resampled { pairs } => {
+                Some(pairs.iter().map(|(input, _)| f64::from(*input)).sum::<f64>() / pairs.len() as f64)
+            }
+        }
     }
 
     /// Why it cannot be offered at a rate of one's choice, and what would be right, if it cannot.

@@ -3,6 +3,7 @@
 pub(crate) mod distributions;
 pub(crate) mod goodput;
 pub(crate) mod output;
+pub(crate) mod plan;
 pub(crate) mod pools;
 pub(crate) mod slo;
 pub(crate) mod system;
@@ -48,6 +49,11 @@ pub(crate) static GOODPUT: Key = Key::new(
 )
 .value("{}");
 
+/// Which placements are searched.
+pub(crate) static PLAN: Key =
+    Key::new("plan", Kind::Table(&plan::TABLE), "What `servesim plan` searches; other commands do not look at it.")
+        .nothing("there is nothing to plan");
+
 /// What is written.
 pub(crate) static OUTPUT: Key = Key::new("output", Kind::Table(&output::TABLE), "Which files are written.").value("{}");
 
@@ -65,7 +71,7 @@ pub(crate) static ROOT: TableDef = TableDef {
     path: "",
     doc: "An experiment: systems that serve the same requests.",
     tag: Tag::None,
-    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &GOODPUT, &OUTPUT, &LOCK],
+    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &GOODPUT, &PLAN, &OUTPUT, &LOCK],
 };
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Limited {
             {
                 remarks.push(format!(
                     "warning: at its limit, all {requests} requests to `{}` arrive within {:.1} s, and the longest limit is {longest_s} s: \
-                     the rate found is that of a burst, not one it could keep up; raise workload.requests",
+                     the rate found is that of a burst, not one it could keep up; raise workload.requests or goodput.least_duration",
                     self.system,
                     requests as f64 / holds
                 ));

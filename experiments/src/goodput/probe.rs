@@ -1,7 +1,7 @@
 //! One system under one rate, every seed.
 
 use rayon::prelude::*;
-use sim::{Measures, Slos, Summary};
+use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary};
 
 use super::search::Standing;
 use crate::experiment::{Demand, System, Workload};
@@ -18,6 +18,11 @@ pub(crate) struct Question<'a> {
     pub(crate) seeds: &'a [u64],
     /// What requests are judged by.
     pub(crate) slos: Slos,
+    /// At rates at which they arrive sooner, more requests are made, in seconds.
+    pub(crate) least_duration_s: f64,
+    /// Whether a request's first token came with its prompt, from elsewhere: then the wait for the first one here is a gap between
+    /// tokens, as it is for the client of a disaggregated deployment.
+    pub(crate) first_token_elsewhere: bool,
     /// How many have to meet it.
     pub(crate) demands: &'a [Demand],
 }
@@ -38,12 +43,14 @@ pub(crate) struct Probe {
 impl Question<'_> {
     /// Offers `system` a rate, the seeds in parallel.
     pub(crate) fn probe(&self, system: &System, rate: f64) -> Result<Probe, Failure> {
-        let workload = self.workload.at_rate(rate).map_err(|error| unreadable(&error))?;
+        let workload = self.workload.at_rate(rate, self.least_duration_s).map_err(|error| unreadable(&error))?;
         let one = |&seed: &u64| {
             let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
-            let mut measures = Measures::new(self.slos, None);
-            let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
+            let mut client =
+                Client { measures: Measures::new(self.slos, None), first_token_elsewhere: self.first_token_elsewhere };
+            let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut client)
                 .map_err(|error| failed(&system.name, seed, &error))?;
+            let mut measures = client.measures;
             let remark = rejections(&system.name, &outcome);
             Ok((Summary::new(&mut measures, &outcome, &system.facts()), remark))
         };
@@ -73,6 +80,26 @@ impl Question<'_> {
         let slack = |index: &usize| probe.shares[*index].0 - self.demands[*index].share;
         let least = (0..self.demands.len()).min_by(|a, b| slack(a).total_cmp(&slack(b)));
         least.expect("something is demanded")
+    }
+}
+
+/// Measures what clients see.
+struct Client {
+    measures: Measures,
+    first_token_elsewhere: bool,
+}
+
+impl Observer for Client {
+    fn request(&mut self, record: &RequestRecord) {
+        if !self.first_token_elsewhere || record.ending != Ending::Completed {
+            return self.measures.request(record);
+        }
+        self.measures.request(&RequestRecord {
+            max_gap: record.max_gap.max(record.ttft()),
+            first_token: record.arrival,
+            output_tokens: record.output_tokens + 1,
+            ..record.clone()
+        });
     }
 }
 

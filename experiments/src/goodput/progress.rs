@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     shown: bool,
     /// How many things, and what they are.
-    total: u64,
+    total: AtomicU64,
     what: &'static str,
     begun: Instant,
     done: AtomicU64,
@@ -28,13 +28,18 @@ impl Progress {
     pub(crate) fn new(total: usize, what: &'static str, terminal: Terminal) -> Self {
         Progress {
             shown: terminal.shows_progress(),
-            total: total as u64,
+            total: AtomicU64::new(total as u64),
             what,
             begun: Instant::now(),
             done: AtomicU64::new(0),
             probes: AtomicU64::new(0),
             bar: Mutex::new(None),
         }
+    }
+
+    /// So many more things are to be done.
+    pub(crate) fn expect(&self, more: usize) {
+        self.total.fetch_add(more as u64, Ordering::Relaxed);
     }
 
     /// A rate was tried.
@@ -65,12 +70,13 @@ impl Progress {
         // Another thread is drawing: it will do.
         let Ok(mut bar) = self.bar.try_lock() else { return };
         let bar = bar.get_or_insert_with(|| {
-            let bar = ProgressBar::new(self.total);
+            let bar = ProgressBar::new(0);
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             let template = format!("{{spinner}} {{elapsed}} [{{bar:30}}] {{pos}}/{{len}} {}, {{msg}}", self.what);
             bar.set_style(ProgressStyle::with_template(&template).expect("the template is valid"));
             bar.with_elapsed(self.begun.elapsed())
         });
+        bar.set_length(self.total.load(Ordering::Relaxed));
         bar.set_position(self.done.load(Ordering::Relaxed));
         bar.set_message(format!("{} rates tried", self.probes.load(Ordering::Relaxed)));
     }

@@ -153,7 +153,8 @@ impl<E, J: FnMut(f64) -> Result<Standing, E>> Judged<J> {
 mod tests {
     use super::*;
 
-    const LIMITS: SearchLimits = SearchLimits { lowest_rate: 0.01, highest_rate: 1000.0, tolerance: 0.01 };
+    const LIMITS: SearchLimits =
+        SearchLimits { lowest_rate: 0.01, highest_rate: 1000.0, tolerance: 0.01, least_duration_s: 0.0 };
 
     /// A system that holds up to `knee`, with noise of `noise` of it on either side.
     fn found(knee: f64, noise: f64, start: f64) -> (Found, u32) {

@@ -36,7 +36,9 @@ fn experiment() -> Experiment {
     let source = sources.add("experiment", EXPERIMENT, Path::new(""));
     let root = file::read(source, &[], &mut sources).expect("a correct file");
     let span = Span { source, start: 0, end: 0 };
-    crate::experiment::resolve(&root, Path::new("x.toml"), span, &sources).unwrap_or_else(|_| panic!("it resolves"))
+    let library = crate::experiment::KernelLibrary::default();
+    crate::experiment::resolve_with(&root, Path::new("x.toml"), span, &sources, &library)
+        .unwrap_or_else(|_| panic!("it resolves"))
 }
 
 /// A claim with these keys beside those that say what it is called.

@@ -51,7 +51,7 @@ fn waits_at_most(wait: f64, load: f64) -> f64 {
 }
 
 /// The load at which a share of customers waits no longer than `wait` service times.
-fn load_of(wait: f64, share: f64) -> f64 {
+pub(crate) fn load_of(wait: f64, share: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);

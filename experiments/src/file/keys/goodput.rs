@@ -1,6 +1,6 @@
 //! `[goodput]`
 
-use crate::file::key::{Bounds, Key, Kind, RATE, TableDef, Tag};
+use crate::file::key::{Bounds, Key, Kind, NOT_NEGATIVE, RATE, TableDef, Tag, time};
 
 /// Lowest rate.
 pub(crate) static LOWEST_RATE: Key = Key::new(
@@ -19,6 +19,14 @@ pub(crate) static TOLERANCE: Key = Key::new(
     "The search ends when a rate that holds and one that fails lie within this share of each other.",
 )
 .value("0.02");
+/// Least duration.
+pub(crate) static LEAST_DURATION: Key = Key::new(
+    "least_duration",
+    time(NOT_NEGATIVE),
+    "At rates at which `workload.requests` all arrive sooner than this, more requests are made, so that a system has to keep up \
+     and not only to swallow a burst. Traces cannot be made longer.",
+)
+.value("\"0 s\"");
 
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
@@ -27,5 +35,5 @@ pub(crate) static TABLE: TableDef = TableDef {
           from one request per second and GPU until one holds and one fails, and bisects between them. Every seed plays the \
           same requests at every rate, faster or slower.",
     tag: Tag::None,
-    keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE],
+    keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE, &LEAST_DURATION],
 };

@@ -1,0 +1,127 @@
+//! `servesim plan`: the placement of a model on GPUs that serves most for its keep.
+
+mod candidates;
+mod choose;
+mod judge;
+mod placement;
+mod report;
+
+use std::path::PathBuf;
+
+use sim::Role;
+
+use crate::diagnostic::Problem;
+use crate::experiment::{Experiment, KernelLibrary, PlanSpec};
+use crate::failure::Failure;
+use crate::goodput::{Progress, in_parallel, searchable};
+use crate::output::{claim, write_whole};
+use crate::run::{Loaded, default_directory, load};
+use crate::terminal::Terminal;
+use judge::Planner;
+
+const TABLE: &str = "plan.csv";
+const WINNER: &str = "plan.toml";
+
+/// What `plan` was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanRequest {
+    /// The experiment file.
+    pub(crate) file: PathBuf,
+    /// Values laid over it.
+    pub(crate) settings: Vec<String>,
+    /// Where results go; `None`: `results/`, the name of the file and `-plan`.
+    pub(crate) directory: Option<PathBuf>,
+    /// Whether results that are there are replaced.
+    pub(crate) force: bool,
+    /// Runs at a time; `None`: one per processor.
+    pub(crate) jobs: Option<usize>,
+    /// Whether results are printed as JSON.
+    pub(crate) json: bool,
+}
+
+/// Searches, and writes what was found.
+pub(crate) fn run(request: &PlanRequest, terminal: Terminal) -> Result<(), Failure> {
+    let Loaded { experiment, sources } = load_base(request)?;
+    if let Err(problem) = searchable(&experiment).and_then(|()| plannable(&experiment)) {
+        return Err(Failure::input(problem, sources));
+    }
+    let spec = experiment.plan.as_ref().expect("it was found missing otherwise");
+    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file, "-plan"));
+    claim(&directory, &[TABLE, WINNER], request.force).map_err(|error| Failure::before_run(&error))?;
+    let on_rates = experiment.workload.notes_on_rates().into_iter().map(str::to_owned);
+    for note in experiment.workload.notes().into_iter().chain(on_rates) {
+        terminal.note(&note);
+    }
+    let planner = Planner {
+        file: &request.file,
+        settings: &request.settings,
+        base: &experiment,
+        spec,
+        library: KernelLibrary::default(),
+        progress: Progress::new(0, "candidates", terminal),
+    };
+    let found = in_parallel(request.jobs, || choose::choose(&planner))?;
+    planner.progress.finish();
+    let found = found?;
+    let table = write_whole(&directory, TABLE, &report::table_csv(&found));
+    let mut paths = vec![table.map_err(|error| Failure::while_writing(&error))?];
+    if let Some(winner) = found.winner() {
+        let file = planner.build(&winner.placement, winner.name()).map_err(Failure::Run)?;
+        let head = report::head(spec, winner);
+        paths.push(write_whole(&directory, WINNER, &file.file(&head)).map_err(|error| Failure::while_writing(&error))?);
+    }
+    let of_winner = found.winner().and_then(judge::Row::limited).map(|limited| limited.remarks(&experiment));
+    for remark in of_winner.unwrap_or_default() {
+        terminal.note(&remark);
+    }
+    report::show(request.json, &experiment, spec, &found, &paths, terminal);
+    if found.winner().is_none() {
+        return Err(Failure::Run("no placement that was searched meets the objectives; plan.csv says why".to_owned()));
+    }
+    Ok(())
+}
+
+/// The file as it is, or, where its systems do not fit as they are, on more GPUs: candidates replace their number anyway.
+fn load_base(request: &PlanRequest) -> Result<Loaded, Failure> {
+    let error = match load(&request.file, &request.settings) {
+        Ok(loaded) => return Ok(loaded),
+        Err(error) => error,
+    };
+    for tensor in [2, 4, 8] {
+        for pipeline in [1, 2, 4, 8] {
+            let sizes = [("tensor_parallel_size", tensor), ("pipeline_parallel_size", pipeline)];
+            let mut settings = request.settings.clone();
+            settings.extend(sizes.map(|(key, size)| format!("system.{key}={size}")));
+            if let Ok(loaded) = load(&request.file, &settings) {
+                return Ok(loaded);
+            }
+        }
+    }
+    Err(error)
+}
+
+/// Refuses files that do not say what to plan.
+fn plannable(experiment: &Experiment) -> Result<(), Problem> {
+    let Some(spec) = &experiment.plan else {
+        return Err(Problem::at(experiment.places.plan, "`[plan]` is missing: there is nothing to search")
+            .label("expected a table `[plan]`")
+            .help("[plan]\nnodes = 1\ngpus_per_node = 8"));
+    };
+    let base = base_system(experiment, spec)?;
+    if base.pools.len() > 1 || base.pools.iter().any(|pool| pool.role != Role::Serve) {
+        return Err(Problem::at(experiment.places.plan, format!("`{}` has pools already", base.name))
+            .label("plans start from a system of replicas that serve whole requests, and make the pools themselves")
+            .help("name another one with plan.system"));
+    }
+    Ok(())
+}
+
+/// The system that candidates are made of.
+fn base_system<'a>(experiment: &'a Experiment, spec: &PlanSpec) -> Result<&'a crate::experiment::System, Problem> {
+    let Some(name) = &spec.system else { return Ok(&experiment.systems[0]) };
+    experiment.systems.iter().find(|system| system.name == *name).ok_or_else(|| {
+        let names: Vec<_> = experiment.systems.iter().map(|system| system.name.as_str()).collect();
+        Problem::at(experiment.places.plan, format!("there is no system `{name}` to plan with"))
+            .label(format!("`system` must be one of: {}", names.join(", ")))
+    })
+}
