@@ -40,6 +40,9 @@ fn the_loads_of_the_benchmarks_run() {
     let file = shipped("bench/load_a.toml");
     let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
     assert_eq!(measures(&said.stdout)[0]["completed"], 500);
+    let file = shipped("bench/load_a_pools.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
+    assert_eq!(measures(&said.stdout)[0]["completed"], 500);
     let file = shipped("bench/load_b.toml");
     let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
     assert_eq!(measures(&said.stdout)[0]["completed"], 500);

@@ -16,5 +16,6 @@ mod queueing;
 mod reference;
 mod scenario;
 mod script;
+mod simdistserve;
 mod stalls;
 mod traffic;
