@@ -14,7 +14,7 @@ use crate::diagnostic::Problem;
 use crate::experiment::{Experiment, KernelLibrary, PlanSpec};
 use crate::failure::Failure;
 use crate::goodput::{Progress, in_parallel, searchable};
-use crate::output::{claim, write_whole};
+use crate::output::{OutputError, claim, write_whole};
 use crate::run::{Loaded, default_directory, load};
 use crate::terminal::Terminal;
 use judge::Planner;
@@ -69,6 +69,10 @@ pub(crate) fn run(request: &PlanRequest, terminal: Terminal) -> Result<(), Failu
         let file = planner.build(&winner.placement, winner.name()).map_err(Failure::Run)?;
         let head = report::head(spec, winner);
         paths.push(write_whole(&directory, WINNER, &file.file(&head)).map_err(|error| Failure::while_writing(&error))?);
+    }
+    let stale = directory.join(WINNER);
+    if found.winner().is_none() && stale.exists() {
+        std::fs::remove_file(&stale).map_err(|error| Failure::while_writing(&OutputError::write(&stale)(error)))?;
     }
     let of_winner = found.winner().and_then(judge::Row::limited).map(|limited| limited.remarks(&experiment));
     for remark in of_winner.unwrap_or_default() {

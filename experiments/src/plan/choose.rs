@@ -61,7 +61,7 @@ pub(super) fn choose(planner: &Planner<'_>) -> Result<Chosen, Failure> {
     Ok(chosen)
 }
 
-/// `DistServe`'s algorithm 1: the best prefill and the best decode replica, each by itself, and as many of both as it takes.
+/// `DistServe`'s algorithm 1: prefill and decode replicas, each by itself, and as many of the best of both as it takes.
 fn high_affinity(planner: &Planner<'_>, shapes: &[Shape], chosen: &mut Chosen) -> Result<(), Failure> {
     let slos = planner.base.slos;
     if slos.ttft.is_none() || (slos.tpot.is_none() && slos.tbt.is_none()) {
@@ -72,45 +72,65 @@ fn high_affinity(planner: &Planner<'_>, shapes: &[Shape], chosen: &mut Chosen) -
     let of = |make: fn(Shape) -> Placement| shapes.iter().cloned().map(|shape| (make(shape), None)).collect();
     let prefill = planner.in_waves(Algorithm::HighAffinity, of(Placement::PrefillOnly))?;
     let decode = planner.in_waves(Algorithm::HighAffinity, of(Placement::DecodeOnly))?;
-    let best = (best_of(planner, &prefill).cloned(), best_of(planner, &decode).cloned());
+    let mix = best_mix(planner, &prefill, &decode);
+    let some = [&prefill, &decode].map(|rows| rows.iter().any(|row| row.limited().is_some()));
     chosen.rows.extend(prefill.into_iter().chain(decode));
-    let (Some(prefill), Some(decode)) = best else { return Ok(()) };
-    let (Placement::PrefillOnly(first), Placement::DecodeOnly(second)) = (&prefill.placement, &decode.placement) else {
-        unreachable!("each phase has its own kind")
-    };
-    let (Some(prefills), Some(decodes)) = (prefill.limited(), decode.limited()) else { return Ok(()) };
-    let Some((n, m)) = counts(planner, prefills, decodes) else {
-        chosen
-            .notes
-            .push("high-affinity: the best prefill and decode replicas do not fit the GPUs together".to_owned());
-        return Ok(());
-    };
-    let placement = Placement::Split { prefill: (first.clone(), n), decode: (second.clone(), m) };
-    chosen.rows.push(planner.judge(Algorithm::HighAffinity, placement, true, None)?);
+    match mix {
+        Some(placement) => chosen.rows.push(planner.judge(Algorithm::HighAffinity, placement, true, None)?),
+        None if some == [true, true] => {
+            let note = "high-affinity: no prefill and decode replicas that hold a rate fit the GPUs together, in the numbers it takes";
+            chosen.notes.push(note.to_owned());
+        }
+        None => {}
+    }
     Ok(())
 }
 
-/// Prefill and decode replicas: as many as the rate takes, or, without one, the mix that wastes least of what there is.
-fn counts(planner: &Planner<'_>, prefill: &Limited, decode: &Limited) -> Option<(u32, u32)> {
-    let (of_prefill, of_decode) = (prefill.rate()?, decode.rate()?);
-    if let Some(rate) = planner.spec.rate {
-        return Some(((rate / of_prefill).ceil() as u32, (rate / of_decode).ceil() as u32));
+/// Of all mixes of one kind of prefill and one kind of decode replica that fit the GPUs together, the one of the best value by
+/// what each holds alone; of equal ones that of the fewest GPUs.
+fn best_mix(planner: &Planner<'_>, prefill: &[Row], decode: &[Row]) -> Option<Placement> {
+    let mut best: Option<(f64, Placement)> = None;
+    for (first, prefills) in prefill.iter().filter_map(|row| Some((row, row.limited()?))) {
+        for (second, decodes) in decode.iter().filter_map(|row| Some((row, row.limited()?))) {
+            let (Placement::PrefillOnly(of_prefill), Placement::DecodeOnly(of_decode)) =
+                (&first.placement, &second.placement)
+            else {
+                unreachable!("each phase has its own kind")
+            };
+            let Some((value, (n, m))) = counts(planner, prefills, decodes) else { continue };
+            let placement = Placement::Split { prefill: (of_prefill.clone(), n), decode: (of_decode.clone(), m) };
+            let wins = best.as_ref().is_none_or(|(known, other)| {
+                value > known * (1.0 + 1e-9) || (value >= known * (1.0 - 1e-9) && placement.gpus() < other.gpus())
+            });
+            if wins {
+                best = Some((value, placement));
+            }
+        }
     }
+    best.map(|(_, placement)| placement)
+}
+
+/// How many prefill and decode replicas: as many as the rate takes, or, without one, the mix of the best value; and that
+/// value. `None` where there are too few GPUs. Energy of a mix is not known from its parts: there, GPUs count.
+fn counts(planner: &Planner<'_>, prefill: &Limited, decode: &Limited) -> Option<(f64, (u32, u32))> {
+    let (of_prefill, of_decode) = (prefill.rate()?, decode.rate()?);
     let total = planner.spec.total_gpus();
-    let fits = |&(n, m): &(u32, u32)| n * prefill.gpus + m * decode.gpus <= total;
-    let value = |(n, m): (u32, u32)| {
-        let rate = (f64::from(n) * of_prefill).min(f64::from(m) * of_decode);
-        let usd = prefill.usd_per_hour.zip(decode.usd_per_hour);
-        let usd = usd.map(|(prefill, decode)| f64::from(n) * prefill + f64::from(m) * decode);
-        let gpus = n * prefill.gpus + m * decode.gpus;
-        planner.value_at(rate, gpus, usd).unwrap_or(rate / f64::from(gpus))
+    let gpus = |(n, m): (u32, u32)| n.saturating_mul(prefill.gpus).saturating_add(m.saturating_mul(decode.gpus));
+    let value = |pair: (u32, u32)| {
+        let (n, m) = (f64::from(pair.0), f64::from(pair.1));
+        let rate = planner.spec.rate.unwrap_or((n * of_prefill).min(m * of_decode));
+        let usd = prefill.usd_per_hour.zip(decode.usd_per_hour).map(|(prefill, decode)| n * prefill + m * decode);
+        planner.value_at(rate, gpus(pair), usd).unwrap_or(rate / f64::from(gpus(pair)))
     };
-    (1..=total)
-        .flat_map(|n| (1..=total).map(move |m| (n, m)))
-        .filter(fits)
-        .map(|pair| (pair, value(pair)))
-        .reduce(|best, next| if next.1 > best.1 * (1.0 + 1e-9) { next } else { best })
-        .map(|(pair, _)| pair)
+    if let Some(rate) = planner.spec.rate {
+        let pair = ((rate / of_prefill).ceil() as u32, (rate / of_decode).ceil() as u32);
+        return (gpus(pair) <= total).then(|| (value(pair), pair));
+    }
+    (1..=total / prefill.gpus)
+        .flat_map(|n| (1..=total / decode.gpus).map(move |m| (n, m)))
+        .filter(|&pair| gpus(pair) <= total)
+        .map(|pair| (value(pair), pair))
+        .reduce(|best, next| if next.0 > best.0 * (1.0 + 1e-9) { next } else { best })
 }
 
 /// `DistServe`'s algorithm 2. A pair prefills no faster than its prefill replica by itself, which bounds it.

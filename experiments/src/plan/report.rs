@@ -1,12 +1,14 @@
 //! What a plan search looked at and chose.
 
 use std::collections::BTreeMap;
+use std::mem::{Discriminant, discriminant};
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
 use super::choose::Chosen;
 use super::judge::{Outcome, Row};
+use super::placement::Placement;
 use crate::cli::{new_table, right_aligned};
 use crate::experiment::{Algorithm, Experiment, PlanSpec};
 use crate::goodput::Limited;
@@ -15,8 +17,8 @@ use crate::output::four_digits;
 use crate::run::wanted;
 use crate::terminal::{self, Terminal, short};
 
-/// Candidates of a search that are shown; all are in `plan.csv`.
-const SHOWN: usize = 8;
+/// Candidates of a kind that are shown; all are in `plan.csv`.
+const SHOWN: usize = 5;
 
 /// Prints it.
 pub(super) fn show(
@@ -53,11 +55,17 @@ pub(super) fn show(
     );
     let mut hidden = 0;
     for algorithm in &spec.algorithms {
-        for whole in [false, true] {
-            let mut rows: Vec<(&Row, &Limited)> = chosen
-                .rows
-                .iter()
-                .filter(|row| row.algorithm == *algorithm && row.whole == whole)
+        let held = || chosen.rows.iter().filter(|row| row.algorithm == *algorithm && row.limited().is_some());
+        let mut kinds: Vec<(bool, Discriminant<Placement>)> = Vec::new();
+        for row in held() {
+            let kind = (row.whole, discriminant(&row.placement));
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        for kind in kinds {
+            let mut rows: Vec<(&Row, &Limited)> = held()
+                .filter(|row| (row.whole, discriminant(&row.placement)) == kind)
                 .filter_map(|row| Some((row, row.limited()?)))
                 .collect();
             rows.sort_by(|a, b| b.1.per_gpu().unwrap_or(0.0).total_cmp(&a.1.per_gpu().unwrap_or(0.0)));
