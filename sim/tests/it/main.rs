@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod exactness;
 mod hand;
+mod handover;
 mod layered;
 mod network;
 mod pipeline;
