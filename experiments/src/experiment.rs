@@ -8,6 +8,7 @@ mod kernels;
 mod lengths;
 mod memory;
 mod offered;
+mod offload;
 mod plan;
 mod pool;
 mod pricing;
@@ -190,9 +191,16 @@ pub(crate) fn resolve_with(
 
 /// Whether each system has replicas of one kind, if its steps are to be recorded.
 fn one_schedule(reader: &Reader<'_>, output: Output, systems: &[System]) -> Result<(), Problem> {
-    let Some(system) = systems.iter().find(|system| output.record_steps && system.hands_over()) else { return Ok(()) };
+    let Some(system) = systems.iter().find(|system| output.record_steps && !system.can_be_replayed()) else {
+        return Ok(());
+    };
     let problem = Problem::at(reader.span(&keys::OUTPUT), "`record_steps` is for systems of one kind of replica");
-    Err(problem.label(format!("`{}` has prefill and decode replicas, and a schedule has one head", system.name)))
+    let label = if system.hands_over() {
+        format!("`{}` has prefill and decode replicas, and a schedule has one head", system.name)
+    } else {
+        format!("`{}` computes attention on GPUs of their own, and a schedule is of steps of one kind of GPU", system.name)
+    };
+    Err(problem.label(label))
 }
 
 fn seeds(reader: &mut Reader<'_>) -> Result<Vec<u64>, Problem> {

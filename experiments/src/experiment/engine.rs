@@ -71,11 +71,11 @@ pub(super) struct Engine {
 
 impl Engine {
     /// What the profile of this name stands for. Asynchronous scheduling is vLLM's own, of its one scheduler.
-    fn profile(name: &str, policy: Policy, stages: u32) -> Self {
+    fn profile(name: &str, policy: Policy, alone: bool) -> Self {
         let synchronous = EngineSpec::default();
         match name {
             "vllm-v1" => {
-                let async_scheduling = matches!(policy, Policy::ChunkedPrefill { .. }) && stages == 1;
+                let async_scheduling = matches!(policy, Policy::ChunkedPrefill { .. }) && alone;
                 Engine { overheads: EngineOverheads::vllm_v1(), around: EngineSpec { async_scheduling, ..synchronous } }
             }
             "vllm-v1-sync" => Engine { overheads: EngineOverheads::vllm_v1(), around: synchronous },
@@ -97,11 +97,23 @@ impl Engine {
     }
 }
 
-/// What the engine adds with this scheduler and so many pipeline stages.
-pub(super) fn engine(reader: &mut Reader<'_>, scheduler: SchedulerSpec, stages: u32) -> Result<Engine, Problem> {
+/// What the engine adds with this scheduler, so many pipeline stages, and attention computed elsewhere or not.
+pub(super) fn engine(
+    reader: &mut Reader<'_>,
+    scheduler: SchedulerSpec,
+    stages: u32,
+    offloads: bool,
+) -> Result<Engine, Problem> {
     let profile: String = reader.get(&s::ENGINE_PROFILE);
-    let Engine { overheads, around } = Engine::profile(&profile, scheduler.policy, stages);
+    let Engine { overheads, around } = Engine::profile(&profile, scheduler.policy, stages == 1 && !offloads);
     let async_scheduling = reader.or(&s::ASYNC_SCHEDULING, || around.async_scheduling);
+    if async_scheduling && offloads {
+        let problem =
+            reader.problem(&s::ASYNC_SCHEDULING, "batches that offload attention are scheduled synchronously");
+        return Err(
+            problem.label("expected `false` beside `attention_offload`: several batches keep the GPUs busy instead")
+        );
+    }
     if async_scheduling && stages > 1 {
         let problem = reader.problem(&s::ASYNC_SCHEDULING, "steps of a pipeline are scheduled synchronously");
         return Err(problem

@@ -98,11 +98,12 @@ fn choice(reader: &mut Reader<'_>, mode: TransferMode) -> Result<DecodeChoice, P
 type Routes = BTreeMap<(u32, u32), RouteId>;
 
 fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(NetworkSpec, Routes), Problem> {
-    let alike = prefill.device.name == decode.device.name;
+    let (from, to) = (prefill.kv_gpus().0, decode.kv_gpus().0);
+    let alike = from.name == to.name;
     let placement = reader.or(&p::PLACEMENT, || (if alike { "packed" } else { "apart" }).to_owned());
     let packed = placement == "packed";
     if packed && !alike {
-        let label = format!("a server has GPUs of one kind: {} and {}", prefill.device.name, decode.device.name);
+        let label = format!("a server has GPUs of one kind: {} and {}", from.name, to.name);
         return Err(reader.problem(&p::PLACEMENT, "the pools cannot share servers").label(label));
     }
     let name: Option<String> = reader.maybe(&p::NETWORK);
@@ -179,7 +180,8 @@ impl Placed {
 
     /// Places a replica on the last server if it fits there, else on new ones.
     fn add(&mut self, replica: u32, pool: &Pool) {
-        let (server, gpus) = (ServerSpec::for_device(&pool.device), pool.gpus_per_engine());
+        let (device, gpus) = pool.kv_gpus();
+        let server = ServerSpec::for_device(device);
         if gpus > self.free {
             self.free = 0;
             while self.free < gpus {

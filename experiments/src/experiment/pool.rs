@@ -6,10 +6,12 @@ use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
 use sim::{KvSpec, ReplicaSpec, Role, SchedulerSpec};
 
 use super::kernels::Library;
+use super::offload::Offload;
 use super::pricing::{Deployed, Pricing};
 use super::{Digest, memory, profile, schedule, scheduler};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
+use crate::file::keys::offload::ATTENTION_OFFLOAD;
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
@@ -33,6 +35,8 @@ pub(crate) struct Pool {
     pub(crate) kv: KvSpec,
     /// Longest request.
     pub(crate) max_model_len: u32,
+    /// Where its attention is computed, if not where everything else is.
+    pub(crate) offload: Option<Offload>,
     /// Sliding window of its windowed layers in tokens, if it has any.
     sliding_window: Option<u32>,
     /// What its steps cost.
@@ -58,8 +62,21 @@ impl Pool {
         let max_model_len = max_model_len(reader, model)?;
         let scheduler = scheduler::read(reader, model, &device, max_model_len, parallelism)?;
         let sliding_window = memory::sliding_window(reader, model)?;
-        let kv = memory::kv(reader, model, &device, parallelism, precision, scheduler)?;
-        let deployed = Deployed { model, device: &device, parallelism, precision, scheduler };
+        let mut kv = memory::kv(reader, model, &device, parallelism, precision, scheduler)?;
+        let utilization: f64 = reader.get(&s::GPU_MEMORY_UTILIZATION);
+        let offload = Offload::read(reader, sources, utilization)?;
+        if let Some(offload) = &offload {
+            if role == Role::Prefill {
+                let problem = reader.problem(&ATTENTION_OFFLOAD, "a prefill pool cannot offload attention");
+                return Err(problem.label("it is decoding that attention workers are for"));
+            }
+            kv.prefix_caching = false;
+            if !reader.has(&s::NUM_GPU_BLOCKS_OVERRIDE) {
+                kv.blocks = offload.kv_blocks(reader, model, precision, kv.block_size)?;
+            }
+        }
+        let offload_ref = offload.as_ref();
+        let deployed = Deployed { model, device: &device, parallelism, precision, scheduler, offload: offload_ref };
         let head =
             |options: &CostOptions<'_>| schedule::header(system, options, scheduler, kv, max_model_len, sliding_window);
         let measured = library.read(reader, &device, sources)?;
@@ -76,20 +93,42 @@ impl Pool {
             scheduler,
             kv,
             max_model_len,
+            offload,
             sliding_window,
             pricing,
             header,
         })
     }
 
-    /// GPUs of one engine.
-    pub(super) fn gpus_per_engine(&self) -> u32 {
-        self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size
+    /// GPUs of its own kind in one engine, without attention workers.
+    fn gpus_per_engine(&self) -> u32 {
+        let replicas = self.offload.as_ref().map_or(1, Offload::model_replicas);
+        self.parallelism.tensor_parallel_size * self.parallelism.pipeline_parallel_size * replicas
+    }
+
+    /// Attention workers of one engine.
+    fn workers_per_engine(&self) -> u32 {
+        self.offload.as_ref().map_or(0, |offload| offload.workers)
+    }
+
+    /// What the KV cache of an engine lies on: what kind of GPU, and how many.
+    pub(super) fn kv_gpus(&self) -> (&DeviceSpec, u32) {
+        match &self.offload {
+            Some(offload) => (&offload.device, offload.workers),
+            None => (&self.device, self.gpus_per_engine()),
+        }
+    }
+
+    /// A figure of all GPUs of one engine.
+    fn per_engine(&self, of: impl Fn(&DeviceSpec) -> f64) -> f64 {
+        let workers = self.offload.as_ref().map_or(0.0, |offload| f64::from(offload.workers) * of(&offload.device));
+        f64::from(self.gpus_per_engine()) * of(&self.device) + workers
     }
 
     /// Its replicas, new for one run.
     pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaSpec> + '_ {
-        let devices = self.gpus_per_engine();
+        let devices = self.gpus_per_engine() + self.workers_per_engine();
+        let idle_power_w = self.per_engine(|device| device.idle_power_w);
         (0..self.engines).map(move |_| ReplicaSpec {
             role: self.role,
             scheduler: self.scheduler,
@@ -98,7 +137,7 @@ impl Pool {
             cost: self.pricing.cost(),
             sliding_window: self.sliding_window,
             devices,
-            idle_power_w: self.device.idle_power_w * f64::from(devices),
+            idle_power_w,
             engine: self.pricing.engine(),
         })
     }
@@ -129,43 +168,43 @@ impl Pool {
 
     /// Power of all its devices together when idle, in watts.
     pub(super) fn idle_power_w(&self) -> f64 {
-        f64::from(self.devices()) * self.device.idle_power_w
+        f64::from(self.engines) * self.per_engine(|device| device.idle_power_w)
     }
 
     /// GPUs of all engines.
     pub(super) fn devices(&self) -> u32 {
-        self.engines * self.gpus_per_engine()
+        self.engines * (self.gpus_per_engine() + self.workers_per_engine())
     }
 
     /// Price of all its devices in US dollars per hour.
     pub(super) fn usd_per_hour(&self) -> f64 {
-        f64::from(self.devices()) * self.device.usd_per_hour
+        f64::from(self.engines) * self.per_engine(|device| device.usd_per_hour)
     }
 
-    /// Devices of whose work anything is known: without a peak there is no utilisation, as there has to be none otherwise.
-    fn known_devices(&self) -> f64 {
-        if self.pricing.knows_work() { f64::from(self.devices()) } else { 0.0 }
+    /// Engines of whose work anything is known: without a peak there is no utilisation, as there has to be none otherwise.
+    fn known_engines(&self) -> f64 {
+        if self.pricing.knows_work() { f64::from(self.engines) } else { 0.0 }
     }
 
     /// Peak rate of all its devices in FLOP/s, 0 where nothing is known of their work.
     pub(super) fn peak_flops(&self) -> f64 {
-        let peak = self.device.peak_ops(self.precision.activations).unwrap_or(self.device.bf16_flops);
-        self.known_devices() * peak
+        let activations = self.precision.activations;
+        self.known_engines() * self.per_engine(|device| device.peak_ops(activations).unwrap_or(device.bf16_flops))
     }
 
     /// Peak bandwidth of all their memories in bytes/s, 0 likewise.
     pub(super) fn peak_memory_bytes_per_s(&self) -> f64 {
-        self.known_devices() * self.device.memory_bandwidth
+        self.known_engines() * self.per_engine(|device| device.memory_bandwidth)
     }
 
     /// What it came to, in one line.
     pub(super) fn describe(&self, model: &ModelSpec) -> String {
         format!(
             "{}: {} on {} x {}, {} KV blocks of {} tokens per engine, {:?}, max_num_batched_tokens = {}, max_num_seqs = {}, \
-             max_model_len = {}, {} weights, {} activations, {} KV cache",
+             max_model_len = {}, {} weights, {} activations, {} KV cache{}",
             self.name,
             model.name,
-            self.devices(),
+            self.engines * self.gpus_per_engine(),
             self.device.name,
             self.kv.blocks,
             self.kv.block_size,
@@ -176,6 +215,7 @@ impl Pool {
             self.precision.weights,
             self.precision.activations,
             self.precision.kv_cache,
+            self.offload.as_ref().map_or(String::new(), Offload::describe),
         )
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::simple::PolynomialCost;
-use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads, ExpertRouting};
+use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost};
 use profiles::fitted::FittedProfile;
 use profiles::topology::ServerSpec;
 use profiles::{
@@ -15,6 +15,7 @@ use sim::{EngineSpec, SchedulerSpec};
 
 use super::engine;
 use super::kernels::Measured;
+use super::offload::Offload;
 use super::step_cost::{self, Fitted};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::keys::system as s;
@@ -33,6 +34,8 @@ pub(super) struct Deployed<'a> {
     pub(super) precision: Precision,
     /// Limits of a step.
     pub(super) scheduler: SchedulerSpec,
+    /// Where attention is computed, if not where everything else is.
+    pub(super) offload: Option<&'a Offload>,
 }
 
 /// What the steps of a system cost, and what that stands on.
@@ -51,6 +54,8 @@ pub(super) struct Pricing {
 enum Cost {
     /// Kernel by kernel.
     Kernels(Box<AnalyticCost>),
+    /// Kernel by kernel, attention on workers of its own.
+    Offloaded(Box<OffloadedCost>),
     /// By a polynomial fitted to whole steps.
     Fitted(Box<PolynomialCost>),
 }
@@ -65,7 +70,7 @@ impl Pricing {
         measured: Option<Measured>,
         header: impl FnOnce(&CostOptions<'_>) -> RunHeader,
     ) -> Result<(Self, RunHeader), Problem> {
-        let Deployed { model, device, parallelism, precision, scheduler } = deployed;
+        let Deployed { model, device, parallelism, precision, scheduler, offload } = deployed;
         let mut options = CostOptions {
             parallelism,
             precision,
@@ -86,17 +91,19 @@ impl Pricing {
         options.kernels = measured.as_ref().map(|measured| &*measured.kernels);
         options.routing = routing(reader, model)?;
         let stages = parallelism.pipeline_parallel_size;
-        let engine =
-            reader.table(&s::ENGINE, |table| engine::engine(table, scheduler, stages))?.expect("it has a default");
+        let engine = reader.table(&s::ENGINE, |table| engine::engine(table, scheduler, stages, offload.is_some()))?;
+        let engine = engine.expect("it has a default");
         options.engine = engine.overheads;
         within_a_server(reader, device, parallelism)?;
         options.link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
-        let cost = AnalyticCost::new(&options).map_err(|error| {
-            reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string())
-        })?;
+        let cost = match offload {
+            Some(offload) => Cost::Offloaded(Box::new(offload.cost(reader, &options)?)),
+            None => Cost::Kernels(Box::new(AnalyticCost::new(&options).map_err(|error| {
+                reader.problem(&s::NAME, "what a step costs cannot be computed").label(error.to_string())
+            })?)),
+        };
         let header = header(&options);
-        let cost = Cost::Kernels(Box::new(cost));
         Ok((Pricing { cost, engine: engine.around, measured, fitted: own.map(|(_, path)| path) }, header))
     }
 
@@ -109,13 +116,14 @@ impl Pricing {
     pub(super) fn cost(&self) -> Box<dyn CostModel> {
         match &self.cost {
             Cost::Kernels(cost) => cost.clone(),
+            Cost::Offloaded(cost) => cost.clone(),
             Cost::Fitted(cost) => cost.clone(),
         }
     }
 
     /// Whether FLOPs, bytes and energy are known beside times.
     pub(super) fn knows_work(&self) -> bool {
-        matches!(self.cost, Cost::Kernels(_))
+        !matches!(self.cost, Cost::Fitted(_))
     }
 
     /// What a reader of the figures has to know.

@@ -92,6 +92,11 @@ impl System {
         self.handover.is_some()
     }
 
+    /// Whether the schedule of a run can be written for a replay: its replicas are of one kind and compute all of a step.
+    pub(super) fn can_be_replayed(&self) -> bool {
+        self.handover.is_none() && self.pools.iter().all(|pool| pool.offload.is_none())
+    }
+
     /// Engines behind its routers.
     pub(crate) fn engines(&self) -> u32 {
         self.pools.iter().map(|pool| pool.engines).sum()

@@ -2,6 +2,7 @@
 
 pub(crate) mod distributions;
 pub(crate) mod goodput;
+pub(crate) mod offload;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod pools;

@@ -1,5 +1,6 @@
 //! `[system.prefill]`, `[system.decode]` and `[system.transfer]`
 
+use super::offload::ATTENTION_OFFLOAD;
 use super::system as s;
 use crate::file::key::{Bounds, Key, Kind, TableDef, Tag};
 
@@ -55,6 +56,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::ENGINE,
     &s::LINK,
     &s::OVERLAP_COLLECTIVES,
+    &ATTENTION_OFFLOAD,
     &s::USD_PER_GPU_HOUR,
     &s::IDLE_POWER,
     &s::POWER_LIMIT,

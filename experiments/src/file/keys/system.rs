@@ -1,5 +1,6 @@
 //! `[[system]]`
 
+use super::offload::ATTENTION_OFFLOAD;
 use super::pools::{DECODE, PREFILL, PREFILLED_ELSEWHERE, TRANSFER};
 use crate::file::key::{
     Bounds, COUNT, Fallback, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag, time,
@@ -233,6 +234,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &DECODE,
         &TRANSFER,
         &PREFILLED_ELSEWHERE,
+        &ATTENTION_OFFLOAD,
         &REPLICAS,
         &ROUTER,
         &TENSOR_PARALLEL_SIZE,
