@@ -198,7 +198,10 @@ fn one_schedule(reader: &Reader<'_>, output: Output, systems: &[System]) -> Resu
     let label = if system.hands_over() {
         format!("`{}` has prefill and decode replicas, and a schedule has one head", system.name)
     } else {
-        format!("`{}` computes attention on GPUs of their own, and a schedule is of steps of one kind of GPU", system.name)
+        format!(
+            "`{}` computes attention on GPUs of their own, and a schedule is of steps of one kind of GPU",
+            system.name
+        )
     };
     Err(problem.label(label))
 }

@@ -14,6 +14,7 @@ mod cli {
     pub(crate) mod kernel_tables;
     pub(crate) mod layered;
     pub(crate) mod model_limits;
+    pub(crate) mod offloaded;
     pub(crate) mod output_folder;
     pub(crate) mod parquet;
     pub(crate) mod plan;

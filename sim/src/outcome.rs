@@ -89,6 +89,9 @@ pub struct ReplicaOutcome {
     pub stage_busy: Vec<SimDuration>,
     /// Per pipeline stage: time spent waiting.
     pub stage_idle: Vec<SimDuration>,
+    /// Where attention is offloaded: of the stages, the attention workers' time spent computing, or waiting for keys and values
+    /// with a query at hand; the other stages are replicas of the model workers.
+    pub attention_busy: Option<SimDuration>,
     /// KV blocks it has, and the most that were in use at a time.
     pub kv_blocks: u32,
     /// See above.

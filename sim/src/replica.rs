@@ -317,6 +317,7 @@ impl Replica {
             taken_over: self.counts.taken_over,
             stage_busy: self.stages.iter().map(|stage| stage.busy).collect(),
             stage_idle: self.stages.iter().map(|stage| stage.idle).collect(),
+            attention_busy: self.conveyor.as_ref().map(|conveyor| conveyor.books().pool),
             kv_blocks: self.kv.blocks(),
             kv_blocks_peak: self.kv.peak(),
             devices: self.devices,

@@ -6,6 +6,7 @@ use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallel
 use sim::{KvSpec, SchedulerSpec};
 
 use crate::diagnostic::Problem;
+use crate::file::keys::offload::ATTENTION_OFFLOAD;
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
@@ -40,7 +41,12 @@ pub(super) fn kv(
 /// goes on from its state at the end of the prefix, which is not kept.
 fn prefix_caching(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<bool, Problem> {
     let has_states = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::StateSpace(_)));
-    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states);
+    let offloads = reader.has(&ATTENTION_OFFLOAD);
+    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states && !offloads);
+    if asked && offloads {
+        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "prefixes cannot be cached beside `attention_offload`");
+        return Err(problem.label("attention workers keep no prefixes for others"));
+    }
     if asked && has_states {
         return Err(reader
             .problem(&s::ENABLE_PREFIX_CACHING, format!("prefixes of {} cannot be cached", model.name))

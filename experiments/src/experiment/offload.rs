@@ -49,16 +49,9 @@ impl Offload {
                 gpu_memory_utilization: table.or(&s::GPU_MEMORY_UTILIZATION, || gpu_memory_utilization),
             })
         })?;
-        if offload.is_some() {
-            for (key, what) in [
-                (&s::STEP_COST, "a polynomial of whole steps does not say what attention takes"),
-                (&s::ENABLE_PREFIX_CACHING, "attention workers keep no prefixes for others"),
-            ] {
-                if reader.has(key) && (key.name != s::ENABLE_PREFIX_CACHING.name || reader.get(key)) {
-                    let problem = reader.problem(key, format!("`{}` beside `attention_offload`", key.name));
-                    return Err(problem.label(what));
-                }
-            }
+        if offload.is_some() && reader.has(&s::STEP_COST) {
+            let problem = reader.problem(&s::STEP_COST, "`step_cost` beside `attention_offload`");
+            return Err(problem.label("a polynomial of whole steps does not say what attention takes"));
         }
         Ok(offload)
     }

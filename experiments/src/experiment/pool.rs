@@ -70,7 +70,6 @@ impl Pool {
                 let problem = reader.problem(&ATTENTION_OFFLOAD, "a prefill pool cannot offload attention");
                 return Err(problem.label("it is decoding that attention workers are for"));
             }
-            kv.prefix_caching = false;
             if !reader.has(&s::NUM_GPU_BLOCKS_OVERRIDE) {
                 kv.blocks = offload.kv_blocks(reader, model, precision, kv.block_size)?;
             }

@@ -90,24 +90,26 @@ fn an_early_query_leaves_keys_and_values_for_later() {
 }
 
 #[test]
-fn three_hundred_requests_need_less_than_thirty_gigabytes_a_second() {
+fn three_hundred_requests_of_long_contexts_need_less_than_thirty_gigabytes_a_second() {
     // Lamina, figure 4: bandwidth of an adapter so that a token takes at most a fifth longer than model and attention alone.
-    // Its contexts are not stated; at 4,096 tokens the same formula gives 36 GB/s for 300 requests.
+    // Its contexts are not stated, and decide: short ones leave less time to hide messages behind.
     let devices = [h100(), h20()];
     let model = shipped("meta-llama/Llama-3.1-70B");
     let mut cost = OffloadedCost::new(&offloaded(&model, &devices, false), 2).expect("it can be offloaded");
+    let mut needed = |requests, context| {
+        let passage = cost.pass(&shape(&[], decode(requests, context))).passage;
+        let compute_ns = 80 * (passage.inner_slice_ns + passage.attention_ns);
+        let bytes = f64::from(requests) * cost.bytes_per_row();
+        // The narrower side has two adapters.
+        bytes / (0.2 * compute_ns as f64 * 1e-9) / 2.0
+    };
     for requests in [10, 50, 100, 200, 300] {
         for context in [8192, 16_384] {
-            let passage = cost.pass(&shape(&[], decode(requests, context))).passage;
-            let compute_ns = 80 * (passage.inner_slice_ns + passage.attention_ns);
-            let bytes = f64::from(requests) * cost.bytes_per_row();
-            let needed = bytes / (0.2 * compute_ns as f64 * 1e-9);
-            assert!(
-                needed < 30e9 * 2.0,
-                "{requests} requests of {context} tokens need {needed:e} bytes/s over two adapters"
-            );
+            let bandwidth = needed(requests, context);
+            assert!(bandwidth < 30e9, "{requests} requests of {context} tokens need {bandwidth:e} bytes/s an adapter");
         }
     }
+    assert!(needed(300, 1024) > 40e9, "short contexts need more than one adapter of 400 Gbit/s has to spare");
 }
 
 #[test]

@@ -431,6 +431,17 @@ fn hardware(list: &mut List) {
         "Share of time in which pipeline stages compute, over replicas and stages (0 to 1).",
         |summary| summary.busy_share,
     );
+    list.real(
+        ("attention_busy_share", "", Neither),
+        "Where attention is offloaded: share of time in which attention workers compute, or wait for keys and values with a query at \
+         hand.",
+        |summary| summary.attention_busy_share,
+    );
+    list.real(
+        ("model_busy_share", "", Neither),
+        "Where attention is offloaded: share of time in which the replicas of the model workers compute.",
+        |summary| summary.model_busy_share,
+    );
     list.real(("flops", "FLOP", Neither), "Floating-point operations, all devices.", |summary| {
         summary.of_work(summary.flops)
     });

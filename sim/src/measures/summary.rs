@@ -74,6 +74,8 @@ pub struct Summary {
     pub prefill_tokens: u64,
     pub decode_tokens: u64,
     pub busy_share: Option<f64>,
+    pub attention_busy_share: Option<f64>,
+    pub model_busy_share: Option<f64>,
     pub flops: f64,
     pub memory_bytes: f64,
     pub link_bytes: f64,
@@ -141,6 +143,8 @@ impl Summary {
             prefill_tokens: replicas.count(|replica| replica.prefill_tokens),
             decode_tokens: replicas.count(|replica| replica.decode_tokens),
             busy_share: replicas.busy_share(),
+            attention_busy_share: replicas.offloading_shares().map(|[attention, _]| attention),
+            model_busy_share: replicas.offloading_shares().map(|[_, model]| model),
             flops: replicas.real(|replica| replica.cost.flops()),
             memory_bytes: replicas.real(|replica| replica.cost.sum().memory_bytes),
             link_bytes: replicas.real(|replica| replica.cost.sum().link_bytes),
@@ -219,6 +223,26 @@ impl Replicas<'_> {
         per(busy, busy + idle)
     }
 
+    /// Where attention is offloaded: shares of time in which attention workers and model workers compute.
+    fn offloading_shares(&self) -> Option<[f64; 2]> {
+        let mut seconds = [[0.0; 2]; 2];
+        for replica in self.0 {
+            let Some(attention) = replica.attention_busy else { continue };
+            let all_busy: f64 = replica.stage_busy.iter().map(|time| time.as_secs_f64()).sum();
+            let elapsed = replica.stage_busy.first()?.as_secs_f64() + replica.stage_idle.first()?.as_secs_f64();
+            let models = (replica.stage_busy.len() - 1) as f64;
+            let attention = attention.as_secs_f64();
+            for (sums, (busy, all)) in
+                seconds.iter_mut().zip([(attention, elapsed), (all_busy - attention, models * elapsed)])
+            {
+                sums[0] += busy;
+                sums[1] += all;
+            }
+        }
+        let [attention, models] = seconds.map(|[busy, all]| per(busy, all));
+        Some([attention?, models?])
+    }
+
     fn kv_cache_peak(&self) -> f64 {
         let usage = |replica: &ReplicaOutcome| f64::from(replica.kv_blocks_peak) / f64::from(replica.kv_blocks.max(1));
         self.0.iter().map(usage).fold(0.0, f64::max)
@@ -274,6 +298,7 @@ pub(in crate::measures) mod tests {
             taken_over: 0,
             stage_busy: vec![seconds(4.0)],
             stage_idle: vec![seconds(6.0)],
+            attention_busy: None,
             kv_blocks: 100,
             kv_blocks_peak: 25,
             devices: 2,

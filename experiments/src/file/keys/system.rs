@@ -149,7 +149,7 @@ pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
     "Keep full blocks for later requests with the same prefix, least recently used ones dropped first. Only blocks of attention \
      layers are kept: models with state-space layers, whose states are not cached yet, cannot have it.",
 )
-.computed("on; off for models with state-space layers")
+.computed("on; off for models with state-space layers and beside `attention_offload`")
 .vllm("on by default in v1, off in v0");
 /// Longest request.
 pub(crate) static MAX_MODEL_LEN: Key = Key::new(

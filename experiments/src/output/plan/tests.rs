@@ -90,6 +90,7 @@ pub(crate) fn summary(e2e: u64) -> Summary {
             taken_over: 0,
             stage_busy: vec![SimDuration::from_nanos(500_000_000)],
             stage_idle: vec![SimDuration::from_nanos(1_500_000_000)],
+            attention_busy: None,
             kv_blocks: 100,
             kv_blocks_peak: 7,
             devices: 1,

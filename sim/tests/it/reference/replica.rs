@@ -433,6 +433,7 @@ impl Replica {
             handed_over: books.handed_over,
             taken_over: books.taken_over,
             stage_idle: books.stage_busy_ns.iter().map(idle).collect(),
+            attention_busy: None,
             stage_busy: books.stage_busy_ns.into_iter().map(SimDuration::from_nanos).collect(),
             kv_blocks: self.kv.all() as u32,
             kv_blocks_peak: self.kv.peak as u32,
