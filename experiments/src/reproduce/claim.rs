@@ -41,6 +41,8 @@ pub(super) struct Quantity {
     pub(super) per: Option<&'static Column>,
     /// Factor to the unit.
     pub(super) scale: f64,
+    /// Factor on the value of the subject alone.
+    pub(super) times: f64,
     /// Unit of the plain value.
     pub(super) unit: String,
 }
@@ -208,7 +210,15 @@ fn quantity(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary
     let per = self::measure(reader, &keys::PER)?;
     let own = measure.map_or("", |column| column.unit);
     let unit = reader.maybe(&keys::UNIT).unwrap_or_else(|| own.to_owned());
-    Ok(Quantity { subject, against, measure, per, scale: reader.get(&keys::SCALE), unit })
+    Ok(Quantity {
+        subject,
+        against,
+        measure,
+        per,
+        scale: reader.get(&keys::SCALE),
+        times: reader.get(&keys::TIMES),
+        unit,
+    })
 }
 
 fn published(reader: &mut Reader<'_>, compares: bool) -> Result<Published, Problem> {

@@ -47,7 +47,7 @@ pub(super) fn estimate(quantity: &Quantity, figure: &Figure, runs: &Runs) -> Res
     };
     let (mut values, mut subjects, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for seed in 0..runs.seeds {
-        let subject = of_seed(&quantity.subject, seed)?;
+        let subject = quantity.times * of_seed(&quantity.subject, seed)?;
         subjects.push(subject);
         values.push(match &quantity.against {
             None => subject,
@@ -170,6 +170,12 @@ mod tests {
     fn a_measure_can_be_divided_by_another() {
         let claim = "measure = \"mean_e2el_ms\"\nper = \"mean_e2el_ms\"\nsystem = \"a\"";
         assert!((of(claim, [[7; 3], [8; 3]]).expect("a value").mean - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_factor_counts_for_the_system_and_not_for_what_it_is_compared_with() {
+        let claim = format!("{SIDES}compare = \"ratio\"\ntimes = 2");
+        assert!((of(&claim, [[100; 3], [60; 3]]).expect("a value").mean - 1.2).abs() < 1e-12);
     }
 
     #[test]

@@ -116,6 +116,13 @@ pub(super) static COMPARE: Key = Key::new(
 /// Factor.
 pub(super) static SCALE: Key =
     Key::new("scale", Kind::Number(NOT_NEGATIVE), "Factor from the measure's unit to `unit`.").value("1");
+/// Factor on one side.
+pub(super) static TIMES: Key = Key::new(
+    "times",
+    Kind::Number(NOT_NEGATIVE),
+    "Factor on the value of `system` alone, such as the batches that are on their way beside the one that is measured.",
+)
+.value("1");
 /// Unit.
 pub(super) static UNIT: Key = Key::new("unit", Kind::Text, "Unit of the value.").nothing("that of the measure");
 /// What agreement would mean.
@@ -156,6 +163,7 @@ static CLAIM_TABLE: TableDef = TableDef {
         &AGAINST_AT,
         &COMPARE,
         &SCALE,
+        &TIMES,
         &UNIT,
         &STATUS,
         &FITTED_BY,
