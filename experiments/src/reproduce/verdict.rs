@@ -32,10 +32,9 @@ impl Verdict {
     pub(super) fn name(self) -> &'static str {
         match self {
             Verdict::Holds => "holds",
-            Verdict::Differs => "differs",
+            Verdict::Differs | Verdict::Fitted { agrees: false } => "differs",
             Verdict::DirectionWrong => "direction wrong",
             Verdict::Fitted { agrees: true } => "agrees",
-            Verdict::Fitted { agrees: false } => "differs",
             Verdict::Open { direction: None } => "open",
             Verdict::Open { direction: Some(true) } => "open, direction right",
             Verdict::Open { direction: Some(false) } => "open, direction wrong",

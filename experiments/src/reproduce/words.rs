@@ -66,7 +66,11 @@ pub(super) fn computed(quantity: &Quantity, systems: &[&str]) -> String {
         (None, Some(per)) => format!("highest value ÷ {}", per.name),
         (None, None) => "highest value".to_owned(),
     };
-    let factor = if quantity.times == 1.0 { String::new() } else { format!("{} × ", plain(quantity.times)) };
+    let factor = if (quantity.times - 1.0).abs() < f64::EPSILON {
+        String::new()
+    } else {
+        format!("{} × ", plain(quantity.times))
+    };
     let system = format!("{factor}{}", systems[quantity.subject.system]);
     match &quantity.against {
         None => format!("{what} of {system}"),
