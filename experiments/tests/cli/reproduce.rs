@@ -253,6 +253,12 @@ fn the_published_page_has_every_claim_that_is_shipped_and_no_other() {
     let claims = rows.len() - heads;
     assert_eq!(claims, shipped.len(), "docs/reproduction.md has claims that are shipped no more");
     assert_eq!(rows.iter().filter(|row| row.starts_with("| [")).count(), papers.len());
+    for runs in page.lines().filter(|line| line.starts_with("`experiments/papers/")) {
+        assert!(
+            runs.contains(", 20 seeds") || runs.contains(", 1 seed."),
+            "neither 20 seeds nor deterministic: {runs}"
+        );
+    }
     assert!(!page.contains("not explained"), "a claim that differs has no reason");
     assert!(!page.contains("run failed"), "a claim has no value");
 }
