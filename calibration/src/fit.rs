@@ -1,6 +1,7 @@
 //! Fitting a compact profile to the kernel tables of a device.
 
 mod energy;
+mod in_service;
 mod kernels;
 mod layout;
 mod least_squares;
@@ -71,30 +72,32 @@ pub fn fit(device: &DeviceSpec, tables: &[Named], date: &str) -> Result<(FittedP
         }
     }
     let mut refused = Vec::new();
-    let mut kind = |name, layout, narrow, usual_floor_us, rows: &dyn Fn(&Rows) -> Option<kernels::Samples>| {
+    let mut kind = |name, layout, narrow, usual_floor_us, rows: &dyn Fn(&KernelTable) -> Option<kernels::Samples>| {
         kernels::fit(&kernels::Kind { name, layout, narrow, usual_floor_us }, device, tables, rows, &mut refused)
     };
     let mut profile =
         FittedProfile {
             device: device.name.clone(),
             date: date.to_string(),
-            gemm: kind("gemm", layout::gemm(), TENSOR_FIRST, 3.0, &|rows| match rows {
-                Rows::Gemm(rows) => Some(kernels::samples(rows, device)),
+            gemm: kind("gemm", layout::gemm(), TENSOR_FIRST, 3.0, &|table| match &table.rows {
+                Rows::Gemm(rows) => Some(kernels::samples(&in_service::products(rows, table, device), device)),
                 _ => None,
             }),
-            prefill_attention: kind("prefill attention", layout::prefill_attention(), TENSOR_FIRST, 10.0, &|rows| {
-                match rows {
+            prefill_attention: kind("prefill attention", layout::prefill_attention(), TENSOR_FIRST, 10.0, &|table| {
+                match &table.rows {
                     Rows::PrefillAttention(rows) => Some(kernels::samples(rows, device)),
                     _ => None,
                 }
             }),
-            decode_attention: kind("decode attention", layout::decode_attention(), TENSOR_FIRST, 10.0, &|rows| {
-                match rows {
-                    Rows::DecodeAttention(rows) => Some(kernels::samples(rows, device)),
+            decode_attention: kind("decode attention", layout::decode_attention(), TENSOR_FIRST, 10.0, &|table| {
+                match &table.rows {
+                    Rows::DecodeAttention(rows) => {
+                        Some(kernels::samples(&in_service::decode(rows, table, device), device))
+                    }
                     _ => None,
                 }
             }),
-            experts: kind("experts", layout::experts(), BLOCK_FIRST, 25.0, &|rows| match rows {
+            experts: kind("experts", layout::experts(), BLOCK_FIRST, 25.0, &|table| match &table.rows {
                 Rows::Experts(rows) => Some(kernels::samples(rows, device)),
                 _ => None,
             }),

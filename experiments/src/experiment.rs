@@ -1,5 +1,6 @@
 //! An experiment, resolved: no default is open, every name has become what it names.
 
+mod constants;
 mod demand;
 mod distributions;
 mod engine;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 use sim::Slos;
 
+pub(crate) use constants::EngineConstants;
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};

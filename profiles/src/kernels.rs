@@ -48,7 +48,7 @@ impl Kernels {
         };
         let kernels = Self {
             measured_cold: MeasuredCold::of(tables),
-            gemm: GemmPredictor::new(&joined.gemm, device)?,
+            gemm: GemmPredictor::new(&joined.gemm, device)?.lower_envelope(),
             experts: ExpertsPredictor::new(&joined.experts, device)?,
             prefill: PrefillPredictor::new(&joined.prefill_attention, device),
             decode: DecodePredictor::new(&joined.decode_attention, device),

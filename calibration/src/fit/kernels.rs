@@ -5,7 +5,7 @@ use std::fmt;
 
 use profiles::DeviceSpec;
 use profiles::fitted::{Axis, FitError, FittedKernel, KernelFormat, Point, Surface};
-use profiles::table::{Header, Row, Rows};
+use profiles::table::{Header, KernelTable, Row};
 
 use super::spread::{Spread, quantile};
 use super::{Named, least_squares};
@@ -84,7 +84,7 @@ pub(super) fn fit(
     kind: &Kind,
     device: &DeviceSpec,
     tables: &[Named],
-    rows: &dyn Fn(&Rows) -> Option<Samples>,
+    rows: &dyn Fn(&KernelTable) -> Option<Samples>,
     refused: &mut Vec<Refused>,
 ) -> Vec<FittedKernel> {
     let mut refuse = |file: &str, format, rows: u64, reason: String| {
@@ -92,7 +92,7 @@ pub(super) fn fit(
     };
     let mut pools: BTreeMap<KernelFormat, Pool<'_>> = BTreeMap::new();
     for Named { file, table } in tables {
-        let Some(samples) = rows(&table.rows) else { continue };
+        let Some(samples) = rows(table) else { continue };
         for (reason, count) in samples.left_out {
             refuse(file, None, count, reason.to_string());
         }

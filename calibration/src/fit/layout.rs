@@ -13,10 +13,13 @@ fn axis(feature: Feature, knots: &[f64]) -> Axis {
 /// Terms for matrix products.
 pub(super) fn gemm() -> Vec<Vec<Axis>> {
     let rows = [1, 16, 17, 64, 65, 128, 129, 256, 257, 512, 1024, 4096, 16384].map(|rows: u32| f64::from(rows).log2());
-    let sizes = [8.0, 10.0, 12.0, 14.0, 16.0];
+    let sizes = [8.0, 10.0, 11.0, 12.0, 13.0, 14.0, 16.0];
+    let waves = [-2.0, -1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0];
+    let fill = [0.0, 0.15, 0.3, 0.5, 1.0];
     vec![
         vec![axis(Feature::Rows, &rows), axis(Feature::Columns, &sizes), axis(Feature::Depth, &sizes)],
-        vec![axis(Feature::Waves, &[-2.0, 0.0, 1.0, 2.0, 3.0, 5.0]), axis(Feature::WaveFill, &[0.0, 0.5, 1.0])],
+        vec![axis(Feature::Waves, &waves), axis(Feature::WaveFill, &fill), axis(Feature::Depth, &[8.0, 12.0, 16.0])],
+        vec![axis(Feature::WideWaves, &waves), axis(Feature::WideWaveFill, &fill)],
     ]
 }
 

@@ -14,16 +14,39 @@ const MOST_EFFICIENT: f64 = 4.0;
 /// Fused kernels, as serving engines run them; others take several launches where they were timed.
 const FUSED: [&str; 5] = ["rms_norm", "plain_rms_norm", "silu_mul", "rotary", "rotary_kv_append"];
 
-/// `floor + at_peak ÷ efficiency`.
+/// Sizes of a message from which the second phase of an all-reduce may take its time in full.
+const SECOND_PHASE_BYTES: [f64; 4] = [131_072.0, 262_144.0, 524_288.0, 1_048_576.0];
+
+/// `floor + at_peak ÷ efficiency`, and a second phase that takes its time in full from `second_at` microseconds at peak on.
 #[derive(Clone, Copy, Debug)]
 struct Law {
     floor_us: f64,
     efficiency: f64,
+    second_us: f64,
+    second_at: f64,
 }
 
 impl Law {
     fn us(self, at_peak_us: f64) -> f64 {
-        self.floor_us + at_peak_us / self.efficiency
+        let second = if at_peak_us < self.second_at { at_peak_us / self.second_at } else { 1.0 };
+        self.floor_us + at_peak_us / self.efficiency + self.second_us * second
+    }
+
+    /// Sum of the absolute logarithms of its errors.
+    fn loss(self, points: &[(f64, f64)]) -> f64 {
+        points.iter().map(|&(x, time)| (self.us(x) / time).ln().abs()).sum()
+    }
+
+    /// The same floor, with a second phase that takes its time in full from `second_at` on, and the efficiency beside it,
+    /// where that is nearer to the points.
+    fn with_second_phase(self, second_at: f64, points: &[(f64, f64)]) -> Self {
+        let longest = points.iter().map(|point| point.1).fold(self.floor_us, f64::max);
+        let best_efficiency = |second_us: f64| {
+            let of = |efficiency: f64| Self { efficiency, second_us, second_at, ..self };
+            of(least(0.005, MOST_EFFICIENT, |efficiency| of(efficiency).loss(points)))
+        };
+        let two_phases = best_efficiency(least(0.01, longest, |second_us| best_efficiency(second_us).loss(points)));
+        if two_phases.loss(points) < self.loss(points) { two_phases } else { Self { second_at, ..self } }
     }
 
     /// The law with the least sum of absolute logarithms of its errors over `(time at peak, time)` in microseconds.
@@ -31,13 +54,12 @@ impl Law {
         if points.len() < FEWEST_ROWS {
             return None;
         }
-        let loss = |law: Self| points.iter().map(|&(x, time)| (law.us(x) / time).ln().abs()).sum::<f64>();
         let shortest = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
         let best_floor = |efficiency: f64| {
-            let of = |part: f64| Self { floor_us: shortest * part, efficiency };
-            of(least(0.05, 3.0, |part| loss(of(part))))
+            let of = |part: f64| Self { floor_us: shortest * part, efficiency, second_us: 0.0, second_at: 0.0 };
+            of(least(0.05, 3.0, |part| of(part).loss(points)))
         };
-        let efficiency = least(0.005, MOST_EFFICIENT, |efficiency| loss(best_floor(efficiency)));
+        let efficiency = least(0.005, MOST_EFFICIENT, |efficiency| best_floor(efficiency).loss(points));
         Some(best_floor(efficiency))
     }
 
@@ -83,10 +105,15 @@ pub(super) fn elementwise(device: &DeviceSpec, tables: &[Named]) -> Option<Eleme
     })
 }
 
+/// Part of the message that each GPU of an all-reduce sends.
+fn sent(ranks: u32) -> f64 {
+    2.0 * f64::from(ranks - 1) / f64::from(ranks)
+}
+
 /// Points of one collective over so many GPUs of one server.
 fn points(rows: &[CollectiveRow], operation: CollectiveOperation, ranks: u32, device: &DeviceSpec) -> Vec<(f64, f64)> {
     let part = match operation {
-        CollectiveOperation::AllReduce => 2.0 * f64::from(ranks - 1) / f64::from(ranks),
+        CollectiveOperation::AllReduce => sent(ranks),
         _ => f64::from(ranks - 1) / f64::from(ranks),
     };
     let of = |row: &&CollectiveRow| row.operation == operation && row.ranks == ranks && row.servers == 1;
@@ -111,16 +138,27 @@ pub(super) fn all_reduce(device: &DeviceSpec, tables: &[Named]) -> Option<AllRed
             (None, None) => 0.0,
         };
         let us_per_doubling = rise_us.max(0.0);
+        let floors = [0.0, 1.0, 2.0].map(|doublings| two.floor_us + us_per_doubling * doublings);
+        let with_second_phase = |bytes: f64| -> [Law; 3] {
+            std::array::from_fn(|group| {
+                let law = Law { floor_us: floors[group], ..laws[group] };
+                law.with_second_phase(bytes * sent(1_u32 << (group + 1)) / device.peer_bandwidth * 1e6, &groups[group])
+            })
+        };
+        let loss = |laws: &[Law; 3]| laws.iter().zip(&groups).map(|(law, points)| law.loss(points)).sum::<f64>();
+        let tried = SECOND_PHASE_BYTES.map(|bytes| (bytes, with_second_phase(bytes)));
+        let (second_phase_bytes, laws) =
+            tried.into_iter().min_by(|a, b| loss(&a.1).total_cmp(&loss(&b.1))).expect("sizes are tried");
         let mut errors = Vec::new();
-        for (doublings, (law, points)) in [0.0, 1.0, 2.0].into_iter().zip(laws.iter().zip(&groups)) {
-            let floor_us = two.floor_us + us_per_doubling * doublings;
-            let law = Law { floor_us, ..*law };
+        for (law, points) in laws.iter().zip(&groups) {
             errors.extend(points.iter().map(|&(x, time)| law.us(x) / time - 1.0));
         }
         Some(AllReduceFit {
             latency_us: rounded(two.floor_us),
             us_per_doubling: rounded(us_per_doubling),
             efficiency: laws.map(|law| rounded(law.efficiency)),
+            second_phase_us: laws.map(|law| rounded(law.second_us)),
+            second_phase_bytes,
             source: told(&table.header, Spread::of(errors)?),
         })
     })
@@ -146,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_floor_and_an_efficiency_are_recovered_beside_wild_points() {
-        let law = Law { floor_us: 4.0, efficiency: 0.7 };
+        let law = Law { floor_us: 4.0, efficiency: 0.7, second_us: 0.0, second_at: 0.0 };
         let mut points: Vec<_> = (-8..12).map(|i| f64::from(i).exp2()).map(|x| (x, law.us(x))).collect();
         points[3].1 *= 2.0;
         points[15].1 *= 0.6;

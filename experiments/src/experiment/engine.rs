@@ -5,6 +5,7 @@ use profiles::cost::{Architecture, EngineOverheads, ExpertRouting, Link, Prefill
 use sim::{EngineSpec, Policy, SchedulerSpec};
 use workloads::SimDuration;
 
+use super::constants::EngineConstants;
 use super::lengths::pairs;
 use crate::diagnostic::Problem;
 use crate::file::key::Key;
@@ -71,41 +72,39 @@ pub(super) struct Engine {
 
 impl Engine {
     /// What the profile of this name stands for. Asynchronous scheduling is vLLM's own, of its one scheduler.
-    fn profile(name: &str, policy: Policy, alone: bool) -> Self {
-        let synchronous = EngineSpec::default();
-        match name {
-            "vllm-v1" => {
-                let async_scheduling = matches!(policy, Policy::ChunkedPrefill { .. }) && alone;
-                Engine { overheads: EngineOverheads::vllm_v1(), around: EngineSpec { async_scheduling, ..synchronous } }
-            }
-            "vllm-v1-sync" => Engine { overheads: EngineOverheads::vllm_v1(), around: synchronous },
-            // Fitted to mean TPOT and TTFT of vLLM 0.6.0 serving Llama-3.1-70B on 8 GPUs (APEX's published runs), two of
-            // them; the others within 5 % in TPOT and 14 % in TTFT. What of the 16 ms is before and what after the engine
-            // cannot be told.
-            "vllm-v0" => Engine {
-                overheads: EngineOverheads::vllm_v0(),
-                around: EngineSpec {
-                    host_per_step: SimDuration::from_nanos(4_000_000),
-                    host_per_request: SimDuration::from_nanos(320_000),
-                    client_to_engine: SimDuration::from_nanos(16_000_000),
-                    ..synchronous
-                },
-            },
-            "none" => Engine { overheads: EngineOverheads::none(), around: synchronous },
+    fn profile(name: &str, architecture: Architecture, policy: Policy, alone: bool) -> Self {
+        let overheads = match name {
+            "vllm-v1" | "vllm-v1-sync" => EngineOverheads::vllm_v1(),
+            "vllm-v0" => EngineOverheads::vllm_v0(),
+            "none" => EngineOverheads::none(),
             other => unreachable!("`{other}` is no choice"),
-        }
+        };
+        let Some(constants) = EngineConstants::of(name, architecture) else {
+            return Engine { overheads, around: EngineSpec::default() };
+        };
+        let around = EngineSpec {
+            async_scheduling: name == "vllm-v1" && matches!(policy, Policy::ChunkedPrefill { .. }) && alone,
+            host_per_step: SimDuration::from_nanos(constants.host_per_step_ns),
+            host_per_request: SimDuration::from_nanos(constants.host_per_request_ns),
+            client_to_engine: SimDuration::from_nanos(constants.client_to_engine_ns),
+            ..EngineSpec::default()
+        };
+        Engine { overheads: EngineOverheads { step_gap_ns: constants.step_gap_ns as f64, ..overheads }, around }
     }
 }
 
-/// What the engine adds with this scheduler, so many pipeline stages, and attention computed elsewhere or not.
+/// What the engine adds on GPUs of this class, with this scheduler, so many pipeline stages, and attention computed elsewhere
+/// or not.
 pub(super) fn engine(
     reader: &mut Reader<'_>,
+    architecture: Architecture,
     scheduler: SchedulerSpec,
     stages: u32,
     offloads: bool,
 ) -> Result<Engine, Problem> {
     let profile: String = reader.get(&s::ENGINE_PROFILE);
-    let Engine { overheads, around } = Engine::profile(&profile, scheduler.policy, stages == 1 && !offloads);
+    let alone = stages == 1 && !offloads;
+    let Engine { overheads, around } = Engine::profile(&profile, architecture, scheduler.policy, alone);
     let async_scheduling = reader.or(&s::ASYNC_SCHEDULING, || around.async_scheduling);
     if async_scheduling && offloads {
         let problem =

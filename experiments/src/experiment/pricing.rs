@@ -85,13 +85,15 @@ impl Pricing {
             let engine = EngineSpec::default();
             return Ok((Pricing { cost, engine, measured: None, fitted: Some(path) }, header(&options)));
         }
-        options.architecture = Some(engine::architecture(reader, device)?);
+        let architecture = engine::architecture(reader, device)?;
+        options.architecture = Some(architecture);
         let own = own_profile(reader, device, sources)?;
         options.fitted = own.as_ref().map(|(profile, _)| profile);
         options.kernels = measured.as_ref().map(|measured| &*measured.kernels);
         options.routing = routing(reader, model)?;
         let stages = parallelism.pipeline_parallel_size;
-        let engine = reader.table(&s::ENGINE, |table| engine::engine(table, scheduler, stages, offload.is_some()))?;
+        let engine = reader
+            .table(&s::ENGINE, |table| engine::engine(table, architecture, scheduler, stages, offload.is_some()))?;
         let engine = engine.expect("it has a default");
         options.engine = engine.overheads;
         within_a_server(reader, device, parallelism)?;

@@ -51,6 +51,7 @@ pub(super) fn read(meta: &Meta, known: &[(String, String)]) -> Result<SystemSett
         .flag("scheduler.async_scheduling")
         .or_else(|| meta.flag("resolved_config_excerpt.scheduler_config.async_scheduling"));
     let engine = engine::settings(name, meta.text("engine_version")?, asynchronous);
+    system.assumptions.extend(engine::constants(&engine, &system.gpu));
     system.settings.extend(engine.settings);
     system.assumptions.extend(engine.assumptions);
     parallelism(meta, &mut system)?;

@@ -13,7 +13,8 @@ pub(super) struct ElementwiseLaw {
     pub(super) evidence: Evidence,
 }
 
-/// `latency + us_per_doubling · log₂(ranks ÷ 2) + 2·(ranks − 1)/ranks · bytes ÷ (efficiency · bandwidth)`.
+/// `latency + us_per_doubling · log₂(ranks ÷ 2) + second_phase · min(1, bytes ÷ second_phase_bytes) + 2·(ranks − 1)/ranks ·
+/// bytes ÷ (efficiency · bandwidth)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllReduceLaw {
     /// Between two GPUs; `None`: the link's.
@@ -21,6 +22,9 @@ pub(super) struct AllReduceLaw {
     pub(super) us_per_doubling: f64,
     /// For 2, 4 and 8 ranks; the last holds beyond.
     pub(super) efficiency: [f64; 3],
+    /// As `efficiency`.
+    pub(super) second_phase_us: [f64; 3],
+    pub(super) second_phase_bytes: f64,
     pub(super) evidence: Evidence,
 }
 
@@ -56,6 +60,8 @@ impl SmallLaws {
                 latency_us: None,
                 us_per_doubling: reduce.us_per_doubling,
                 efficiency: reduce.efficiency,
+                second_phase_us: [0.0; 3],
+                second_phase_bytes: 0.0,
                 evidence: reduce.fitted.evidence(device, own_link),
             },
             all_to_all: AllToAllLaw {
@@ -76,6 +82,8 @@ impl SmallLaws {
                 latency_us: own_link.then_some(fit.latency_us),
                 us_per_doubling: fit.us_per_doubling,
                 efficiency: fit.efficiency,
+                second_phase_us: if own_link { fit.second_phase_us } else { [0.0; 3] },
+                second_phase_bytes: fit.second_phase_bytes,
                 evidence: link_evidence,
             }),
             all_to_all: profile.all_to_all.as_ref().map_or(by_curves.all_to_all, |fit| AllToAllLaw {

@@ -177,13 +177,15 @@ impl<'a> Context<'a> {
         let ranks = self.tensor_ranks();
         let law = &self.laws.all_reduce;
         let doublings = (ranks / 2.0).log2().max(0.0);
-        let efficiency = law.efficiency[(doublings.ceil() as usize).min(2)];
+        let group = (doublings.ceil() as usize).min(2);
         let link_bytes_per_row = 2.0 * (ranks - 1.0) / ranks * width * ACTIVATION_BYTES;
         Collective {
             floor_ns: law.latency_us.map_or(self.link.latency_ns, |us| us * NS_PER_US)
                 + law.us_per_doubling * NS_PER_US * doublings,
             link_bytes_per_row,
-            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * efficiency),
+            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * law.efficiency[group]),
+            second_phase_ns: law.second_phase_us[group] * NS_PER_US,
+            second_phase_rows: law.second_phase_bytes / (width * ACTIVATION_BYTES),
             measured: self.collective(CollectiveOperation::AllReduce, ranks, width * ACTIVATION_BYTES),
         }
     }
@@ -200,6 +202,8 @@ impl<'a> Context<'a> {
             floor_ns: law.floor_us * NS_PER_US,
             link_bytes_per_row,
             ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * law.efficiency),
+            second_phase_ns: 0.0,
+            second_phase_rows: 0.0,
             measured: self.collective(CollectiveOperation::AllToAll, ranks, bytes_per_row),
         }
     }

@@ -47,6 +47,8 @@ impl Sequence {
                 floor_ns: law.floor_us * NS_PER_US,
                 link_bytes_per_row,
                 ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * law.efficiency),
+                second_phase_ns: 0.0,
+                second_phase_rows: 0.0,
                 measured: context.collective(CollectiveOperation::AllGather, ranks, vocabulary * ACTIVATION_BYTES),
             };
             let evidence = law.evidence;

@@ -144,8 +144,8 @@ impl EngineOverheads {
     /// vLLM v1 with CUDA graphs.
     ///
     /// - Gap of 0.3 ms per step: fitted to whole steps of vLLM 0.23 on an H100 (Qwen3-14B), which schedules asynchronously:
-    ///   sampling, and what it leaves of host work. Fits to 0.15.1 range from 0 to 0.3 ms. A term per request could not be
-    ///   told from zero.
+    ///   sampling, and what it leaves of host work. Fits to 0.15.1 range from 0 to 0.3 ms, which cannot be told from what
+    ///   kernels are off by. A term per request could not be told from zero.
     /// - Captured sizes 1, 2, 4, then multiples of 8 to 248 and of 16 to 512 (`CompilationConfig` of vLLM 0.11 and later).
     /// - 5 µs per eager launch: order of magnitude of a `PyTorch` operator's host time; not fitted.
     pub fn vllm_v1() -> Self {

@@ -82,13 +82,23 @@ pub(super) struct Collective {
     /// Bytes that each GPU sends.
     pub(super) link_bytes_per_row: f64,
     pub(super) ns_per_row: f64,
+    /// Time of a second phase, and the rows from which it takes that in full.
+    pub(super) second_phase_ns: f64,
+    pub(super) second_phase_rows: f64,
     /// What was measured of it, over the bytes of the whole message, and those bytes per row.
     pub(super) measured: Option<(Series, f64)>,
 }
 
 impl Collective {
     pub(super) fn load(&self, rows: u32) -> (Load, Basis) {
-        let curve_ns = |rows: f64| self.floor_ns + rows * self.ns_per_row;
+        let second_phase_ns = |rows: f64| {
+            if rows < self.second_phase_rows {
+                self.second_phase_ns * rows / self.second_phase_rows
+            } else {
+                self.second_phase_ns
+            }
+        };
+        let curve_ns = |rows: f64| self.floor_ns + rows * self.ns_per_row + second_phase_ns(rows);
         let rows = f64::from(rows);
         let (time_ns, basis) = match &self.measured {
             None => (curve_ns(rows), Basis::Curve),

@@ -16,6 +16,10 @@ pub enum Feature {
     Waves,
     /// These, rounded up to whole waves, over what they are; 0 below one wave.
     WaveFill,
+    /// Output tiles of 128 × 256 per streaming multiprocessor.
+    WideWaves,
+    /// These, rounded up to whole waves, over what they are; 0 below one wave.
+    WideWaveFill,
     /// Tokens of a prompt whose tokens see as many keys, on average, as those of the step do.
     PromptTokens,
     /// Blocks of 128 query rows per streaming multiprocessor.
@@ -54,7 +58,7 @@ pub enum Feature {
 
 impl Feature {
     /// How many there are.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 24;
 }
 
 /// The values of some features, as logarithms to base 2.

@@ -90,6 +90,16 @@ impl FittedProfile {
             ("all_to_all: floor_us", self.all_to_all.as_ref().map(|fit| fit.floor_us), 10_000.0),
             ("all_to_all: efficiency", self.all_to_all.as_ref().map(|fit| fit.efficiency), 1.5),
         ];
+        for value in
+            self.all_reduce.iter().flat_map(|fit| fit.second_phase_us.into_iter().chain([fit.second_phase_bytes]))
+        {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Some((
+                    "all_reduce: second_phase".to_string(),
+                    format!("{value} is out of range; expected 0 or more"),
+                ));
+            }
+        }
         let efficiencies = self.all_reduce.iter().flat_map(|fit| fit.efficiency);
         let efficiencies = efficiencies.map(|value| ("all_reduce: efficiency", Some(value), 1.5));
         for (field, value, highest) in small.into_iter().chain(efficiencies) {

@@ -7,8 +7,9 @@ use crate::device::DeviceSpec;
 const NS_PER_S: f64 = 1e9;
 /// Bytes of an output element: 16 bits.
 const OUTPUT_BYTES: f64 = 2.0;
-/// Rows and columns of the output tile by which waves are counted.
+/// Rows of the output tiles by which waves are counted, and columns of the narrow and of the wide ones.
 const TILE: f64 = 128.0;
+const WIDE_TILE: f64 = 256.0;
 
 /// The weights of a product `y[m, n] = x[m, k] · w[k, n]` on a device.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +28,15 @@ pub struct GemmShape {
 
 impl GemmShape {
     /// The features that its surface may have.
-    pub const FEATURES: [Feature; 5] =
-        [Feature::Rows, Feature::Columns, Feature::Depth, Feature::Waves, Feature::WaveFill];
+    pub const FEATURES: [Feature; 7] = [
+        Feature::Rows,
+        Feature::Columns,
+        Feature::Depth,
+        Feature::Waves,
+        Feature::WaveFill,
+        Feature::WideWaves,
+        Feature::WideWaveFill,
+    ];
 
     /// Bytes read and written for `m` rows.
     pub fn bytes(&self, m: f64) -> f64 {
@@ -54,14 +62,17 @@ impl GemmShape {
 
     /// What the correction depends on.
     pub fn point(&self, m: f64, device: &DeviceSpec) -> Point {
-        let waves = (m / TILE).ceil() * (self.n / TILE).ceil() / f64::from(device.sms);
-        let fill = if waves < 1.0 { 1.0 } else { waves.ceil() / waves };
+        let waves = |columns: f64| (m / TILE).ceil() * (self.n / columns).ceil() / f64::from(device.sms);
+        let fill = |waves: f64| if waves < 1.0 { 1.0 } else { waves.ceil() / waves };
+        let (narrow, wide) = (waves(TILE), waves(WIDE_TILE));
         Point::default()
             .with(Feature::Rows, m)
             .with(Feature::Columns, self.n)
             .with(Feature::Depth, self.k)
-            .with(Feature::Waves, waves)
-            .with(Feature::WaveFill, fill)
+            .with(Feature::Waves, narrow)
+            .with(Feature::WaveFill, fill(narrow))
+            .with(Feature::WideWaves, wide)
+            .with(Feature::WideWaveFill, fill(wide))
     }
 }
 
@@ -73,18 +84,22 @@ pub(crate) struct CompiledGemm {
     device: DeviceSpec,
     by_rows: Line,
     by_waves: Sheet,
+    by_wide_waves: Sheet,
 }
 
 impl CompiledGemm {
     pub(crate) fn new(shape: GemmShape, floor_ns: f64, surface: &Surface, device: &DeviceSpec) -> Self {
-        let free = [Feature::Rows, Feature::Waves, Feature::WaveFill];
+        let (narrow, wide) = ([Feature::Waves, Feature::WaveFill], [Feature::WideWaves, Feature::WideWaveFill]);
+        let free = [Feature::Rows, narrow[0], narrow[1], wide[0], wide[1]];
         let (by_rows, by_waves) = surface.fix(&shape.point(1.0, device), &free).split(&[Feature::Rows]);
+        let (by_wide_waves, by_waves) = by_waves.split(&wide);
         Self {
             shape,
             floor_ns,
             device: device.clone(),
             by_rows: by_rows.line(Feature::Rows),
-            by_waves: by_waves.sheet(Feature::Waves, Feature::WaveFill),
+            by_waves: by_waves.sheet(narrow[0], narrow[1]),
+            by_wide_waves: by_wide_waves.sheet(wide[0], wide[1]),
         }
     }
 
@@ -92,7 +107,8 @@ impl CompiledGemm {
         let m = f64::from(rows);
         let point = self.shape.point(m, &self.device);
         let correction = self.by_rows.at(point.log2(Feature::Rows))
-            + self.by_waves.at(point.log2(Feature::Waves), point.log2(Feature::WaveFill));
+            + self.by_waves.at(point.log2(Feature::Waves), point.log2(Feature::WaveFill))
+            + self.by_wide_waves.at(point.log2(Feature::WideWaves), point.log2(Feature::WideWaveFill));
         self.shape.base_ns(m, self.floor_ns, &self.device) * correction.exp()
     }
 }

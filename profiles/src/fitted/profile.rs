@@ -103,7 +103,9 @@ pub struct ElementwiseFit {
     pub source: String,
 }
 
-/// `latency + us_per_doubling · log₂(ranks ÷ 2) + 2·(ranks − 1)/ranks · bytes ÷ (efficiency · bandwidth)`.
+/// `latency + us_per_doubling · log₂(ranks ÷ 2) + second_phase · min(1, bytes ÷ second_phase_bytes) + 2·(ranks − 1)/ranks ·
+/// bytes ÷ (efficiency · bandwidth)`. Short messages are summed by every GPU at once; longer ones take a second phase, in
+/// which the GPUs that summed a part hand it to the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllReduceFit {
@@ -113,6 +115,12 @@ pub struct AllReduceFit {
     pub us_per_doubling: f64,
     /// Part of the link's bandwidth reached by 2, 4 and 8 GPUs; the last holds beyond.
     pub efficiency: [f64; 3],
+    /// What the second phase adds between 2, 4 and 8 GPUs in microseconds; the last holds beyond.
+    #[serde(default)]
+    pub second_phase_us: [f64; 3],
+    /// Bytes from which it does so in full.
+    #[serde(default)]
+    pub second_phase_bytes: f64,
     /// Where it comes from, and its error.
     pub source: String,
 }

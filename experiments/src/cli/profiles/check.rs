@@ -18,7 +18,7 @@ use crate::terminal::{self, Terminal};
 #[command(
     after_help = "Examples:\n  servesim profiles check tables/h100-*.csv\n  servesim profiles check tables/h100-*.csv --profile \
                   my_h100.toml\n\nChecked are tables of gemm, prefill_attention, decode_attention and experts, row by row, \
-                  and of pass: whole passes, priced as steps of vLLM v1 with the kernels of the profile, its 0.3 ms between \
+                  and of pass: whole passes, priced as steps of vLLM v1 with the kernels of the profile, 0.3 ms between \
                   steps included; an engine whose host is slower takes longer. Others are named and not checked.\n\n\
                   Errors are predicted ÷ measured − 1: median and 95th percentile of their size, median (bias) and mean of \
                   the signed ones."

@@ -1,10 +1,12 @@
 //! `servesim profiles show`
 
 use clap::Args;
+use profiles::cost::Architecture;
 use profiles::fitted::FittedProfile;
 use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
 use serde_json::{Value, json};
 
+use crate::experiment::EngineConstants;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -110,5 +112,13 @@ pub(super) fn device_json(device: &DeviceSpec) -> Value {
         "source": device.source,
         "price_source": device.price_source,
         "kernel_times": kernel_times(device),
+        "engine_constants": engine_constants(device),
     })
+}
+
+/// What each version of an engine adds to kernels on this class of device.
+fn engine_constants(device: &DeviceSpec) -> Vec<String> {
+    let Ok(architecture) = Architecture::of(device) else { return Vec::new() };
+    let of = |profile: &&str| EngineConstants::of(profile, architecture).map(ToString::to_string);
+    ["vllm-v1", "vllm-v0"].iter().filter_map(of).collect()
 }

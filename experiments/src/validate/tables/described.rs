@@ -34,8 +34,9 @@ impl Described {
         described.system.gpu = names::device(gpu)?;
         described.system.model = model;
         let engine = engine::settings(engine_name, version, None);
+        described.system.assumptions.extend(engine::constants(&engine, &described.system.gpu));
         described.system.settings = engine.settings;
-        described.system.assumptions = engine.assumptions;
+        described.system.assumptions.extend(engine.assumptions);
         described.system.assumptions.extend(remark);
         Ok(described)
     }

@@ -109,6 +109,17 @@ impl Family {
         }
     }
 
+    /// Lets no row count take longer than a larger one of the same shape.
+    pub(super) fn lower_envelope(&mut self) {
+        for group in &mut self.groups {
+            let least = least_from(&group.ln_ns);
+            for (ln_ns, least) in group.ln_ns.iter_mut().zip(least).filter(|(ln_ns, _)| ln_ns.is_finite()) {
+                *ln_ns = least;
+            }
+        }
+        self.find_mixture();
+    }
+
     /// All groups, nearest first, without one of them.
     fn by_distance(&self, place: [f64; 2], without: Option<usize>) -> Vec<usize> {
         let distance = |group: &Group| {
