@@ -1,7 +1,7 @@
 //! Fitting a compact profile to the kernel tables of a device.
 
 mod energy;
-mod in_service;
+pub(crate) mod in_service;
 mod kernels;
 mod layout;
 mod least_squares;

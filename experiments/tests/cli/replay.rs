@@ -124,7 +124,8 @@ fn evidence_is_told_of_what_is_compared() {
     let products_ns = sum(&|step| step.operators_ns[&Operator::QkvProjection]);
     let of_steps = 100.0 * products_ns / sum(&ScheduledStep::predicted_ns);
     let of_kernels = 100.0 * products_ns / sum(&ScheduledStep::kernels_ns);
-    assert!(of_kernels > of_steps + 0.3, "the host is in the steps: {of_kernels} % against {of_steps} %");
+    // Both are told with one digit, so one taken for the other is seen.
+    assert!(of_kernels > of_steps + 0.2, "the host is in the steps: {of_kernels} % against {of_steps} %");
     assert!(evidence("step").starts_with(&format!("measured {of_steps:.1} %, fitted ")), "{}", evidence("step"));
     assert!(
         evidence("kernels").starts_with(&format!("measured {of_kernels:.1} %, fitted ")),

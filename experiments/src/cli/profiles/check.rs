@@ -19,7 +19,8 @@ use crate::terminal::{self, Terminal};
     after_help = "Examples:\n  servesim profiles check tables/h100-*.csv\n  servesim profiles check tables/h100-*.csv --profile \
                   my_h100.toml\n\nChecked are tables of gemm, prefill_attention, decode_attention and experts, row by row, \
                   and of pass: whole passes, priced as steps of vLLM v1 with the kernels of the profile, 0.3 ms between \
-                  steps included; an engine whose host is slower takes longer. Others are named and not checked.\n\n\
+                  steps included; an engine whose host is slower takes longer. Others are named and not checked. Decode \
+                  attention whose caches lay in L2 is held against its time over caches in device memory, as in a step.\n\n\
                   Errors are predicted ÷ measured − 1: median and 95th percentile of their size, median (bias) and mean of \
                   the signed ones."
 )]
