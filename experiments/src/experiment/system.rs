@@ -102,6 +102,12 @@ impl System {
         self.pools.iter().map(|pool| pool.engines).sum()
     }
 
+    /// KV blocks of the engine with this number, counted through the pools as in [`System::deployment`].
+    pub(crate) fn kv_blocks(&self, engine: u32) -> u32 {
+        let mut engines = self.pools.iter().flat_map(|pool| std::iter::repeat_n(pool.kv.blocks, pool.engines as usize));
+        engines.nth(engine as usize).expect("the system has this engine")
+    }
+
     /// KV blocks of the engine that has most.
     pub(crate) fn most_kv_blocks(&self) -> u32 {
         self.pools.iter().map(|pool| pool.kv.blocks).max().expect("a system has a pool")

@@ -37,7 +37,12 @@ impl TimelineCollector {
         }
     }
 
-    /// The timeline of the busiest window, step by step. `kv_blocks` is how many the replica has, `layers` those of the
+    /// Number of the replica that it watches.
+    pub(crate) fn replica(&self) -> u32 {
+        self.replica
+    }
+
+    /// The timeline of the busiest window, step by step. `kv_blocks` is how many the watched replica has, `layers` those of the
     /// model.
     pub(crate) fn draw_steps(&self, title: &str, kv_blocks: u32, layers: u32) -> Drawing {
         let steps = &self.current.busier_of(&self.busiest).steps;

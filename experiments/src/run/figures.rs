@@ -77,6 +77,7 @@ pub(super) fn draw(
 fn add_timelines(figures: &mut FigureSet, experiment: &Experiment, timeline: &TimelineCollector) {
     let system = &experiment.systems[0];
     let layers = system.model.layers.len() as u32;
-    figures.add(&format!("steps_{}", system.name), timeline.draw_steps(&system.name, system.most_kv_blocks(), layers));
-    figures.add(&format!("run_{}", system.name), timeline.draw_run(&system.name, system.most_kv_blocks()));
+    let kv_blocks = system.kv_blocks(timeline.replica());
+    figures.add(&format!("steps_{}", system.name), timeline.draw_steps(&system.name, kv_blocks, layers));
+    figures.add(&format!("run_{}", system.name), timeline.draw_run(&system.name, kv_blocks));
 }

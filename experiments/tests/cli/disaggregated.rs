@@ -164,3 +164,37 @@ fn pools_that_make_no_sense_are_refused_with_a_reason() {
     let message = place(POOLS).fail(2, &["run", "x.toml", "--set", "output.record_steps=true"]);
     assert!(message.contains("prefill and decode replicas, and a schedule has one head"), "{message}");
 }
+
+#[test]
+fn the_free_kv_of_a_prefill_replica_is_drawn_as_a_share_of_its_own_cache() {
+    let timeline = |decode_blocks: u32| {
+        let place = Place::new();
+        place.write(
+            "x.toml",
+            &format!(
+                r#"model = "meta-llama/Llama-3.1-8B"
+
+[workload]
+rate = 2
+requests = 20
+input = {{ distribution = "fixed", tokens = 1000 }}
+output = {{ distribution = "fixed", tokens = 20 }}
+
+[[system]]
+name = "pools"
+gpu = "H100-SXM-80GB"
+max_model_len = 4096
+
+[system.prefill]
+num_gpu_blocks_override = 2000
+
+[system.decode]
+num_gpu_blocks_override = {decode_blocks}
+"#
+            ),
+        );
+        place.succeed(&["run", "x.toml"]);
+        ["steps_pools", "run_pools"].map(|name| place.text(&format!("results/x/figures/{name}.svg")))
+    };
+    assert!(timeline(2000) == timeline(20_000), "the decode pool's cache changes the figure of a prefill replica");
+}
