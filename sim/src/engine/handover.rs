@@ -192,10 +192,11 @@ impl Handovers {
     /// Notes the prompts whose last piece replica `from` has dispatched since the last call.
     pub(super) fn begin_pushing(&mut self, from: u32, replicas: &mut [Replica]) {
         let TransferMode::PushByLayer { layers } = self.spec.mode else { return };
+        let begun = replicas[from as usize].drain_pushing();
         if layers == 1 {
             return;
         }
-        for (start, last, live) in replicas[from as usize].drain_pushing() {
+        for (start, last, live) in begun {
             let first = start + SimDuration::from_nanos((last - start).as_nanos() / u64::from(layers));
             self.pushed += 1;
             self.pushes.push(Reverse(Push { first, order: self.pushed, last, replica: from, live }));
