@@ -36,6 +36,22 @@ fn layered_prefill_reads_fewer_experts_and_answers_sooner() {
 }
 
 #[test]
+fn four_ways_at_equal_cost_serve_everything_and_decoding_apart_bounds_the_gaps() {
+    for study in ["four_ways_qwen3_30b", "four_ways_llama_70b"] {
+        let file = shipped(&format!("studies/{study}.toml"));
+        let settings = ["--set", "workload.requests=100", "--set", "seeds=[1]", "--json", "--no-figures"];
+        let said = Place::new().succeed(&[["run", file.as_str()].as_slice(), &settings].concat());
+        let runs = measures(&said.stdout);
+        assert_eq!(runs.len(), 4, "{study}");
+        assert!(runs.iter().all(|run| run["completed"] == 100), "{study}");
+        let of = |run: usize, measure: &str| runs[run][measure].as_f64().expect("a number");
+        assert!(of(2, "p99_itl_ms") < of(0, "p99_itl_ms"), "{study}");
+        let hourly = |run: usize| of(run, "cost_usd") / of(run, "duration_s");
+        assert!((1..4).all(|run| (hourly(run) / hourly(0) - 1.0).abs() < 0.1), "{study}");
+    }
+}
+
+#[test]
 fn the_loads_of_the_benchmarks_run() {
     let file = shipped("bench/load_a.toml");
     let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
