@@ -150,6 +150,14 @@ impl Pool {
     pub(super) fn notes(&self, model: &ModelSpec) -> Vec<String> {
         let of_prices = self.pricing.notes();
         let mut notes: Vec<String> = of_prices.iter().map(|said| format!("note: `{}`: {said}", self.name)).collect();
+        let kv_tokens = u64::from(self.kv.blocks) * u64::from(self.kv.block_size);
+        if kv_tokens < u64::from(self.max_model_len) {
+            notes.push(format!(
+                "note: `{}`: the KV cache of an engine holds {kv_tokens} tokens, fewer than max_model_len = {}: longer requests are \
+                 rejected here, and vLLM would not start; lower `max_model_len`",
+                self.name, self.max_model_len
+            ));
+        }
         if let Some(window) = self.sliding_window.filter(|window| *window < self.max_model_len) {
             notes.push(format!(
                 "note: `{}`: layers of {} with a sliding window of {window} tokens are charged KV cache for the whole context; \

@@ -122,3 +122,13 @@ fn more_kv_blocks_than_fit_are_refused_where_they_are_asked_for() {
     assert!(message.contains("with so many blocks each GPU of stage 0 needs"), "{message}");
     assert!(message.contains("leave it out to take as many blocks as fit"), "{message}");
 }
+
+#[test]
+fn a_cache_that_cannot_hold_the_longest_request_is_spoken_of() {
+    let few = ("max_model_len = 8192", "max_model_len = 8192\nnum_gpu_blocks_override = 500");
+    let note = "note: `chunked`: the KV cache of an engine holds 8000 tokens, fewer than max_model_len = 8192";
+    let said = Place::with_small(&[few]).succeed(&["run", "x.toml", "--no-figures"]);
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    let said = Place::with_small(&[]).succeed(&["run", "x.toml", "--no-figures"]);
+    assert!(!said.stderr.contains("the KV cache of an engine"), "{}", said.stderr);
+}
