@@ -1,4 +1,5 @@
-//! Time per flow, by number under way at once: it must not grow with them.
+//! Time per flow, by number under way at once. It grows: more paths are filled anew together up to as many as there are, and
+//! with more flows on each beyond that, which nobody has explained yet.
 
 use std::hint::black_box;
 

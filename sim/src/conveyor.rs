@@ -3,7 +3,7 @@
 //! With `n` batches there are `n − 1` replicas of the model workers (one, if `n` is 1), which all share the attention pool.
 //! Slice `k` of a step is everything between the attention of layer `k − 1` and that of layer `k`; batch `j` runs it on
 //! replica `(j + k) mod (n − 1)`, where `k` counts on from step to step ("rotational staggered pipelining", Lamina, arXiv
-//! 2405.01814, section 4.3): its last slice and the first one of its next step are on the same replica. Replicas, the pool and each
+//! 2405.01814): its last slice and the first one of its next step are on the same replica. Replicas, the pool and each
 //! direction of the network between them are servers that take what is ready first; of what is ready at the same nanosecond
 //! the lower batch first. The pool keeps a batch from the moment it turns to its query until its output is ready, even
 //! where it has to wait for keys and values in between.

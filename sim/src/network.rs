@@ -3,7 +3,8 @@
 //! Flows share links max-min fairly (progressive filling: Bertsekas and Gallager, *Data Networks*, section 6.5.2). Rates
 //! change only where a flow begins, ends, or is held up by what releases its bytes, and only on the links that these
 //! changes can reach. Flows on one path have one rate whatever their number, so that a path keeps one clock of bytes
-//! served to each, and an event costs as much as paths share links, not as flows are under way.
+//! served to each, and an event sets the rates of paths that share links, not of flows. What it costs is measured by
+//! `cargo bench --bench flows`.
 //!
 //! Time is in nanoseconds, rates are whole bytes/s, and bytes are counted in units of 10⁻⁹ bytes: rate × time is exact.
 

@@ -74,8 +74,8 @@ impl Pool {
                 kv.blocks = offload.kv_blocks(reader, model, precision, kv.block_size)?;
             }
         }
-        let offload_ref = offload.as_ref();
-        let deployed = Deployed { model, device: &device, parallelism, precision, scheduler, offload: offload_ref };
+        let deployed =
+            Deployed { model, device: &device, parallelism, precision, scheduler, offload: offload.as_ref() };
         let head =
             |options: &CostOptions<'_>| schedule::header(system, options, scheduler, kv, max_model_len, sliding_window);
         let measured = library.read(reader, &device, sources)?;

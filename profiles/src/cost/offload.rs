@@ -35,7 +35,7 @@ pub struct OffloadOptions<'a> {
     /// The network.
     pub wire: Wire,
     /// Whether queries leave before keys and values are computed, so that attention to the tokens that are there already
-    /// begins meanwhile (Lamina, section 4.2).
+    /// begins meanwhile (Lamina).
     pub early_query: bool,
 }
 
@@ -112,7 +112,7 @@ impl OffloadedCost {
         self.batches
     }
 
-    /// Bytes that a row sends over the network in a step, both ways: `(2 + 2/G)·e·d` per layer (Lamina, section 3.2), and
+    /// Bytes that a row sends over the network in a step, both ways: `(2 + 2/G)·e·d` per layer (Lamina), and
     /// the residual stream where layers take turns on several replicas.
     pub fn bytes_per_row(&self) -> f64 {
         let residual = if self.replicas > 1.0 { self.hidden } else { 0.0 };

@@ -58,7 +58,7 @@ fn the_books_hold_what_both_sides_do_and_what_crosses_the_network() {
     let totals = cost.totals();
     assert_eq!(totals.steps, 1);
     assert_same(totals.dynamic_energy_j, step.dynamic_energy_j, "energy");
-    // (2 + 2/G)·e·d·B·L with G = 8: 885 MB for 300 rows (Lamina, section 3.2).
+    // (2 + 2/G)·e·d·B·L with G = 8: 885 MB for 300 rows (Lamina).
     let bytes = totals.operator(Operator::Handover).link_bytes;
     assert_same(bytes, (2.0 + 2.0 / 8.0) * 2.0 * 8192.0 * 300.0 * 80.0, "bytes on the network");
     let attention = totals.operator(Operator::DecodeAttention);
