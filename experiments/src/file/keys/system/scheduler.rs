@@ -1,0 +1,133 @@
+//! `[system.scheduler]`
+
+use crate::file::key::{Bounds, COUNT, Key, Kind, TableDef, Tag};
+
+const CHUNKED_PREFILL: &str = "chunked-prefill";
+const SARATHI: &str = "sarathi";
+const PREFILL_FIRST: &str = "prefill-first";
+const ORCA: &str = "orca";
+const LAYERED_PREFILL: &str = "layered-prefill";
+
+/// Scheduling policy.
+pub(crate) static POLICY: Key = Key::new(
+    "policy",
+    Kind::Choice(&[
+        (CHUNKED_PREFILL, "vLLM v1: decodes and prompt pieces share the token budget, running requests first"),
+        (SARATHI, "Sarathi-Serve: all decodes, then prompt pieces; blocks of a whole prompt reserved at admission"),
+        (PREFILL_FIRST, "vLLM v0: steps of whole prompts whenever one fits, else decode steps"),
+        (ORCA, "Orca: whole prompts join the decodes; blocks of prompt and answer reserved at admission"),
+        (
+            LAYERED_PREFILL,
+            "Layered Prefill: a cohort of prompts passes one group of layers per step, beside all decodes; blocks of a whole \
+             prompt reserved at admission",
+        ),
+    ]),
+    "Which policy.",
+)
+.value("\"chunked-prefill\"");
+/// Token budget.
+pub(crate) static MAX_NUM_BATCHED_TOKENS: Key = Key::new(
+    "max_num_batched_tokens",
+    COUNT,
+    "Most tokens in a step, decode tokens included. With layered-prefill most prompt tokens in a cohort; longer prompts pass the \
+     layers in several cohorts.",
+)
+.computed(
+    "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
+         `max_model_len`; layered-prefill: 8192",
+);
+/// Request limit.
+pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.").computed(
+    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first, orca and layered-prefill: 256",
+);
+/// Cap on pieces.
+pub(crate) static LONG_PREFILL_TOKEN_THRESHOLD: Key = Key::new(
+    "long_prefill_token_threshold",
+    Kind::Integer(0, 1 << 30),
+    "Most prompt tokens of one request in a step; 0: no limit.",
+)
+.only(&[CHUNKED_PREFILL])
+.value("0");
+/// Admission.
+pub(crate) static SCHEDULER_RESERVE_FULL_ISL: Key = Key::new(
+    "scheduler_reserve_full_isl",
+    Kind::Flag,
+    "Let a request in only if its whole prompt fits the free blocks, although blocks are taken piece by piece.",
+)
+.only(&[CHUNKED_PREFILL])
+.value("true")
+.vllm("on by default from 0.19");
+/// Watermark.
+pub(crate) static WATERMARK: Key = Key::new(
+    "watermark",
+    Kind::Number(Bounds { min: 0.0, above: false, max: 0.999 }),
+    "Share of the KV blocks that is kept free when a prompt is let in, in thousandths.",
+)
+.only(&[PREFILL_FIRST])
+.value("0.01");
+
+/// Rule for the number of groups.
+pub(crate) static GROUPS: Key = Key::new(
+    "groups",
+    Kind::Choice(&[
+        (
+            "per-tokens",
+            "one for each `reference_chunk` prompt tokens of the cohort, and no more than layers, as in the paper",
+        ),
+        ("table", "by the step table of the paper's public code for `num_stages`"),
+        ("fixed", "`num_groups`, however many tokens"),
+    ]),
+    "Into how many groups of layers a cohort's way through the model is cut. Groups differ by one layer at most.",
+)
+.only(&[LAYERED_PREFILL])
+.value("\"per-tokens\"");
+/// Tokens per group.
+pub(crate) static REFERENCE_CHUNK: Key = Key::new(
+    "reference_chunk",
+    COUNT,
+    "Prompt tokens per group with `groups = \"per-tokens\"`: a step then does as much prefill work as chunked prefill with \
+     chunks of so many tokens.",
+)
+.only(&[LAYERED_PREFILL])
+.computed("512, as in the paper");
+/// Which table.
+pub(crate) static NUM_STAGES: Key = Key::new(
+    "num_stages",
+    COUNT,
+    "Groups of cohorts of more than 4096 tokens with `groups = \"table\"`: 4, 12, 16 or 24. Smaller cohorts have 1, 2 or 4 groups \
+     up to 512, 1024 and 2048 tokens, and up to 4096 tokens 4, 6, 8 and 8.",
+)
+.only(&[LAYERED_PREFILL])
+.computed("16, as for Qwen3-30B-A3B in the paper's public code");
+/// How many.
+pub(crate) static NUM_GROUPS: Key =
+    Key::new("num_groups", COUNT, "Groups with `groups = \"fixed\"`; no more than the model has layers.")
+        .only(&[LAYERED_PREFILL])
+        .nothing("`groups` says how to count them");
+/// One pass when alone.
+pub(crate) static COLLAPSE_WITHOUT_DECODES: Key = Key::new(
+    "collapse_without_decodes",
+    Kind::Flag,
+    "Let a cohort pass all layers that are left in a step in which nobody decodes. The paper's public code does not.",
+)
+.only(&[LAYERED_PREFILL])
+.value("false");
+
+pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
+    path: "system.scheduler",
+    doc: "How steps are composed. `scheduler = \"orca\"` is short for `scheduler = { policy = \"orca\" }`.",
+    tag: Tag::Key(&POLICY),
+    keys: &[
+        &POLICY,
+        &MAX_NUM_BATCHED_TOKENS,
+        &MAX_NUM_SEQS,
+        &LONG_PREFILL_TOKEN_THRESHOLD,
+        &SCHEDULER_RESERVE_FULL_ISL,
+        &WATERMARK,
+        &GROUPS,
+        &REFERENCE_CHUNK,
+        &NUM_STAGES,
+        &NUM_GROUPS,
+        &COLLAPSE_WITHOUT_DECODES,
+    ],
+};
