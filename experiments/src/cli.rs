@@ -1,6 +1,7 @@
 //! The command line.
 
 mod calibrate;
+mod experiment;
 mod goodput;
 mod plan;
 mod profiles;

@@ -7,41 +7,21 @@ mod progress;
 mod report;
 pub(crate) mod search;
 
-use std::path::PathBuf;
-
 use rayon::prelude::*;
 
 use crate::diagnostic::Problem;
 use crate::experiment::{Experiment, System};
 use crate::failure::Failure;
-use crate::run::{Loaded, check_lock, default_directory, describe, load};
+use crate::request::Request;
+use crate::run::{Loaded, check_lock, describe, load};
 use crate::terminal::Terminal;
 use files::Files;
 pub(crate) use limit::{Limited, find};
 pub(crate) use probe::Question;
 pub(crate) use progress::Progress;
 
-/// What `goodput` was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct GoodputRequest {
-    /// The experiment file.
-    pub(crate) file: PathBuf,
-    /// Values laid over it.
-    pub(crate) settings: Vec<String>,
-    /// Where results go; `None`: `results/`, the name of the file and `-goodput`.
-    pub(crate) directory: Option<PathBuf>,
-    /// Whether results that are there are replaced.
-    pub(crate) force: bool,
-    /// Runs at a time; `None`: one per processor.
-    pub(crate) jobs: Option<usize>,
-    /// Whether figures are drawn; `None`: as the file says.
-    pub(crate) figures: Option<bool>,
-    /// Whether results are printed as JSON.
-    pub(crate) json: bool,
-}
-
 /// Searches every system of an experiment and writes what was found.
-pub(crate) fn run(request: &GoodputRequest, terminal: Terminal) -> Result<(), Failure> {
+pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> {
     let Loaded { mut experiment, sources } = load(&request.file, &request.settings)?;
     if let Err(problem) = searchable(&experiment) {
         return Err(Failure::input(problem, sources));
@@ -53,7 +33,7 @@ pub(crate) fn run(request: &GoodputRequest, terminal: Terminal) -> Result<(), Fa
     if let Err(problem) = check_lock(&experiment, &digests, terminal) {
         return Err(Failure::input(problem, sources));
     }
-    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file, "-goodput"));
+    let directory = request.directory("-goodput");
     let files = Files::claim(&directory, &experiment, request.force).map_err(|error| Failure::before_run(&error))?;
     describe(&experiment, terminal);
     for note in experiment.workload.notes() {

@@ -10,6 +10,7 @@ mod goodput;
 mod output;
 mod plan;
 mod reproduce;
+mod request;
 mod run;
 mod tables;
 mod terminal;

@@ -6,8 +6,6 @@ mod judge;
 mod placement;
 mod report;
 
-use std::path::PathBuf;
-
 use sim::Role;
 
 use crate::diagnostic::Problem;
@@ -15,38 +13,22 @@ use crate::experiment::{Experiment, KernelLibrary, PlanSpec};
 use crate::failure::Failure;
 use crate::goodput::{Progress, in_parallel, searchable};
 use crate::output::{OutputError, claim, write_whole};
-use crate::run::{Loaded, default_directory, load};
+use crate::request::Request;
+use crate::run::{Loaded, load};
 use crate::terminal::Terminal;
 use judge::Planner;
 
 const TABLE: &str = "plan.csv";
 const WINNER: &str = "plan.toml";
 
-/// What `plan` was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct PlanRequest {
-    /// The experiment file.
-    pub(crate) file: PathBuf,
-    /// Values laid over it.
-    pub(crate) settings: Vec<String>,
-    /// Where results go; `None`: `results/`, the name of the file and `-plan`.
-    pub(crate) directory: Option<PathBuf>,
-    /// Whether results that are there are replaced.
-    pub(crate) force: bool,
-    /// Runs at a time; `None`: one per processor.
-    pub(crate) jobs: Option<usize>,
-    /// Whether results are printed as JSON.
-    pub(crate) json: bool,
-}
-
 /// Searches, and writes what was found.
-pub(crate) fn run(request: &PlanRequest, terminal: Terminal) -> Result<(), Failure> {
+pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> {
     let Loaded { experiment, sources } = load_base(request)?;
     if let Err(problem) = searchable(&experiment).and_then(|()| plannable(&experiment)) {
         return Err(Failure::input(problem, sources));
     }
     let spec = experiment.plan.as_ref().expect("it was found missing otherwise");
-    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file, "-plan"));
+    let directory = request.directory("-plan");
     claim(&directory, &[TABLE, WINNER], request.force).map_err(|error| Failure::before_run(&error))?;
     let on_rates = experiment.workload.notes_on_rates().into_iter().map(str::to_owned);
     for note in experiment.workload.notes().into_iter().chain(on_rates) {
@@ -86,7 +68,7 @@ pub(crate) fn run(request: &PlanRequest, terminal: Terminal) -> Result<(), Failu
 }
 
 /// The file as it is, or, where its systems do not fit as they are, on more GPUs: candidates replace their number anyway.
-fn load_base(request: &PlanRequest) -> Result<Loaded, Failure> {
+fn load_base(request: &Request) -> Result<Loaded, Failure> {
     let error = match load(&request.file, &request.settings) {
         Ok(loaded) => return Ok(loaded),
         Err(error) => error,

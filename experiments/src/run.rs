@@ -16,31 +16,13 @@ use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
 use crate::output::{Look, OutputOptions, OutputPlan, RunLabel, comparison_table, results_json};
+use crate::request::Request;
 use crate::terminal::{self, Terminal, short};
 use observer::RunObserver;
 use progress::Progress;
 
 /// Name of the lock file.
 pub(crate) const LOCK_FILE: &str = "experiment.lock.toml";
-
-/// What `run` was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct RunRequest {
-    /// The experiment file.
-    pub(crate) file: PathBuf,
-    /// Values laid over it.
-    pub(crate) settings: Vec<String>,
-    /// Where results go; `None`: `results/` and the name of the file.
-    pub(crate) directory: Option<PathBuf>,
-    /// Whether results that are there are replaced.
-    pub(crate) force: bool,
-    /// Runs at a time; `None`: one per processor.
-    pub(crate) jobs: Option<usize>,
-    /// Whether figures are drawn; `None`: as the file says.
-    pub(crate) figures: Option<bool>,
-    /// Whether results are printed as JSON.
-    pub(crate) json: bool,
-}
 
 /// An experiment file that has been read.
 pub(crate) struct Loaded {
@@ -84,7 +66,7 @@ pub(crate) fn load_varied(
 }
 
 /// Runs an experiment and writes its results.
-pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failure> {
+pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> {
     let Loaded { mut experiment, sources } = load(&request.file, &request.settings)?;
     experiment.output.figures = request.figures.unwrap_or(experiment.output.figures);
     let digests = experiment
@@ -93,7 +75,7 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     if let Err(problem) = check_lock(&experiment, &digests, terminal) {
         return Err(Failure::input(problem, sources));
     }
-    let directory = request.directory.clone().unwrap_or_else(|| default_directory(&request.file, ""));
+    let directory = request.directory("");
     let runs = labels(&experiment);
     let options = OutputOptions {
         requests: true,
@@ -131,12 +113,6 @@ pub(crate) fn run(request: &RunRequest, terminal: Terminal) -> Result<(), Failur
     tables.append(&mut paths);
     show(request, &experiment, &runs, &summaries, &tables, terminal);
     Ok(())
-}
-
-/// `results/`, the name of the file, and what was done with it.
-pub(crate) fn default_directory(file: &Path, what: &str) -> PathBuf {
-    let stem = file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy().into_owned());
-    Path::new("results").join(format!("{}{what}", stem.strip_suffix(".lock").unwrap_or(&stem)))
 }
 
 /// Refuses inputs that are not those a lock file was made with, and says which of those are not used any more.
@@ -260,7 +236,7 @@ pub(crate) fn rejections(system: &str, outcome: &Outcome) -> Option<String> {
 }
 
 fn show(
-    request: &RunRequest,
+    request: &Request,
     experiment: &Experiment,
     runs: &[RunLabel],
     summaries: &[Summary],
