@@ -14,6 +14,7 @@ mod plan;
 mod pool;
 mod pricing;
 mod profile;
+mod requests;
 mod schedule;
 mod scheduler;
 mod step_cost;
@@ -28,8 +29,9 @@ pub(crate) use constants::EngineConstants;
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
+pub(crate) use requests::left_out;
 pub(crate) use system::System;
-pub(crate) use workload::{Origin, Workload, left_out};
+pub(crate) use workload::{Origin, Workload};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
 use crate::file::document::Table;

@@ -200,7 +200,7 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let RunObserver { files, mut measures, timeline, .. } = observer;
     files.finish(outcome.first_arrival..outcome.end).map_err(|error| Failure::while_writing(&error))?;
     let summary = Summary::new(&mut measures, &outcome, &system.facts());
-    let remarks = requests.remark().into_iter().chain(rejections(&system.name, &outcome)).collect();
+    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
     Ok(Finished { summary, measures, timeline, remarks })
 }
 

@@ -40,6 +40,12 @@ impl WorkloadSpec {
         Ok(WorkloadSpec { arrivals, ..self.clone() })
     }
 
+    /// Mean rate in requests per second, as [`at_rate`](Self::at_rate) counts it; `None` where the arrivals have none.
+    pub fn mean_rate(&self) -> Option<f64> {
+        let requests_per_start = self.sessions.as_ref().map_or(Ok(1.0), |sessions| sessions.turns.mean()).ok()?;
+        self.arrivals.mean_rate().map(|starts| starts * requests_per_start)
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors

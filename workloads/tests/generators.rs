@@ -103,6 +103,7 @@ fn every_generator_can_run_at_another_rate() {
         let spec = generator.spec(50_000).at_rate(7.0).unwrap();
         let tolerance = if generator.name == "azure-code-2023" { 0.4 } else { 0.08 };
         near(generator.name, steady_rate(&spec), 7.0, tolerance);
+        near(generator.name, spec.mean_rate().unwrap(), 7.0, 1e-9);
     }
 }
 

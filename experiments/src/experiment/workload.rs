@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use workloads::trace::Skipped;
 use workloads::{
     Arrivals, ConcurrencyLimit, Lengths, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths, ReadOptions,
-    Replay, ReplaySpec, Request, RequestId, RequestLengths, SessionSpec, SimTime, Source, Synthetic, Timing,
-    TraceReader, TraceRow, WorkloadError, WorkloadSpec, ZeroTokens, generators,
+    Replay, ReplaySpec, RequestLengths, SessionSpec, Source, Synthetic, Timing, TraceReader, WorkloadError,
+    WorkloadSpec, ZeroTokens, generators,
 };
 
 use super::distributions::{arrivals, durations};
 use super::lengths::lengths;
+use super::requests::{Requests, Watched};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::Key;
 use crate::file::keys::workload as w;
@@ -50,72 +51,6 @@ pub(crate) enum Origin {
     },
 }
 
-/// The requests of one run.
-pub(crate) struct Requests {
-    source: Box<dyn Source>,
-    left_out: Arc<Mutex<Skipped>>,
-}
-
-impl Source for Requests {
-    fn next_arrival(&mut self) -> Result<Option<SimTime>, WorkloadError> {
-        self.source.next_arrival()
-    }
-
-    fn take(&mut self) -> Request {
-        self.source.take()
-    }
-
-    fn ended(&mut self, request: RequestId, now: SimTime) {
-        self.source.ended(request, now);
-    }
-
-    fn remaining_hint(&self) -> Option<u64> {
-        self.source.remaining_hint()
-    }
-}
-
-impl Requests {
-    /// What was left out of the trace, in a sentence.
-    pub(crate) fn remark(self) -> Option<String> {
-        // Its rows report when they are dropped.
-        drop(self.source);
-        let skipped = self.left_out.lock().ok()?.clone();
-        left_out(&skipped)
-    }
-}
-
-/// What was left out of a trace, in a sentence.
-pub(crate) fn left_out(skipped: &Skipped) -> Option<String> {
-    let counts = [(skipped.bad_rows, "malformed"), (skipped.failed_requests, "of failed requests")];
-    let counts: Vec<_> =
-        counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} {what}")).collect();
-    let mut lines = vec![format!("warning: rows of the trace left out: {}", counts.join(", "))];
-    lines.extend_from_slice(&skipped.examples);
-    (!counts.is_empty()).then(|| lines.join("\n  "))
-}
-
-/// The rows of a trace; what is left out of them is told when they are dropped.
-struct Watched {
-    rows: TraceReader,
-    left_out: Arc<Mutex<Skipped>>,
-}
-
-impl Iterator for Watched {
-    type Item = Result<TraceRow, WorkloadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if let Ok(mut left_out) = self.left_out.lock() {
-            left_out.clone_from(self.rows.skipped());
-        }
-    }
-}
-
 impl Workload {
     /// What reading its trace leaves out or takes for granted, such as columns that are not read.
     pub(crate) fn notes(&self) -> Vec<String> {
@@ -135,7 +70,7 @@ impl Workload {
             }
             Origin::Made { spec, .. } => self.limited(Synthetic::new(spec, seed)?),
         }?;
-        Ok(Requests { source, left_out })
+        Ok(Requests::new(source, left_out, self.session_rate()))
     }
 
     fn limited(&self, source: impl Source + 'static) -> Result<Box<dyn Source>, WorkloadError> {
@@ -143,6 +78,12 @@ impl Workload {
             Some(limit) => Box::new(ConcurrencyLimit::new(source, limit)?),
             None => Box::new(source),
         })
+    }
+
+    /// Requests per second that were asked of sessions, whose later turns come when they will.
+    fn session_rate(&self) -> Option<f64> {
+        let Origin::Made { spec, .. } = &self.origin else { return None };
+        spec.sessions.as_ref().and_then(|_| spec.mean_rate())
     }
 
     /// Whether requests wait for earlier answers, so that their times depend on the system.

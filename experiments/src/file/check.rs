@@ -49,7 +49,7 @@ fn unknown(entry: &Entry, def: &'static TableDef, root: &'static TableDef) -> Pr
     }
     let mut homes = Vec::new();
     root.walk(&mut |other| {
-        if other.key(&entry.key).is_some() {
+        if other.key(&entry.key).is_some() && !homes.contains(&other.title()) {
             homes.push(other.title());
         }
     });

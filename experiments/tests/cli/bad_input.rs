@@ -309,6 +309,22 @@ fn requests_that_cannot_be_served_are_rejected_and_counted() {
 }
 
 #[test]
+fn sessions_that_come_slower_than_asked_are_told() {
+    let turns = "requests = 60\nsessions = { turns = { distribution = \"fixed\", tokens = 6 }, think = { distribution = \"fixed\", duration = \"30 s\" } }";
+    let place = Place::with_small(&[("requests = 60", turns)]);
+    let said = place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);
+    assert!(said.stderr.contains("warning: requests came at "), "{}", said.stderr);
+    assert!(said.stderr.contains(", not at the 120.000 its arrivals make in the long run"), "{}", said.stderr);
+}
+
+#[test]
+fn a_key_that_is_at_home_in_several_tables_names_each_once() {
+    let place = Place::with_small(&[("replicas = 2", "replicas = 2\nnetwork = \"25 Gbit/s Ethernet\"")]);
+    let message = place.fail(2, &["run", "x.toml"]);
+    assert_eq!(message.matches("`[system.attention_offload]`").count(), 1, "{message}");
+}
+
+#[test]
 fn misspelt_commands_find_their_nearest() {
     let message = Place::new().fail(2, &["trace", "stat"]);
     assert!(message.contains("a similar subcommand exists: 'stats'"), "{message}");
