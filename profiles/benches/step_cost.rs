@@ -36,7 +36,12 @@ impl Steps {
         if let Some(piece) = self.prompt.first_mut() {
             piece.new_tokens = 256 + (self.step % 1024) as u32;
         }
-        let decode = DecodeBatch { requests: 64, context_tokens, windowed_context_tokens: context_tokens };
+        let decode = DecodeBatch {
+            requests: 64,
+            context_tokens,
+            windowed_context_tokens: context_tokens,
+            ..DecodeBatch::default()
+        };
         let sampled = 64 + (self.step % 2) as u32;
         let shape = StepShape { prefill: &self.prompt, decode, sampled, prefill_layers: self.layers };
         self.cost.step(black_box(&shape), &mut self.stage_ns).duration_ns

@@ -20,6 +20,7 @@ mod options;
 mod popularity;
 mod price;
 mod scan;
+mod shared_prefix;
 pub mod simple;
 mod small;
 mod tables;
@@ -32,6 +33,7 @@ pub use efficiency::Architecture;
 pub use offload::{OffloadOptions, OffloadedCost, OffloadedStep, Wire};
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
 pub use popularity::{share_touched, zipf_popularity};
+pub use shared_prefix::PrefixAttention;
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
 
 use crate::step::{StepCost, StepShape};

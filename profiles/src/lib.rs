@@ -24,4 +24,4 @@ pub use model::{
     QuantizedParts, StateSpace, StateSpaceKind, WeightsHint,
 };
 pub use parallel::{DType, Parallelism, Precision};
-pub use step::{DecodeBatch, LayerRange, Passage, PrefillPiece, StepCost, StepShape};
+pub use step::{DecodeBatch, LayerRange, Passage, PrefillPiece, SharedPrefixes, StepCost, StepShape};

@@ -18,6 +18,19 @@ pub struct DecodeBatch {
     pub context_tokens: u64,
     /// Σ over them of min(tokens attended to, sliding window). Equal to `context_tokens` for models without windows.
     pub windowed_context_tokens: u64,
+    /// What they have in common, for kernels that know it.
+    pub shared: SharedPrefixes,
+}
+
+/// Prefixes that are the beginning of several contexts and lie in the cache once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedPrefixes {
+    /// Prefixes that at least one request begins with.
+    pub prefixes: u32,
+    /// Σ over these prefixes of their tokens.
+    pub tokens: u64,
+    /// Σ over the requests that begin with one of the tokens of that prefix: part of their `context_tokens`.
+    pub member_tokens: u64,
 }
 
 /// Contiguous layers, first one included, last one not.

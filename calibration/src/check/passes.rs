@@ -79,6 +79,7 @@ impl Pricing {
                     requests: row.requests,
                     context_tokens: all(keys),
                     windowed_context_tokens: all(keys.min(self.window)),
+                    ..DecodeBatch::default()
                 };
                 (Vec::new(), decode)
             }

@@ -252,7 +252,12 @@ fn pass(row: &PassRow, device: &DeviceSpec) -> Option<Reading> {
     let keys = u64::from(row.requests) * (u64::from(row.context_tokens) + 1);
     let decode = match row.phase {
         PassPhase::Prompt => DecodeBatch::default(),
-        PassPhase::Token => DecodeBatch { requests: row.requests, context_tokens: keys, windowed_context_tokens: keys },
+        PassPhase::Token => DecodeBatch {
+            requests: row.requests,
+            context_tokens: keys,
+            windowed_context_tokens: keys,
+            ..DecodeBatch::default()
+        },
     };
     let shape = StepShape { prefill: &pieces, decode, sampled: row.requests, prefill_layers: None };
     let sum = cost.explain(&shape).sum();

@@ -245,6 +245,7 @@ impl ScheduledStep {
             requests: self.decode.len() as u32,
             context_tokens: self.decode_context_tokens(),
             windowed_context_tokens: self.decode.iter().map(|&(_, context)| u64::from(context.min(window))).sum(),
+            ..DecodeBatch::default()
         }
     }
 

@@ -159,7 +159,12 @@ impl Pricing {
                 let context_tokens = u64::from(requests) * 1024;
                 let shape = StepShape {
                     prefill: if new_tokens > 0 { &piece } else { &[] },
-                    decode: DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens },
+                    decode: DecodeBatch {
+                        requests,
+                        context_tokens,
+                        windowed_context_tokens: context_tokens,
+                        ..DecodeBatch::default()
+                    },
                     sampled: requests + u32::from(new_tokens > 0),
                     prefill_layers: None,
                 };

@@ -4,6 +4,7 @@ use super::layer::Context;
 use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, Timed};
 use super::measured::MeasuredAttention;
 use super::mixed::MixedCost;
+use super::shared_prefix::SharedPrefixCost;
 use super::{Evidence, Operator};
 use crate::fitted::{self, CompiledDecode, CompiledPrefill, PromptWork};
 use crate::model::{Attention, LatentAttention, LayerSpec, Mixer};
@@ -22,6 +23,8 @@ pub(super) struct AttentionCost {
     decode: DecodeCost,
     measured: MeasuredAttention,
     mixed: Option<MixedCost>,
+    /// Where shared prefixes are read once.
+    shared: Option<SharedPrefixCost>,
 }
 
 /// Coefficients of prefill attention. Areas count (query, visible key) pairs.
@@ -77,6 +80,18 @@ pub(super) struct PrefillSums {
     pub(super) pairs: f64,
 }
 
+/// What generating requests add up to in one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct DecodeSums {
+    pub(super) requests: f64,
+    /// Keys that they see.
+    pub(super) keys: f64,
+    /// Keys that are read, those of shared prefixes once.
+    pub(super) read: f64,
+    /// Bytes of partial results that are merged.
+    pub(super) merged_bytes: f64,
+}
+
 /// Sizes that both kinds of attention come down to.
 struct Heads {
     query: f64,
@@ -110,6 +125,13 @@ impl AttentionCost {
         let fitted = attention.window.is_none();
         let decode = DecodeCost::new(context, &heads, 4.0 * query * dim, kv_heads, fitted);
         let prefill = PrefillCost::new(context, &heads, 0.0, fitted);
+        // Windows end behind the prefix, or move away from it.
+        let shared = if fitted {
+            let times = [decode.memory_ns_per_key, prefill.ns_per_pair, decode.floor_ns];
+            SharedPrefixCost::new(context, (query, query * dim), times)
+        } else {
+            None
+        };
         let heads = fitted::Heads { query, kv: kv_heads, dim, kv_bytes: kv_element };
         let apart = Self {
             window: attention.window,
@@ -117,6 +139,7 @@ impl AttentionCost {
             decode: decode.fitted(context, heads, fitted),
             measured: MeasuredAttention::new(attention, context),
             mixed: None,
+            shared,
         };
         let mixed = MixedCost::new(attention, context, |pieces| apart.prefill(pieces).0.ns);
         Self { mixed, ..apart }
@@ -138,16 +161,18 @@ impl AttentionCost {
         let bf16_cache = context.options.precision.kv_cache == DType::Bf16;
         let evidence = curve.fitted.evidence(device, bf16_cache);
         let prefill = PrefillCost::new(context, &heads, expansion_flops, false);
-        let decode = DecodeCost::new(context, &heads, decode_flops, 1.0, false);
+        let decode = DecodeCost {
+            floor_ns: curve.decode_floor_us * NS_PER_US,
+            compute_ns_per_key: decode_flops * NS_PER_S / (device.bf16_flops * curve.decode_compute),
+            evidence,
+            ..DecodeCost::new(context, &heads, decode_flops, 1.0, false)
+        };
+        let times = [decode.memory_ns_per_key, decode.compute_ns_per_key, decode.floor_ns];
         Self {
             window: None,
             prefill: PrefillCost { floor_ns: curve.prefill_floor_us * NS_PER_US, evidence, ..prefill },
-            decode: DecodeCost {
-                floor_ns: curve.decode_floor_us * NS_PER_US,
-                compute_ns_per_key: decode_flops * NS_PER_S / (device.bf16_flops * curve.decode_compute),
-                evidence,
-                ..decode
-            },
+            shared: SharedPrefixCost::new(context, (query, query * rank), times),
+            decode,
             measured: MeasuredAttention::default(),
             mixed: None,
         }
@@ -193,6 +218,22 @@ impl AttentionCost {
     /// Time for the generating requests of a step in one layer.
     #[inline]
     pub(super) fn decode(&self, batch: DecodeBatch) -> Timed {
+        if let Some(shared) = self.sharing(batch) {
+            let (plain, extra_ns) = shared.apart(batch);
+            // No kernel of this kind has been measured.
+            return Timed { ns: self.plain_decode(plain).ns + extra_ns, evidence: Evidence::Extrapolated };
+        }
+        self.plain_decode(batch)
+    }
+
+    /// What prices shared prefixes, if there are any in the batch and they are read once.
+    #[inline]
+    fn sharing(&self, batch: DecodeBatch) -> Option<&SharedPrefixCost> {
+        self.shared.as_ref().filter(|_| batch.shared.prefixes > 0)
+    }
+
+    #[inline]
+    fn plain_decode(&self, batch: DecodeBatch) -> Timed {
         let by_curve = || Timed { ns: self.decode_ns(batch), evidence: self.decode.evidence };
         self.measured.decode(batch).unwrap_or_else(by_curve)
     }
@@ -206,6 +247,9 @@ impl AttentionCost {
         batch: DecodeBatch,
         alone: [Timed; 2],
     ) -> Option<(Timed, Timed)> {
+        if self.sharing(batch).is_some() {
+            return None;
+        }
         let by_form = || Some(self.mixed.as_ref()?.both(pieces, batch, alone));
         let both = self.measured.mixed(pieces, batch).or_else(by_form)?;
         // No launch takes less than the longer of its parts.
@@ -228,9 +272,19 @@ impl AttentionCost {
         cost.floor_ns + (streaming * streaming + blocks * blocks).sqrt()
     }
 
+    /// What a batch adds up to.
+    #[inline]
+    pub(super) fn decode_sums(&self, batch: DecodeBatch) -> DecodeSums {
+        let keys = self.decode_keys(batch);
+        let alone = DecodeSums { requests: f64::from(batch.requests), keys, read: keys, merged_bytes: 0.0 };
+        let Some(shared) = self.sharing(batch) else { return alone };
+        let twice = batch.shared.member_tokens - batch.shared.tokens;
+        DecodeSums { read: keys - twice as f64, merged_bytes: shared.merge_bytes(batch.requests), ..alone }
+    }
+
     /// Keys that the generating requests see.
     #[inline]
-    pub(super) fn decode_keys(&self, batch: DecodeBatch) -> f64 {
+    fn decode_keys(&self, batch: DecodeBatch) -> f64 {
         (if self.window.is_some() { batch.windowed_context_tokens } else { batch.context_tokens }) as f64
     }
 
@@ -253,16 +307,16 @@ impl AttentionCost {
         (Operator::PrefillAttention, load)
     }
 
-    /// What decode attention costs for so many requests and keys, without its time.
-    pub(super) fn decode_load(&self, requests: f64, keys: f64) -> (Operator, Load) {
+    /// What decode attention costs for these sums, without its time.
+    pub(super) fn decode_load(&self, sums: DecodeSums) -> (Operator, Load) {
         let cost = &self.decode;
-        let flops = keys * cost.flops_per_key;
-        let cache_bytes = keys * cost.cache_bytes_per_key;
+        let flops = sums.keys * cost.flops_per_key;
+        let cache_bytes = sums.read * cost.cache_bytes_per_key;
         let load = Load {
             flops,
             useful_flops: flops,
             at_peak_ns: flops * cost.peak_ns_per_flop,
-            memory_bytes: cache_bytes + requests * cost.bytes_per_request,
+            memory_bytes: cache_bytes + sums.requests * cost.bytes_per_request + sums.merged_bytes,
             necessary_bytes: cache_bytes * cost.necessary_share,
             ..Load::default()
         };
@@ -338,6 +392,17 @@ impl DecodeCost {
         };
         let compiled = CompiledDecode::new(heads, kernel.floor_us * NS_PER_US, &kernel.surface, device);
         Self { fitted: Some(compiled), evidence, ..self }
+    }
+}
+
+impl DecodeSums {
+    /// Adds `layers` layers.
+    #[inline]
+    pub(super) fn add(&mut self, layers: f64, other: Self) {
+        self.requests += layers * other.requests;
+        self.keys += layers * other.keys;
+        self.read += layers * other.read;
+        self.merged_bytes += layers * other.merged_bytes;
     }
 }
 

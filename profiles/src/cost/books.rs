@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::attention::PrefillSums;
+use super::attention::{DecodeSums, PrefillSums};
 use super::load::{ByEvidence, Load, Timed};
 use super::tables::Tables;
 use super::{CostTotals, Evidence, Operator};
@@ -51,8 +51,7 @@ pub(super) struct AttentionBook {
     prefill_time: ByEvidence,
     prefill: PrefillSums,
     decode_time: ByEvidence,
-    requests: f64,
-    keys: f64,
+    decode: DecodeSums,
 }
 
 impl AttentionBook {
@@ -68,10 +67,9 @@ impl AttentionBook {
 
     /// Books generating requests that pass through `layers` layers.
     #[inline]
-    pub(super) fn decode(&mut self, layers: f64, time: Timed, requests: u32, keys: f64) {
+    pub(super) fn decode(&mut self, layers: f64, time: Timed, sums: DecodeSums) {
         self.decode_time.add(time.evidence, layers * time.ns);
-        self.requests += layers * f64::from(requests);
-        self.keys += layers * keys;
+        self.decode.add(layers, sums);
     }
 }
 
@@ -182,7 +180,7 @@ impl Books {
     fn add_attention(&self, tables: &Tables, sums: &mut Sums) {
         for (book, attention) in self.attention.iter().zip(&tables.attention) {
             sums.add_timed(book.prefill_time, attention.cost.prefill_load(book.prefill));
-            sums.add_timed(book.decode_time, attention.cost.decode_load(book.requests, book.keys));
+            sums.add_timed(book.decode_time, attention.cost.decode_load(book.decode));
         }
     }
 }

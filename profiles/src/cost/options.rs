@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cost::efficiency::Architecture;
+use crate::cost::shared_prefix::PrefixAttention;
 use crate::device::DeviceSpec;
 use crate::fitted::FittedProfile;
 use crate::kernels::Kernels;
@@ -32,6 +33,8 @@ pub struct CostOptions<'a> {
     /// Whether collectives run beside compute that does not wait for them (dispatch to experts beside shared experts).
     /// vLLM runs them one after the other by default.
     pub overlap_collectives: bool,
+    /// How attention reads prefixes that generating requests share.
+    pub prefix_attention: PrefixAttention,
     /// Rows of the largest step; tables are built up to here and at most to 16,384 rows, and larger steps are computed
     /// directly.
     pub max_num_batched_tokens: u32,
@@ -59,6 +62,7 @@ impl<'a> CostOptions<'a> {
             routing: ExpertRouting::Uniform,
             engine: EngineOverheads::vllm_v1(),
             overlap_collectives: false,
+            prefix_attention: PrefixAttention::PerRequest,
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,

@@ -33,11 +33,11 @@ impl Tables {
                 joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: prefill.ns, ..load });
             }
             if rows.decode > 0 {
-                let keys = attention.cost.decode_keys(shape.decode);
+                let sums = attention.cost.decode_sums(shape.decode);
                 let alone_layers = placement.all - prompt_layers;
-                book.decode(prompt_layers, joint, rows.decode, keys);
-                book.decode(alone_layers, alone, rows.decode, keys);
-                let (operator, load) = attention.cost.decode_load(f64::from(rows.decode), keys);
+                book.decode(prompt_layers, joint, sums);
+                book.decode(alone_layers, alone, sums);
+                let (operator, load) = attention.cost.decode_load(sums);
                 joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: joint.ns, ..load });
                 joules += alone_layers * self.energy.of_operator(operator, &Load { time_ns: alone.ns, ..load });
             }

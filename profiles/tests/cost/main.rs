@@ -7,6 +7,7 @@ mod offload;
 mod oracles;
 mod physics;
 mod settings;
+mod shared_prefix;
 mod simple;
 #[path = "../support/shared_data.rs"]
 mod support;
@@ -63,7 +64,7 @@ fn compile(options: &CostOptions<'_>) -> AnalyticCost {
 /// Generating requests with the same context.
 fn decode(requests: u32, context: u64) -> DecodeBatch {
     let context_tokens = u64::from(requests) * context;
-    DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens }
+    DecodeBatch { requests, context_tokens, windowed_context_tokens: context_tokens, ..DecodeBatch::default() }
 }
 
 /// Pieces of these new tokens after these cached ones.

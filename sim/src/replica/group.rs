@@ -85,6 +85,7 @@ impl Group {
             requests: self.members,
             context_tokens: self.context,
             windowed_context_tokens: if self.window.is_some() { self.windowed } else { self.context },
+            ..DecodeBatch::default()
         }
     }
 

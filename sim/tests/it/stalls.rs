@@ -43,7 +43,12 @@ fn price_ns(piece: Option<PrefillPiece>, decodes: u32, context_tokens: u64) -> u
     let completes = piece.is_some_and(|piece| piece.new_tokens + piece.context_tokens == LONG_PROMPT);
     let shape = StepShape {
         prefill: piece.as_slice(),
-        decode: DecodeBatch { requests: decodes, context_tokens, windowed_context_tokens: context_tokens },
+        decode: DecodeBatch {
+            requests: decodes,
+            context_tokens,
+            windowed_context_tokens: context_tokens,
+            ..DecodeBatch::default()
+        },
         sampled: decodes + u32::from(completes),
         prefill_layers: None,
     };

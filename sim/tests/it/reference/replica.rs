@@ -350,6 +350,7 @@ impl Replica {
             requests: contexts.len() as u32,
             context_tokens: contexts.iter().map(|context| u64::from(*context)).sum(),
             windowed_context_tokens: contexts.iter().map(|context| u64::from(*context.min(&window))).sum(),
+            ..DecodeBatch::default()
         }
     }
 
