@@ -3,6 +3,7 @@
 mod analytic;
 mod attention;
 mod books;
+mod composition;
 mod decode_lookup;
 mod efficiency;
 mod energy;
@@ -17,6 +18,7 @@ mod mixed;
 mod offload;
 mod once;
 mod options;
+mod parts;
 mod popularity;
 mod price;
 mod scan;
@@ -29,9 +31,11 @@ mod totals;
 pub(crate) use small::OPERATIONS;
 
 pub use analytic::AnalyticCost;
+pub use composition::Composition;
 pub use efficiency::Architecture;
 pub use offload::{OffloadOptions, OffloadedCost, OffloadedStep, Wire};
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
+pub use parts::{Moments, StepParts};
 pub use popularity::{share_touched, zipf_popularity};
 pub use shared_prefix::PrefixAttention;
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};

@@ -44,6 +44,7 @@ fn spec(cost: Box<dyn CostModel>, max_num_seqs: u32, prefix_caching: bool) -> De
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 8192,
             max_num_seqs,
+            order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 60_000_000, prefix_caching },
         max_model_len: 1_000_000,

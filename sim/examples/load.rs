@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
+            order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 27_000, prefix_caching: true },
         max_model_len: 16_384,

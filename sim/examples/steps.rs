@@ -80,6 +80,7 @@ fn play(
             policy: Policy::ChunkedPrefill { long_prefill_token_threshold: 0, scheduler_reserve_full_isl: false },
             max_num_batched_tokens: 8192,
             max_num_seqs: running,
+            order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks, prefix_caching: true },
         max_model_len: 1_000_000,

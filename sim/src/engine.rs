@@ -86,9 +86,10 @@ pub fn simulate(
     let all = (0..spec.replicas.len() as u32).collect();
     let router = Router::new(spec.router, if prefilling.is_empty() { all } else { prefilling }, spec.seed, "router");
     let mode = spec.handover.as_ref().map(|handover| handover.mode);
+    let seed = spec.seed;
     let build = |(number, spec): (usize, ReplicaSpec)| {
         let piping = mode.map_or_else(Piping::default, |mode| Piping::new(spec.role, mode));
-        Replica::new(number as u32, spec, piping)
+        Replica::new(number as u32, spec, piping, seed)
     };
     let mut replicas: Vec<Replica> = spec.replicas.into_iter().enumerate().map(build).collect();
     let handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed)).transpose()?;

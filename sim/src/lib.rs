@@ -8,6 +8,7 @@ mod error;
 mod kv;
 mod measures;
 pub mod network;
+mod offline;
 mod outcome;
 mod power;
 mod record;
@@ -30,6 +31,6 @@ pub use record::{
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec,
-    SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
+    RouterSpec, SchedulerSpec, TransferMode,
 };

@@ -10,6 +10,7 @@ mod dispatch;
 mod group;
 mod intake;
 mod live;
+mod order;
 mod output;
 mod passing;
 mod walk;
@@ -32,6 +33,7 @@ use intake::Intake;
 pub(crate) use intake::{Offer, Origin, Piping};
 pub(crate) use live::{Live, LiveId};
 use live::{Lives, Phase};
+use order::Ordering;
 use passing::Passing;
 
 /// A micro-batch: its decoding requests, and the step in flight if there is one.
@@ -114,6 +116,7 @@ pub(crate) struct Replica {
     /// Requests on their way from the client to the queue, and the decode replica that was chosen for each.
     sent: VecDeque<(Request, Option<u32>)>,
     waiting: VecDeque<LiveId>,
+    ordering: Ordering,
     /// Requests whose prompt was completed by the step that ended last, to be handed over.
     handed: Vec<LiveId>,
     /// Requests handed over whose KV cache is still here.
@@ -144,7 +147,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(number: u32, spec: ReplicaSpec, piping: Piping) -> Self {
+    pub(crate) fn new(number: u32, spec: ReplicaSpec, piping: Piping, seed: u64) -> Self {
         let stages = spec.cost.stages();
         let batches = spec.cost.offloaded_batches();
         let slots = (0..batches.unwrap_or(stages) as u32)
@@ -176,6 +179,7 @@ impl Replica {
             lives: Lives::default(),
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
+            ordering: Ordering::new(spec.scheduler.order, seed, number),
             handed: Vec::new(),
             held: 0,
             pushes_layers: piping.pushes_layers,
@@ -271,6 +275,7 @@ impl Replica {
         } else {
             let id = self.lives.insert(live);
             self.waiting.push_back(id);
+            self.ordering.joined();
         }
     }
 

@@ -2,12 +2,14 @@
 
 mod handover;
 mod layer_groups;
+mod queue_order;
 
 use profiles::CostModel;
 use workloads::SimDuration;
 
 pub use handover::{DecodeChoice, HandoverSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
+pub use queue_order::QueueOrder;
 
 /// Replicas behind a router.
 pub struct DeploymentSpec {
@@ -99,6 +101,8 @@ pub struct SchedulerSpec {
     pub max_num_batched_tokens: u32,
     /// Most requests running at a time (≤ `max_num_batched_tokens`, unless decodes cost none of them).
     pub max_num_seqs: u32,
+    /// In which order waiting requests are let in.
+    pub order: QueueOrder,
 }
 
 impl SchedulerSpec {

@@ -1,7 +1,7 @@
 //! What an engine adds to kernels: routing of experts, overheads, links.
 
 use profiles::DeviceSpec;
-use profiles::cost::{Architecture, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
+use profiles::cost::{Architecture, Composition, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
 use sim::{EngineSpec, Policy, SchedulerSpec};
 use workloads::SimDuration;
 
@@ -60,6 +60,15 @@ pub(super) fn routing(reader: &mut Reader<'_>) -> Result<ExpertRouting, Problem>
         }
     };
     Ok(ExpertRouting::Zipf { decode_exponent, prefill })
+}
+
+/// How the parts of a step go together.
+pub(super) fn composition(reader: &mut Reader<'_>) -> Composition {
+    let kind: String = reader.get(&s::COMPOSITION_KIND);
+    if kind == "serial" {
+        return Composition::Serial;
+    }
+    Composition::Overlapped { interference: reader.or(&s::INTERFERENCE, || Composition::INTERFERENCE) }
 }
 
 /// What a system's engine adds to kernels, and around its steps.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::simple::PolynomialCost;
-use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost};
+use profiles::cost::{AnalyticCost, Composition, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost};
 use profiles::fitted::FittedProfile;
 use profiles::topology::ServerSpec;
 use profiles::{
@@ -99,6 +99,12 @@ impl Pricing {
         within_a_server(reader, device, parallelism)?;
         options.link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
+        options.composition =
+            reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?.expect("it has a default");
+        if offload.is_some() && options.composition != Composition::Serial {
+            let problem = reader.problem(&s::COMPOSITION, "attention is offloaded, and nothing else runs beside it");
+            return Err(problem.label("leave it out: batches take turns on model workers and attention workers"));
+        }
         let cost = match offload {
             Some(offload) => Cost::Offloaded(Box::new(offload.cost(reader, &options)?)),
             None => Cost::Kernels(Box::new(AnalyticCost::new(&options).map_err(|error| {

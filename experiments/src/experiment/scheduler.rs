@@ -1,7 +1,7 @@
 //! How the steps of a system are composed.
 
 use profiles::{DeviceSpec, ModelSpec, Parallelism};
-use sim::{LayerGroups, Policy, SchedulerSpec};
+use sim::{LayerGroups, Policy, QueueOrder, SchedulerSpec};
 
 use crate::diagnostic::Problem;
 use crate::file::key::Key;
@@ -74,7 +74,27 @@ fn scheduler(
             format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
         return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
     }
-    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs })
+    let order = order(reader)?;
+    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order })
+}
+
+/// In which order waiting requests are let in.
+fn order(reader: &mut Reader<'_>) -> Result<QueueOrder, Problem> {
+    let name: String = reader.get(&s::ORDER);
+    if name != "longest-prefix-match" && reader.has(&s::LONGEST_PREFIX_MATCH_LIMIT) {
+        let message = format!("`longest_prefix_match_limit` has no effect with `order = \"{name}\"`");
+        let problem = Problem::at(reader.key_span(&s::LONGEST_PREFIX_MATCH_LIMIT), message);
+        return Err(problem.label("it belongs to `order = \"longest-prefix-match\"`"));
+    }
+    Ok(match name.as_str() {
+        "fcfs" => QueueOrder::Fcfs,
+        "random" => QueueOrder::Random,
+        "dfs" => QueueOrder::DepthFirst,
+        "longest-prefix-match" => QueueOrder::LongestPrefixMatch {
+            most: reader.or(&s::LONGEST_PREFIX_MATCH_LIMIT, || QueueOrder::SGLANG_MOST),
+        },
+        other => unreachable!("`{other}` is no choice"),
+    })
 }
 
 /// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in

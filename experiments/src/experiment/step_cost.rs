@@ -20,7 +20,7 @@ pub(super) struct Fitted {
 }
 
 /// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 8] = [
+const OF_KERNELS: [&Key; 9] = [
     &s::ARCHITECTURE,
     &s::KERNEL_TABLES,
     &s::FITTED_PROFILE,
@@ -28,6 +28,7 @@ const OF_KERNELS: [&Key; 8] = [
     &s::ENGINE,
     &s::LINK,
     &s::OVERLAP_COLLECTIVES,
+    &s::COMPOSITION,
     &s::POWER_LIMIT,
 ];
 

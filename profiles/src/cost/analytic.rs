@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::books::Books;
+use super::composition::Composition;
 use super::efficiency::Architecture;
 use super::layer::Context;
 use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
@@ -21,6 +22,7 @@ pub struct AnalyticCost {
     tables: Arc<Tables>,
     books: Books,
     stage_ns: Vec<f64>,
+    memory_ns: Vec<f64>,
 }
 
 impl AnalyticCost {
@@ -66,7 +68,8 @@ impl AnalyticCost {
     }
 
     fn sharing(tables: Arc<Tables>) -> Self {
-        Self { books: Books::new(&tables), stage_ns: vec![0.0; tables.stages.len()], tables }
+        let none = vec![0.0; tables.stages.len()];
+        Self { books: Books::new(&tables), stage_ns: none.clone(), memory_ns: none, tables }
     }
 }
 
@@ -87,17 +90,18 @@ impl CostModel for AnalyticCost {
     }
 
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost {
-        let Self { tables, books, stage_ns: exact_ns } = self;
+        let Self { tables, books, stage_ns: exact_ns, memory_ns } = self;
         assert_eq!(stage_ns.len(), exact_ns.len(), "one time for each pipeline stage");
         // One stage is the common case, and an array of one the compiler keeps in a register.
         let (joules, duration_ns) = if let [only_ns] = stage_ns {
             let mut exact_ns = [0.0];
-            let joules = tables.price(shape, books, &mut exact_ns);
+            let joules = tables.price(shape, books, [&mut exact_ns, &mut [0.0]]);
             *only_ns = rounded(exact_ns[0]);
             (joules, *only_ns)
         } else {
             exact_ns.fill(0.0);
-            let joules = tables.price(shape, books, exact_ns);
+            memory_ns.fill(0.0);
+            let joules = tables.price(shape, books, [exact_ns, memory_ns]);
             for (stage_ns, exact_ns) in stage_ns.iter_mut().zip(&*exact_ns) {
                 *stage_ns = rounded(*exact_ns);
             }
@@ -194,9 +198,10 @@ impl Rows {
 }
 
 impl Tables {
-    /// Adds the time of each stage to `ns`, books everything but energy, and returns joules before the cap.
+    /// Adds the time of each stage to the first of both, that of decode attention alone to the second, books everything but
+    /// energy, and returns joules before the cap.
     #[inline]
-    fn price(&self, shape: &StepShape<'_>, books: &mut Books, ns: &mut [f64]) -> f64 {
+    fn price(&self, shape: &StepShape<'_>, books: &mut Books, [ns, memory_ns]: [&mut [f64]; 2]) -> f64 {
         let rows = self.rows(shape);
         let mut joules = match rows.part {
             None => {
@@ -205,7 +210,7 @@ impl Tables {
             }
             Some(part) => self.price_part(rows, part, books, ns),
         };
-        joules += self.price_attention(shape, rows, books, ns);
+        joules += self.price_attention(shape, rows, books, [&mut *ns, &mut *memory_ns]);
         if !self.experts.is_empty() {
             joules += self.price_experts(rows, books, ns);
         }
@@ -220,6 +225,7 @@ impl Tables {
         let head = self.head(shape.sampled);
         let requests = shape.prefill.len() as u64 + u64::from(rows.decode);
         ns[ns.len() - 1] += head.ns;
+        joules -= self.composition.apply(ns, memory_ns, &self.energy, books);
         ns[0] += self.engine.step_gap_ns + requests as f64 * self.engine.per_request_ns;
         books.steps += 1;
         books.requests += requests;
@@ -304,6 +310,11 @@ fn check(options: &CostOptions<'_>) -> Result<(), ProfileError> {
             format!("{sizes:?}"),
             "use row counts of 1 or more, each larger than the one before",
         );
+    }
+    if let Composition::Overlapped { interference } = options.composition
+        && !(0.0..=1.0).contains(&interference)
+    {
+        return wrong("interference", interference.to_string(), "use a number from 0 to 1");
     }
     if let Some(link) = options.link.filter(|link| !(link.bandwidth > 0.0 && link.bandwidth.is_finite())) {
         return wrong("link bandwidth", link.bandwidth.to_string(), "use bytes/s above 0");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attention::{DecodeSums, PrefillSums};
 use super::load::{ByEvidence, Load, Timed};
+use super::parts::{Hidden, StepParts};
 use super::tables::Tables;
 use super::{CostTotals, Evidence, Operator};
 
@@ -110,6 +111,8 @@ pub(super) struct Books {
     /// Rows handed from stage to stage, once for each boundary.
     pub(super) handed_over: f64,
     pub(super) joules: f64,
+    pub(super) parts: StepParts,
+    pub(super) hidden: Hidden,
 }
 
 impl Books {
@@ -127,12 +130,15 @@ impl Books {
             scans: vec![ScanBook::default(); tables.scans.len()],
             handed_over: 0.0,
             joules: 0.0,
+            parts: StepParts::default(),
+            hidden: Hidden::default(),
         }
     }
 
     /// Sums by operator, from the counts.
     pub(super) fn totals(&self, tables: &Tables) -> CostTotals {
-        let totals = CostTotals { steps: self.steps, dynamic_energy_j: self.joules, ..CostTotals::default() };
+        let totals =
+            CostTotals { steps: self.steps, dynamic_energy_j: self.joules, parts: self.parts, ..CostTotals::default() };
         let mut sums = Sums { totals, gpus: tables.gpus };
         self.add_rows(tables, &mut sums);
         self.add_attention(tables, &mut sums);
@@ -145,6 +151,7 @@ impl Books {
             sums.add(1.0, (operator, evidence, Load { time_ns: book.ns, ..load }));
         }
         sums.add(self.handed_over, (Operator::Handover, Evidence::Fitted, tables.handover_load));
+        sums.hide(self.hidden);
         let engine = &tables.engine;
         let host_ns = self.steps as f64 * engine.step_gap_ns + self.requests as f64 * engine.per_request_ns;
         sums.add(1.0, (Operator::Host, Evidence::Fitted, Load { time_ns: host_ns, ..Load::default() }));
@@ -198,6 +205,18 @@ impl Sums {
         let booked = &mut self.totals.operator_mut(operator).time_ns_by_evidence;
         for (sum, ns) in booked.iter_mut().zip(time.0) {
             *sum += ns;
+        }
+    }
+
+    /// Takes hidden times off those of the operators, in proportion. The host's is not there yet.
+    fn hide(&mut self, hidden: Hidden) {
+        let memory_ns = self.totals.operator(Operator::DecodeAttention).time_ns();
+        let compute_ns = self.totals.time_ns() - memory_ns;
+        let left = |hidden: f64, all: f64| if hidden > 0.0 { 1.0 - hidden / all } else { 1.0 };
+        let (memory, compute) = (left(hidden.memory_ns, memory_ns), left(hidden.compute_ns, compute_ns));
+        for operator in Operator::ALL {
+            let factor = if operator == Operator::DecodeAttention { memory } else { compute };
+            self.totals.operator_mut(operator).time_ns_by_evidence.iter_mut().for_each(|ns| *ns *= factor);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Operator;
 use super::efficiency::power_shares;
 use super::load::{Load, NS_PER_S};
+use super::parts::Hidden;
 use crate::device::DeviceSpec;
 use crate::fitted::{EnergyFit, KernelEnergy};
 
@@ -72,6 +73,12 @@ impl Energy {
             _ => &self.gemm,
         };
         self.capped(rates.of(load), load.time_ns)
+    }
+
+    /// What hidden time would draw by itself: kernels beside each other keep a GPU busy once.
+    #[inline]
+    pub(super) fn busy_j(&self, hidden: Hidden) -> f64 {
+        hidden.compute_ns * self.gemm.busy_j_per_ns + hidden.memory_ns * self.decode_attention.busy_j_per_ns
     }
 
     /// Caps joules so that over `duration_ns` idle and dynamic power together stay within the board limit.

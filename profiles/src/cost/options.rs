@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::composition::Composition;
 use crate::cost::efficiency::Architecture;
 use crate::cost::shared_prefix::PrefixAttention;
 use crate::device::DeviceSpec;
@@ -35,6 +36,8 @@ pub struct CostOptions<'a> {
     pub overlap_collectives: bool,
     /// How attention reads prefixes that generating requests share.
     pub prefix_attention: PrefixAttention,
+    /// How decode attention and everything else go together.
+    pub composition: Composition,
     /// Rows of the largest step; tables are built up to here and at most to 16,384 rows, and larger steps are computed
     /// directly.
     pub max_num_batched_tokens: u32,
@@ -63,6 +66,7 @@ impl<'a> CostOptions<'a> {
             engine: EngineOverheads::vllm_v1(),
             overlap_collectives: false,
             prefix_attention: PrefixAttention::PerRequest,
+            composition: Composition::Serial,
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,

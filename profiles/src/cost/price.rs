@@ -7,8 +7,15 @@ use super::tables::Tables;
 use crate::step::StepShape;
 
 impl Tables {
+    /// Adds the time of all attention to the first of both, that of generating requests to the second.
     #[inline]
-    pub(super) fn price_attention(&self, shape: &StepShape<'_>, rows: Rows, books: &mut Books, ns: &mut [f64]) -> f64 {
+    pub(super) fn price_attention(
+        &self,
+        shape: &StepShape<'_>,
+        rows: Rows,
+        books: &mut Books,
+        [ns, memory_ns]: [&mut [f64]; 2],
+    ) -> f64 {
         let mut joules = 0.0;
         for (attention, book) in self.attention.iter().zip(&mut books.attention) {
             let placement = &attention.placement;
@@ -23,9 +30,11 @@ impl Tables {
                 None
             };
             let (prefill, joint) = shared.unwrap_or((prefill, alone));
-            for (stage, sum) in ns.iter_mut().enumerate() {
+            for (stage, (sum, memory)) in ns.iter_mut().zip(&mut *memory_ns).enumerate() {
                 let here = rows.prompt_layers(placement, stage, &self.stages);
-                *sum += here * (prefill.ns + joint.ns) + (placement.by_stage[stage] - here) * alone.ns;
+                let elsewhere = placement.by_stage[stage] - here;
+                *sum += here * (prefill.ns + joint.ns) + elsewhere * alone.ns;
+                *memory += here * joint.ns + elsewhere * alone.ns;
             }
             if rows.prompt > 0 {
                 book.prefill(prompt_layers, prefill, sums);

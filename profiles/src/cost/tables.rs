@@ -1,6 +1,7 @@
 //! A replica's steps, compiled: everything that depends on the number of rows alone, for every number of rows.
 
 use super::attention::AttentionCost;
+use super::composition::Composition;
 use super::energy::Energy;
 use super::experts::ExpertsCost;
 use super::layer::{Context, LayerKind, Scratch};
@@ -95,6 +96,7 @@ pub(super) struct Tables {
     pub(super) experts: Vec<Placed<ExpertsCost>>,
     pub(super) scans: Vec<Placed<ScanCost>>,
     pub(super) engine: EngineOverheads,
+    pub(super) composition: Composition,
     pub(super) energy: Energy,
     /// Time to hand a row to the next stage, and before the first one arrives.
     pub(super) handover_ns_per_row: f64,
@@ -147,6 +149,7 @@ impl Tables {
             final_norm: Sequence::final_norm(context),
             head: Sequence::head(context),
             engine: options.engine.clone(),
+            composition: options.composition,
             energy,
             handover_ns_per_row: handover_bytes * NS_PER_S / (context.link.bandwidth * link_efficiency),
             handover_floor_ns: context.link.latency_ns,
@@ -160,6 +163,7 @@ impl Tables {
     /// The same without attention: what model workers do where attention is offloaded.
     pub(super) fn without_attention(mut self) -> Self {
         self.attention.clear();
+        self.composition = Composition::Serial;
         self
     }
 
@@ -170,6 +174,7 @@ impl Tables {
         self.scans.clear();
         (self.embedding, self.final_norm, self.head) = Default::default();
         self.engine = EngineOverheads::none();
+        self.composition = Composition::Serial;
         self.fill(rows.min(MOST_TABULATED), sampled.min(MOST_TABULATED));
         self
     }

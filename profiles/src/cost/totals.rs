@@ -4,6 +4,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use super::parts::StepParts;
+
 /// What a forward pass spends its time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +179,9 @@ pub struct CostTotals {
     pub necessary_bytes: f64,
     /// Energy above idle in joules, each step capped by the board power limit.
     pub dynamic_energy_j: f64,
+    /// Times of steps in two parts, each as if alone: with [`Composition::Overlapped`](super::Composition::Overlapped) more than
+    /// what the operators took, whose times are without what another part hides.
+    pub parts: StepParts,
 }
 
 impl CostTotals {
@@ -232,5 +237,6 @@ impl AddAssign<&Self> for CostTotals {
         self.useful_flops += other.useful_flops;
         self.necessary_bytes += other.necessary_bytes;
         self.dynamic_energy_j += other.dynamic_energy_j;
+        self.parts += &other.parts;
     }
 }

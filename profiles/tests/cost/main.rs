@@ -1,5 +1,6 @@
 //! What steps cost: by hand, by conservation laws, by physics, and against measurements.
 
+mod composition;
 mod conservation;
 mod experts;
 mod measured;

@@ -1,5 +1,6 @@
 //! Every figure reported of a run, as one plain struct.
 
+use profiles::cost::StepParts;
 use profiles::{Evidence, Operator};
 use workloads::{SimDuration, SimTime};
 
@@ -74,6 +75,7 @@ pub struct Summary {
     pub prefill_tokens: u64,
     pub decode_tokens: u64,
     pub busy_share: Option<f64>,
+    pub parts: StepParts,
     pub attention_busy_share: Option<f64>,
     pub model_busy_share: Option<f64>,
     pub flops: f64,
@@ -143,6 +145,7 @@ impl Summary {
             prefill_tokens: replicas.count(|replica| replica.prefill_tokens),
             decode_tokens: replicas.count(|replica| replica.decode_tokens),
             busy_share: replicas.busy_share(),
+            parts: replicas.parts(),
             attention_busy_share: replicas.offloading_shares().map(|[attention, _]| attention),
             model_busy_share: replicas.offloading_shares().map(|[_, model]| model),
             flops: replicas.real(|replica| replica.cost.flops()),
@@ -221,6 +224,13 @@ impl Replicas<'_> {
         let busy = self.real(|replica| seconds(&replica.stage_busy));
         let idle = self.real(|replica| seconds(&replica.stage_idle));
         per(busy, busy + idle)
+    }
+
+    fn parts(&self) -> StepParts {
+        self.0.iter().fold(StepParts::default(), |mut sum, replica| {
+            sum += &replica.cost.parts;
+            sum
+        })
     }
 
     /// Where attention is offloaded: shares of time in which attention workers and model workers compute.

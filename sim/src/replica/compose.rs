@@ -33,6 +33,7 @@ impl Replica {
             continued: 0,
             continue_at: 0,
         };
+        self.ordering.begin_step();
         loop {
             match self.scheduler.next(&self.view(&draft)) {
                 Action::Decode => {
@@ -233,6 +234,7 @@ impl Replica {
 
     /// Lets the head of the waiting queue in; `false` if it must wait.
     fn admit(&mut self, draft: &mut Draft, admission: Admission) -> bool {
+        self.sort_by_match();
         if self.blocked.is_some_and(|(version, tokens)| version == self.kv.version() && admission.tokens >= tokens) {
             return false;
         }

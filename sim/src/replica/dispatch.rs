@@ -34,6 +34,7 @@ impl Replica {
         wants: Wants,
         mut sent: impl FnMut(Dispatched),
     ) {
+        self.order_pool();
         let mut ended = std::mem::take(&mut self.just_ended);
         if self.intake.stands_still() {
             // The copy that its loop awaits goes on.

@@ -5,8 +5,8 @@ use profiles::cost::simple::{DecodePolynomial, PolynomialOptions};
 use profiles::cost::{AnalyticCost, CostOptions, EngineOverheads};
 use profiles::{DeviceSpec, ModelSpec};
 use sim::{
-    DeploymentSpec, EngineSpec, KvSpec, Observer, Outcome, Policy, ReplicaSpec, RequestRecord, Role, RouterSpec,
-    SchedulerSpec,
+    DeploymentSpec, EngineSpec, KvSpec, Observer, Outcome, Policy, QueueOrder, ReplicaSpec, RequestRecord, Role,
+    RouterSpec, SchedulerSpec,
 };
 use workloads::{Arrivals, Lengths, RequestLengths, Source, Synthetic, WorkloadSpec};
 
@@ -32,7 +32,7 @@ const FREE_DECODE: DecodePolynomial = DecodePolynomial { base_ns: 0.0, per_conte
 
 /// A scheduler's settings in one line.
 pub(crate) fn scheduler(policy: Policy, max_num_batched_tokens: u32, max_num_seqs: u32) -> SchedulerSpec {
-    SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs }
+    SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order: QueueOrder::Fcfs }
 }
 
 /// A cache without prefix caching.

@@ -177,6 +177,19 @@ fn disaggregated_layered_prefill_is_exact() {
     );
 }
 
+#[test]
+fn orders_of_the_waiting_queue_are_exact() {
+    let kinds = [
+        PolicyKind::ChunkedPrefill,
+        PolicyKind::Sarathi,
+        PolicyKind::PrefillFirst,
+        PolicyKind::Orca,
+        PolicyKind::LayeredPrefill,
+    ];
+    let draw = |seed: u64| Scenario::draw_ordered(kinds[seed as usize % kinds.len()], seed);
+    compare_drawn("orders", draw, Shares { reordered: 50, preemptions: 10, ..Shares::COMMON });
+}
+
 /// As [`compare`], with `kind` on the prefill replicas.
 fn compare_disaggregated(kind: PolicyKind, least: Shares) {
     compare_drawn((kind, "disaggregated"), |seed| Scenario::draw_disaggregated(kind, seed), least);

@@ -10,6 +10,7 @@ mod job;
 mod kv;
 mod layered_prefill;
 mod orca;
+mod order;
 mod prefill_first;
 mod replica;
 mod router;
@@ -98,6 +99,8 @@ pub(crate) struct Coverage {
     pub(crate) pushed_early: u64,
     /// Requests that were there and had no place to decode.
     pub(crate) waited_for_place: u64,
+    /// Pools of several requests that came into another order, and queues that were sorted otherwise than they stood.
+    pub(crate) reordered: u64,
 }
 
 impl Coverage {
@@ -122,6 +125,7 @@ impl Coverage {
         self.waited_for_decode += other.waited_for_decode;
         self.pushed_early += other.pushed_early;
         self.waited_for_place += other.waited_for_place;
+        self.reordered += other.reordered;
     }
 }
 
@@ -135,7 +139,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
     let mut router = Router::new(spec.router, entry, spec.seed, "router");
     let mut handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed));
     let mut replicas: Vec<Replica> =
-        (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica)).collect();
+        (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica, spec.seed)).collect();
     let mut log = Log::default();
     let mut coverage = Coverage::default();
     while let Some(now) = next_moment(&replicas, &log, handovers.as_ref(), source) {

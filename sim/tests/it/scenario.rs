@@ -9,13 +9,13 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec,
-    SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
+    RouterSpec, SchedulerSpec, TransferMode,
 };
 use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
-use crate::script::{Planned, Script};
+use crate::script::{Planned, Release, Script};
 use crate::traffic::{Lengths, traffic};
 
 /// The policies whose scenarios are drawn.
@@ -89,6 +89,27 @@ impl Scenario {
         }
         let router = router(&mut rng);
         Scenario { seed, replicas, router, handover: None, requests }
+    }
+
+    /// The scenario of a seed with requests that wait together, most of them from the beginning on, and an order to let
+    /// them in.
+    pub(crate) fn draw_ordered(kind: PolicyKind, seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let timing = pick(&mut rng, &[Timing::Synchronous, Timing::Asynchronous]);
+        let mut scenario = Scenario::draw(kind, timing, seed);
+        let at_once = pick(&mut rng, &[0.3, 0.8, 1.0]);
+        for request in &mut scenario.requests {
+            if let Release::At(ns) = &mut request.release
+                && rng.random_bool(at_once)
+            {
+                *ns = 0;
+            }
+        }
+        for replica in &mut scenario.replicas {
+            let by_match = QueueOrder::LongestPrefixMatch { most: pick(&mut rng, &[1, 4, 20, 1000]) };
+            replica.scheduler.order = pick(&mut rng, &[QueueOrder::Random, QueueOrder::DepthFirst, by_match]);
+        }
+        scenario
     }
 
     /// The disaggregated scenario of a seed: prompts are computed under `kind`, answers generated under any policy.
@@ -319,10 +340,10 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
             // Decodes cost none of it.
             let max_num_batched_tokens = (spare + 1).max(longest / 50);
             let policy = Policy::LayeredPrefill { groups, collapse_without_decodes: rng.random_bool(0.3) };
-            return SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs };
+            return SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order: QueueOrder::Fcfs };
         }
     };
-    SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs }
+    SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order: QueueOrder::Fcfs }
 }
 
 /// A rule of each kind that the layers allow.

@@ -49,6 +49,7 @@ fn pool(role: Role) -> ReplicaSpec {
         policy: Policy::PrefillFirst { watermark_permille: 0 },
         max_num_batched_tokens: 66_144,
         max_num_seqs: 65_536,
+        order: sim::QueueOrder::Fcfs,
     };
     let blocks = if role == Role::Prefill { 66_144 } else { 50_000 };
     let kv = KvSpec { block_size: 1, blocks, prefix_caching: false };

@@ -56,6 +56,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::ENGINE,
     &s::LINK,
     &s::OVERLAP_COLLECTIVES,
+    &s::COMPOSITION,
     &ATTENTION_OFFLOAD,
     &s::USD_PER_GPU_HOUR,
     &s::IDLE_POWER,

@@ -1,11 +1,13 @@
 //! `[[system]]`, and its tables
 
+mod composition;
 mod engine;
 mod link;
 mod router;
 mod routing;
 mod scheduler;
 
+pub(crate) use composition::*;
 pub(crate) use engine::*;
 pub(crate) use link::*;
 pub(crate) use router::*;
@@ -203,6 +205,10 @@ pub(crate) static LINK: Key = Key::new(
 pub(crate) static OVERLAP_COLLECTIVES: Key =
     Key::new("overlap_collectives", Kind::Flag, "Run collectives beside compute that does not wait for them.")
         .value("false");
+/// Composition.
+pub(crate) static COMPOSITION: Key =
+    Key::new("composition", Kind::Table(&COMPOSITION_TABLE), "How the parts of a step go together.")
+        .value("\"serial\"");
 /// Price.
 pub(crate) static USD_PER_GPU_HOUR: Key = Key::new(
     "price",
@@ -264,6 +270,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &ENGINE,
         &LINK,
         &OVERLAP_COLLECTIVES,
+        &COMPOSITION,
         &USD_PER_GPU_HOUR,
         &IDLE_POWER,
         &POWER_LIMIT,

@@ -1,9 +1,13 @@
 //! Figures of caches, steps and devices, and what step times stand on.
 
+use profiles::cost::StepParts;
 use profiles::{Evidence, Operator};
 
 use super::{Better, List, Section, Value};
 use crate::measures::summary::per;
+
+/// A figure of the parts of steps: name, meaning, and how to read it in nanoseconds.
+type PartColumn = (&'static str, &'static str, fn(&StepParts) -> f64);
 
 pub(super) fn cache(list: &mut List) {
     use Better::{Higher, Neither};
@@ -15,6 +19,11 @@ pub(super) fn cache(list: &mut List) {
     )
     .headline();
     list.count("cached_tokens", Higher, "Prompt tokens found in a prefix cache.", |summary| summary.cached_tokens);
+    list.real(
+        ("token_saving", "", Higher),
+        "1 − prompt tokens computed ÷ prompt tokens: what the prefix cache saves, less what preemptions compute again.",
+        |summary| per(summary.prompt_tokens as f64 - summary.prefill_tokens as f64, summary.prompt_tokens as f64),
+    );
     list.real(
         ("kv_cache_peak", "", Neither),
         "Largest share of a replica's KV blocks that was in use at a time, over replicas (0 to 1).",
@@ -42,6 +51,29 @@ pub(super) fn hardware(list: &mut List) {
         "Share of time in which pipeline stages compute, over replicas and stages (0 to 1).",
         |summary| summary.busy_share,
     );
+    let parts: [PartColumn; 4] = [
+        (
+            "mean_step_compute_ms",
+            "Mean over steps of the time of everything but decode attention, as if alone.",
+            |parts| parts.compute.mean_ns(parts.steps),
+        ),
+        ("sd_step_compute_ms", "Standard deviation over steps of that time: how evenly compute is spread.", |parts| {
+            parts.compute.sd_ns(parts.steps)
+        }),
+        (
+            "mean_step_memory_ms",
+            "Mean over steps of the time of decode attention, which reads the KV cache, as if alone.",
+            |parts| parts.memory.mean_ns(parts.steps),
+        ),
+        ("sd_step_memory_ms", "Standard deviation over steps of that time: how evenly reads are spread.", |parts| {
+            parts.memory.sd_ns(parts.steps)
+        }),
+    ];
+    for (name, doc, get) in parts {
+        list.push((name, "ms", Neither), doc, move |summary| {
+            (summary.parts.steps > 0).then(|| Value::Real(get(&summary.parts) / 1e6))
+        });
+    }
     list.real(
         ("attention_busy_share", "", Neither),
         "Where attention is offloaded: share of time in which attention workers compute, or wait for keys and values with a query at \

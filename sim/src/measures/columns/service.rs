@@ -127,9 +127,11 @@ pub(super) fn throughput(list: &mut List) {
     .headline();
     list.real(("output_throughput", "tok/s", Higher), "Output tokens per second.", |summary| summary.output_throughput)
         .headline();
-    list.real(("total_token_throughput", "tok/s", Higher), "Prompt and output tokens per second.", |summary| {
-        summary.total_token_throughput
-    });
+    list.real(
+        ("total_token_throughput", "tok/s", Higher),
+        "Prompt and output tokens per second, prompt tokens found in a prefix cache included (logical tokens).",
+        |summary| summary.total_token_throughput,
+    );
     list.real(("output_throughput_per_gpu", "tok/s", Higher), "Output tokens per second and device.", |summary| {
         per_device(summary.output_throughput, summary)
     });

@@ -182,7 +182,12 @@ fn requests_that_come_with_their_prompts_computed_are_shared_out_evenly() {
 fn decode_only(cost: Box<dyn CostModel>) -> DeploymentSpec {
     let replica = ReplicaSpec {
         role: Role::Decode,
-        scheduler: SchedulerSpec { policy: Policy::Orca, max_num_batched_tokens: 4096, max_num_seqs: 1024 },
+        scheduler: SchedulerSpec {
+            policy: Policy::Orca,
+            max_num_batched_tokens: 4096,
+            max_num_seqs: 1024,
+            order: sim::QueueOrder::Fcfs,
+        },
         kv: KvSpec { block_size: 16, blocks: 10_000, prefix_caching: false },
         max_model_len: 4096,
         cost,

@@ -65,6 +65,7 @@ shares! {
     resumed_prompts,
     preemptions_beside_cohorts,
     groups_of_layers,
+    reordered,
 }
 
 impl Shares {
@@ -101,6 +102,7 @@ impl Shares {
         resumed_prompts: 0,
         preemptions_beside_cohorts: 0,
         groups_of_layers: 0,
+        reordered: 0,
     };
 
     /// What disaggregated ones show.
@@ -165,6 +167,7 @@ impl Tally {
             waited_for_decode: u32::from(coverage.waited_for_decode > 0),
             waited_for_place: u32::from(coverage.waited_for_place > 0),
             pushed_early: u32::from(coverage.pushed_early > 0),
+            reordered: u32::from(coverage.reordered > 0),
             shared_cohorts: u32::from(coverage.shared_cohorts > 0),
             resumed_prompts: u32::from(coverage.resumed_prompts > 0),
             preemptions_beside_cohorts: u32::from(coverage.preemptions_beside_cohorts > 0),

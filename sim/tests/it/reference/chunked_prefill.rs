@@ -37,7 +37,7 @@ fn walk_running(replica: &mut Replica, plan: &mut Plan, threshold: u32) -> bool 
 
 fn admit(replica: &mut Replica, plan: &mut Plan, threshold: u32, reserve_full_isl: bool) {
     while plan.budget > 0 {
-        let Some(head) = replica.head() else { break };
+        let Some(head) = replica.head(plan) else { break };
         let n = head.remaining().min(threshold).min(plan.budget);
         let whole_fits = !reserve_full_isl || replica.fits(&head, head.total, 0);
         if !whole_fits || !replica.fits(&head, head.cached + n, 0) {

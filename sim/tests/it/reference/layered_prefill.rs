@@ -50,7 +50,7 @@ fn gather(replica: &mut Replica, plan: &mut Plan, rule: LayerGroups) -> Option<C
         }
     }
     while plan.preempted == 0 && plan.budget > 0 {
-        let Some(head) = replica.head() else { break };
+        let Some(head) = replica.head(plan) else { break };
         if !replica.fits(&head, head.total, 0) {
             break;
         }

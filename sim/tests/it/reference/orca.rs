@@ -6,7 +6,7 @@ use super::scheduling::Plan;
 pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
     replica.decode_part(plan);
     assert_eq!(plan.preempted, 0, "decoding needs no blocks");
-    while let Some(head) = replica.head() {
+    while let Some(head) = replica.head(plan) {
         if head.remaining() > plan.budget || !replica.fits(&head, head.longest, 0) {
             break;
         }

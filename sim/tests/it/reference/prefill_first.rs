@@ -4,7 +4,7 @@ use super::replica::Replica;
 use super::scheduling::Plan;
 
 pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
-    while let Some(head) = replica.head() {
+    while let Some(head) = replica.head(plan) {
         if head.remaining() > plan.budget || !replica.fits(&head, head.total, replica.watermark()) {
             break;
         }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use profiles::{DecodeBatch, LayerRange, PrefillPiece, StepShape};
+use rand::rngs::Xoshiro256PlusPlus;
 use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, Role, StepRecord};
-use workloads::{Request, RequestId, SimDuration, SimTime};
+use workloads::{Request, RequestId, SimDuration, SimTime, stream};
 
 use super::handover::Entrance;
 use super::job::{Job, Phase};
@@ -46,6 +47,9 @@ pub(super) struct Replica {
     /// On their way to the queue, and when they get there.
     pub(super) sent: VecDeque<(SimTime, RequestId)>,
     pub(super) waiting: VecDeque<RequestId>,
+    /// Those at its tail that have come since the replica was last pumped.
+    pub(super) pool: Vec<RequestId>,
+    pub(super) draws: Xoshiro256PlusPlus,
     /// Those whose prompts the steps that have just ended completed.
     pub(super) handed: Vec<RequestId>,
     pub(super) entrance: Entrance,
@@ -63,13 +67,15 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(number: u32, spec: ReplicaSpec) -> Self {
+    pub(super) fn new(number: u32, spec: ReplicaSpec, seed: u64) -> Self {
         let stages = spec.cost.stages();
         Replica {
             number,
             jobs: BTreeMap::new(),
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
+            pool: Vec::new(),
+            draws: stream(seed, "queue-order", u64::from(number)),
             handed: Vec::new(),
             entrance: Entrance::default(),
             running: Vec::new(),
@@ -127,6 +133,7 @@ impl Replica {
                 self.entrance.prefilled.push(id);
             } else {
                 self.waiting.push_back(id);
+                self.pool.push(id);
             }
         }
         any
@@ -158,6 +165,7 @@ impl Replica {
 
     /// Fills the idle slots, first those in `ended`.
     pub(super) fn pump(&mut self, now: SimTime, ended: Vec<usize>, steps: &mut Vec<(StepRecord, Members)>) {
+        self.order_pool();
         if self.spec.engine.async_scheduling {
             return self.pump_ahead(now, steps);
         }

@@ -15,7 +15,7 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
         }
     }
     while plan.preempted == 0 && plan.budget > 0 {
-        let Some(head) = replica.head() else { break };
+        let Some(head) = replica.head(plan) else { break };
         if !replica.fits(&head, head.total, 0) {
             break;
         }

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) layers: Option<Vec<u32>>,
     pub(super) admitted: u32,
     pub(super) preempted: u32,
+    /// Whether the waiting queue was sorted for it.
+    pub(super) sorted: bool,
 }
 
 /// Some prompt tokens of one request.
@@ -48,7 +50,16 @@ impl Head {
 
 impl Plan {
     pub(super) fn new(slot: usize, budget: u32) -> Self {
-        Plan { slot, budget, decode: Vec::new(), pieces: Vec::new(), layers: None, admitted: 0, preempted: 0 }
+        Plan {
+            slot,
+            budget,
+            decode: Vec::new(),
+            pieces: Vec::new(),
+            layers: None,
+            admitted: 0,
+            preempted: 0,
+            sorted: false,
+        }
     }
 }
 
@@ -159,9 +170,13 @@ impl Replica {
     }
 
     /// The head of the waiting queue, if the running list has room.
-    pub(super) fn head(&self) -> Option<Head> {
+    pub(super) fn head(&mut self, plan: &mut Plan) -> Option<Head> {
         if self.running.len() >= self.spec.scheduler.max_num_seqs as usize {
             return None;
+        }
+        if plan.budget > 0 && !plan.sorted {
+            plan.sorted = true;
+            self.sort_by_match();
         }
         let job = &self.jobs[self.waiting.front()?];
         let matched = self.kv.longest_match(&job.content(), job.total() - 1);

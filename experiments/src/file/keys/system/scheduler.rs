@@ -7,6 +7,7 @@ const SARATHI: &str = "sarathi";
 const PREFILL_FIRST: &str = "prefill-first";
 const ORCA: &str = "orca";
 const LAYERED_PREFILL: &str = "layered-prefill";
+const LONGEST_PREFIX_MATCH: &str = "longest-prefix-match";
 
 /// Scheduling policy.
 pub(crate) static POLICY: Key = Key::new(
@@ -113,6 +114,30 @@ pub(crate) static COLLAPSE_WITHOUT_DECODES: Key = Key::new(
 .only(&[LAYERED_PREFILL])
 .value("false");
 
+/// Order of the waiting queue.
+pub(crate) static ORDER: Key = Key::new(
+    "order",
+    Kind::Choice(&[
+        ("fcfs", "as they come"),
+        ("random", "shuffled, by the seed"),
+        ("dfs", "depth first through the tree of the prompts: those that share a prefix follow each other"),
+        (
+            LONGEST_PREFIX_MATCH,
+            "the longest prefix in the cache first, looked up in every step, as long as few enough wait (SGLang's `lpm`)",
+        ),
+    ]),
+    "In which order requests are let in that wait at the same time. random and dfs order what reaches the queue between two steps, \
+     once: with `arrivals = \"all-at-once\"` everything. Preempted requests come back at the head.",
+)
+.value("\"fcfs\"");
+/// Limit of sorting.
+pub(crate) static LONGEST_PREFIX_MATCH_LIMIT: Key = Key::new(
+    "longest_prefix_match_limit",
+    COUNT,
+    "With more requests waiting they are let in as they stand with `order = \"longest-prefix-match\"`.",
+)
+.computed("128, as in SGLang");
+
 pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
     path: "system.scheduler",
     doc: "How steps are composed. `scheduler = \"orca\"` is short for `scheduler = { policy = \"orca\" }`.",
@@ -121,6 +146,8 @@ pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
         &POLICY,
         &MAX_NUM_BATCHED_TOKENS,
         &MAX_NUM_SEQS,
+        &ORDER,
+        &LONGEST_PREFIX_MATCH_LIMIT,
         &LONG_PREFILL_TOKEN_THRESHOLD,
         &SCHEDULER_RESERVE_FULL_ISL,
         &WATERMARK,

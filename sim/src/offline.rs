@@ -1,0 +1,5 @@
+//! What is computed once about a batch of requests that are all known before any of them runs: pure functions.
+
+mod depth_first;
+
+pub(crate) use depth_first::depth_first;
