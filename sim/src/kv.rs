@@ -7,8 +7,7 @@ mod chain;
 mod queue;
 mod tree;
 
-pub(crate) use chain::Chain;
-use chain::Cursor;
+pub(crate) use chain::{Chain, Cursor, Run};
 use queue::{Entry, FreeQueue};
 use tree::{NodeId, Tree};
 
@@ -219,6 +218,11 @@ impl Kv {
         let private = hold.taken - hold.given;
         cache.queue.push_unknown(private);
         self.free += private + cache.unpin_path(hold.tail);
+    }
+
+    /// Blocks that can be found, free or owned.
+    pub(crate) fn known_blocks(&self) -> u32 {
+        self.cache.as_ref().map_or(0, |cache| cache.tree.known_blocks())
     }
 
     /// Checks that every block is free and that the books of the cache agree; called when a run has ended.

@@ -11,6 +11,7 @@ pub mod network;
 mod offline;
 mod outcome;
 mod power;
+pub mod prefix_cache;
 mod record;
 mod replica;
 mod router;

@@ -34,6 +34,11 @@ impl NodeId {
         self.0 as usize
     }
 
+    /// The node kept at this place; it must be in the tree.
+    pub fn from_index(index: usize) -> Self {
+        NodeId(u32::try_from(index).expect("a tree has fewer than 2^32 nodes"))
+    }
+
     fn some(self) -> Option<NodeId> {
         (self != NodeId::NONE).then_some(self)
     }

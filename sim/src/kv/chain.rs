@@ -7,11 +7,11 @@ use workloads::{ContentId, Span};
 
 /// Consecutive tokens of one piece of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) content: ContentId,
+pub(crate) struct Run {
+    pub(crate) content: ContentId,
     /// Position of the first of them in the content.
-    pub(super) offset: u32,
-    pub(super) tokens: u32,
+    pub(crate) offset: u32,
+    pub(crate) tokens: u32,
 }
 
 /// All tokens of a request: its prompt and what it has generated.
@@ -24,19 +24,19 @@ pub(crate) struct Chain<'a> {
 
 /// A position in a chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     span: usize,
     offset: u32,
 }
 
 impl Cursor {
     /// The first token of any chain.
-    pub(super) const START: Cursor = Cursor { span: 0, offset: 0 };
+    pub(crate) const START: Cursor = Cursor { span: 0, offset: 0 };
 }
 
 impl Chain<'_> {
     /// The run from `cursor` to the end of its span; `None` at the end of the chain.
-    pub(super) fn run_at(&self, cursor: Cursor) -> Option<Run> {
+    pub(crate) fn run_at(&self, cursor: Cursor) -> Option<Run> {
         let (content, tokens) = match self.prompt.get(cursor.span) {
             Some(span) => (span.content, span.tokens),
             None if cursor.span == self.prompt.len() => (self.answer, self.answer_tokens),
@@ -46,7 +46,7 @@ impl Chain<'_> {
     }
 
     /// Moves `cursor` on by `tokens`, which must be there.
-    pub(super) fn advance(&self, cursor: &mut Cursor, mut tokens: u32) {
+    pub(crate) fn advance(&self, cursor: &mut Cursor, mut tokens: u32) {
         while tokens > 0 {
             let run = self.run_at(*cursor).expect("a chain is not advanced past its end");
             if tokens < run.tokens {
@@ -59,7 +59,7 @@ impl Chain<'_> {
     }
 
     /// Appends the next `tokens` tokens from `cursor` on to `runs`.
-    pub(super) fn collect(&self, mut cursor: Cursor, mut tokens: u32, runs: &mut Vec<Run>) {
+    pub(crate) fn collect(&self, mut cursor: Cursor, mut tokens: u32, runs: &mut Vec<Run>) {
         while tokens > 0 {
             let mut run = self.run_at(cursor).expect("a chain is not read past its end");
             run.tokens = run.tokens.min(tokens);
@@ -70,7 +70,7 @@ impl Chain<'_> {
     }
 
     /// Hash of the next `tokens` tokens; `None` if there are fewer.
-    pub(super) fn key_at(&self, mut cursor: Cursor, mut tokens: u32) -> Option<u64> {
+    pub(crate) fn key_at(&self, mut cursor: Cursor, mut tokens: u32) -> Option<u64> {
         let mut key = Key::default();
         while tokens > 0 {
             let mut run = self.run_at(cursor)?;

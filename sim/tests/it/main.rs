@@ -13,6 +13,7 @@ mod handover;
 mod layered;
 mod network;
 mod pipeline;
+mod prefix_cache;
 mod queueing;
 mod reference;
 mod scenario;
