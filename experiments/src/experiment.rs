@@ -17,6 +17,7 @@ mod profile;
 mod requests;
 mod schedule;
 mod scheduler;
+mod servers;
 mod step_cost;
 mod system;
 mod workload;

@@ -73,13 +73,17 @@ fn load_base(request: &Request) -> Result<Loaded, Failure> {
         Ok(loaded) => return Ok(loaded),
         Err(error) => error,
     };
-    for tensor in [2, 4, 8] {
-        for pipeline in [1, 2, 4, 8] {
-            let sizes = [("tensor_parallel_size", tensor), ("pipeline_parallel_size", pipeline)];
-            let mut settings = request.settings.clone();
-            settings.extend(sizes.map(|(key, size)| format!("system.{key}={size}")));
-            if let Ok(loaded) = load(&request.file, &settings) {
-                return Ok(loaded);
+    // More than a server's GPUs need a network, of whatever kind: nothing is simulated on it.
+    for network in [None, Some("system.network=100 Gbit/s Ethernet")] {
+        for tensor in [2, 4, 8] {
+            for pipeline in [1, 2, 4, 8] {
+                let sizes = [("tensor_parallel_size", tensor), ("pipeline_parallel_size", pipeline)];
+                let mut settings = request.settings.clone();
+                settings.extend(sizes.map(|(key, size)| format!("system.{key}={size}")));
+                settings.extend(network.map(str::to_owned));
+                if let Ok(loaded) = load(&request.file, &settings) {
+                    return Ok(loaded);
+                }
             }
         }
     }

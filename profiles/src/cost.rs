@@ -3,6 +3,7 @@
 mod analytic;
 mod attention;
 mod books;
+mod collectives;
 mod composition;
 mod decode_lookup;
 mod efficiency;
@@ -22,6 +23,7 @@ mod parts;
 mod popularity;
 mod price;
 mod scan;
+mod servers;
 mod shared_prefix;
 pub mod simple;
 mod small;
@@ -37,6 +39,7 @@ pub use offload::{OffloadOptions, OffloadedCost, OffloadedStep, Wire};
 pub use options::{CostOptions, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
 pub use parts::{Moments, StepParts};
 pub use popularity::{share_touched, zipf_popularity};
+pub use servers::Servers;
 pub use shared_prefix::PrefixAttention;
 pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
 
@@ -66,12 +69,12 @@ pub trait CostModel: Send {
     /// If `stage_ns` is not [`stages`](CostModel::stages) long, or the shape names layers the model lacks.
     fn step(&mut self, shape: &StepShape<'_>, stage_ns: &mut [u64]) -> StepCost;
 
-    /// Time to hand `rows` rows of activations from one pipeline stage to the next, in nanoseconds.
+    /// Time to hand `rows` rows of activations to pipeline stage `stage` (not the first) from the one before, in nanoseconds.
     ///
     /// Stages may work on other steps meanwhile, so it is part of neither stage's time nor of [`totals`](CostModel::totals),
     /// which hold the bytes sent and their energy.
-    fn handover_ns(&self, rows: u32) -> u64 {
-        let _ = rows;
+    fn handover_ns(&self, stage: usize, rows: u32) -> u64 {
+        let _ = (stage, rows);
         0
     }
 

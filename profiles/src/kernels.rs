@@ -54,7 +54,7 @@ impl Kernels {
             decode: DecodePredictor::new(&joined.decode_attention, device),
             mixed: MixedPredictor::new(&joined.mixed_attention, device, kernel),
             small: SmallKernels::new(&joined.elementwise),
-            collectives: Collectives::new(&joined.collective),
+            collectives: Collectives::new(&joined.collective, &joined.between_servers),
         };
         let left_out = [
             (

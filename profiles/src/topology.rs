@@ -11,7 +11,8 @@ use petgraph::algo::astar;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-pub use interconnect::{Interconnect, RDMA_EFFICIENCY};
+pub use collectives::Between;
+pub use interconnect::{Interconnect, NCCL_POINT_TO_POINT_EFFICIENCY, RDMA_EFFICIENCY};
 pub use preset::{GpuFabric, ServerSpec};
 
 use crate::error::ProfileError;

@@ -99,11 +99,15 @@ type Routes = BTreeMap<(u32, u32), RouteId>;
 
 fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(NetworkSpec, Routes), Problem> {
     let (from, to) = (prefill.kv_gpus().0, decode.kv_gpus().0);
-    let alike = from.name == to.name;
+    let alike = from.name == to.name && prefill.kv_server() == decode.kv_server();
     let placement = reader.or(&p::PLACEMENT, || (if alike { "packed" } else { "apart" }).to_owned());
     let packed = placement == "packed";
     if packed && !alike {
-        let label = format!("a server has GPUs of one kind: {} and {}", from.name, to.name);
+        let label = if from.name == to.name {
+            "their `network` keys describe servers that are not alike".to_owned()
+        } else {
+            format!("a server has GPUs of one kind: {} and {}", from.name, to.name)
+        };
         return Err(reader.problem(&p::PLACEMENT, "the pools cannot share servers").label(label));
     }
     let name: Option<String> = reader.maybe(&p::NETWORK);
@@ -114,16 +118,18 @@ fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(Ne
     }
     let mut placed = Placed::default();
     placed.place(prefill, decode, packed);
-    let interconnect = match &name {
-        Some(name) => Interconnect::named(name).map_err(|error| unusable(reader, &error))?,
-        None if placed.servers.len() > 1 => {
+    let of_pools = prefill.network().filter(|network| decode.network() == Some(*network));
+    let interconnect = match (&name, of_pools) {
+        (Some(name), _) => Interconnect::named(name).map_err(|error| unusable(reader, &error))?,
+        (None, Some(network)) => network,
+        (None, None) if placed.servers.len() > 1 => {
             let message =
                 format!("the pools take {} servers, and nothing is said of the network between", placed.servers.len());
             return Err(Problem::at(reader.span(&p::NETWORK), message)
                 .label("needs `network` in `[system.transfer]`")
                 .help("such as network = \"400 Gbit/s InfiniBand\""));
         }
-        None => Interconnect::ethernet(100.0),
+        (None, None) => Interconnect::ethernet(100.0),
     };
     let cluster = Topology::of(&placed.servers, interconnect).map_err(|error| unusable(reader, &error))?;
     let mut network = NetworkSpec::of(&cluster);
@@ -180,8 +186,7 @@ impl Placed {
 
     /// Places a replica on the last server if it fits there, else on new ones.
     fn add(&mut self, replica: u32, pool: &Pool) {
-        let (device, gpus) = pool.kv_gpus();
-        let server = ServerSpec::for_device(device);
+        let (gpus, server) = (pool.kv_gpus().1, pool.kv_server());
         if gpus > self.free {
             self.free = 0;
             while self.free < gpus {

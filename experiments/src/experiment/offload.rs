@@ -87,6 +87,7 @@ impl Offload {
             device: &self.device,
             parallelism,
             link: None,
+            servers: None,
             engine: EngineOverheads::none(),
             architecture: Some(architecture),
             fitted: None,

@@ -2,6 +2,7 @@
 
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
+use profiles::topology::{Interconnect, ServerSpec};
 use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
 use sim::{KvSpec, ReplicaSpec, Role, SchedulerSpec};
 
@@ -116,6 +117,19 @@ impl Pool {
             Some(offload) => (&offload.device, offload.workers),
             None => (&self.device, self.gpus_per_engine()),
         }
+    }
+
+    /// The servers that these GPUs are in.
+    pub(super) fn kv_server(&self) -> ServerSpec {
+        match (&self.offload, self.pricing.servers()) {
+            (None, Some(servers)) => servers.server,
+            _ => ServerSpec::for_device(self.kv_gpus().0),
+        }
+    }
+
+    /// The network between the servers of its replicas, if the file names it.
+    pub(super) fn network(&self) -> Option<Interconnect> {
+        self.pricing.servers().map(|servers| servers.network)
     }
 
     /// A figure of all GPUs of one engine.

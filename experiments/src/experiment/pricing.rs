@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::simple::PolynomialCost;
-use profiles::cost::{AnalyticCost, Composition, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost};
+use profiles::cost::{AnalyticCost, Composition, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost, Servers};
 use profiles::fitted::FittedProfile;
-use profiles::topology::ServerSpec;
 use profiles::{
     CostModel, DecodeBatch, DeviceSpec, FeedForward, ModelSpec, Parallelism, Precision, PrefillPiece, StepShape,
 };
@@ -16,6 +15,7 @@ use sim::{EngineSpec, SchedulerSpec};
 use super::engine;
 use super::kernels::Measured;
 use super::offload::Offload;
+use super::servers;
 use super::step_cost::{self, Fitted};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::keys::system as s;
@@ -46,6 +46,8 @@ pub(super) struct Pricing {
     engine: EngineSpec,
     /// Kernel tables it is priced from.
     measured: Option<Measured>,
+    /// Servers that replicas may be larger than.
+    servers: Option<Servers>,
     /// Where the fitted step cost or profile lies.
     fitted: Option<PathBuf>,
 }
@@ -83,7 +85,7 @@ impl Pricing {
         if let Some(Fitted { file, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
             let cost = Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size)));
             let engine = EngineSpec::default();
-            return Ok((Pricing { cost, engine, measured: None, fitted: Some(path) }, header(&options)));
+            return Ok((Pricing { cost, engine, measured: None, servers: None, fitted: Some(path) }, header(&options)));
         }
         let architecture = engine::architecture(reader, device)?;
         options.architecture = Some(architecture);
@@ -96,8 +98,9 @@ impl Pricing {
             .table(&s::ENGINE, |table| engine::engine(table, architecture, scheduler, stages, offload.is_some()))?;
         let engine = engine.expect("it has a default");
         options.engine = engine.overheads;
-        within_a_server(reader, device, parallelism)?;
-        options.link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
+        options.servers = servers::read(reader, device, parallelism)?;
+        let link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
+        options.link = link.filter(|_| options.servers.is_none());
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
         options.composition =
             reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?.expect("it has a default");
@@ -112,12 +115,18 @@ impl Pricing {
             })?)),
         };
         let header = header(&options);
-        Ok((Pricing { cost, engine: engine.around, measured, fitted: own.map(|(_, path)| path) }, header))
+        let (servers, fitted) = (options.servers, own.map(|(_, path)| path));
+        Ok((Pricing { cost, engine: engine.around, measured, servers, fitted }, header))
     }
 
     /// What the engine adds around steps.
     pub(super) fn engine(&self) -> EngineSpec {
         self.engine
+    }
+
+    /// The servers that its replicas stand on, if the file says what is between them.
+    pub(super) fn servers(&self) -> Option<Servers> {
+        self.servers
     }
 
     /// The cost model, new for one replica.
@@ -208,19 +217,4 @@ fn routing(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<ExpertRouting, 
         return Err(problem.label(format!("{} has none", model.name)));
     }
     Ok(routing)
-}
-
-/// Refuses collectives that would leave a server, whose link nobody has named: the device's own does not reach there.
-fn within_a_server(reader: &Reader<'_>, device: &DeviceSpec, parallelism: Parallelism) -> Result<(), Problem> {
-    let gpus = ServerSpec::for_device(device).gpus;
-    let spread = if parallelism.enable_expert_parallel { parallelism.data_parallel_size } else { 1 };
-    let ranks = parallelism.tensor_parallel_size * spread;
-    if ranks <= gpus || reader.has(&s::LINK) {
-        return Ok(());
-    }
-    let message = format!("{ranks} GPUs exchange data in every layer, and a server of {} has {gpus}", device.name);
-    Err(reader
-        .problem(&s::TENSOR_PARALLEL_SIZE, message)
-        .label(format!("{} does not reach other servers", device.peer_link))
-        .help("name the link that does, such as link = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }"))
 }

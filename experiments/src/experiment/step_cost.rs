@@ -20,13 +20,14 @@ pub(super) struct Fitted {
 }
 
 /// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 9] = [
+const OF_KERNELS: [&Key; 10] = [
     &s::ARCHITECTURE,
     &s::KERNEL_TABLES,
     &s::FITTED_PROFILE,
     &s::ROUTING,
     &s::ENGINE,
     &s::LINK,
+    &s::NETWORK,
     &s::OVERLAP_COLLECTIVES,
     &s::COMPOSITION,
     &s::POWER_LIMIT,

@@ -76,18 +76,67 @@ fn what_a_lock_file_remembers_of_a_model_that_is_not_used_is_not_checked_and_sai
     assert!(message.contains("step costs of chunked is not the one this lock file was made with"), "{message}");
 }
 
+const LLAMA_70B: (&str, &str) = ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"meta-llama/Llama-3.1-70B\"");
+
+/// Seventy billion parameters, their replicas said to be of this shape.
+fn large(shape: &str) -> Place {
+    Place::with_small(&[LLAMA_70B, ("replicas = 2", shape)])
+}
+
 #[test]
 fn collectives_do_not_leave_a_server_over_a_link_nobody_named() {
-    let model = ("model = \"meta-llama/Llama-3.1-8B\"", "model = \"meta-llama/Llama-3.1-70B\"");
-    let sixteen = ("replicas = 2", "tensor_parallel_size = 16");
-    let message = Place::with_small(&[model, sixteen]).fail(2, &["run", "x.toml"]);
+    let message = large("tensor_parallel_size = 16").fail(2, &["run", "x.toml"]);
     let expected = "error: 16 GPUs exchange data in every layer, and a server of H100-SXM-80GB has 8\n";
     assert!(message.starts_with(expected), "{message}");
     assert!(message.contains("NVLink 4 does not reach other servers"), "{message}");
+    assert!(message.contains("network = \"400 Gbit/s InfiniBand\""), "{message}");
 
-    let named =
-        ("replicas = 2", "tensor_parallel_size = 16\nlink = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }");
-    Place::with_small(&[model, named]).succeed(&["run", "x.toml", "--no-figures"]);
+    let link = "tensor_parallel_size = 16\nlink = { bandwidth = \"400 Gbit/s\", latency = \"20 us\" }";
+    large(link).succeed(&["run", "x.toml", "--no-figures"]);
+}
+
+#[test]
+fn stages_do_not_leave_a_server_over_a_link_nobody_named() {
+    let shape = "tensor_parallel_size = 4\npipeline_parallel_size = 4";
+    let message = large(shape).fail(2, &["run", "x.toml"]);
+    let expected = "error: 4 stages of 4 GPUs do not fit a server of H100-SXM-80GB, which has 8\n";
+    assert!(message.starts_with(expected), "{message}");
+    let network = format!("{shape}\nnetwork = \"25 Gbit/s Ethernet\"");
+    large(&network).succeed(&["run", "x.toml", "--no-figures"]);
+    // Two stages share a server, and no collective leaves it.
+    large("tensor_parallel_size = 4\npipeline_parallel_size = 2").succeed(&["run", "x.toml", "--no-figures"]);
+}
+
+#[test]
+fn replicas_of_two_servers_are_as_quick_as_the_network_between_lets_them() {
+    let share = |network: &str| {
+        let place = large(&format!("tensor_parallel_size = 16\nnetwork = {network}"));
+        place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]);
+        let summary = place.text("out/summary.csv");
+        let mut lines = summary.lines();
+        let column = lines.next().unwrap().split(',').position(|name| name == "all_reduce_time_share").unwrap();
+        lines.next().unwrap().split(',').nth(column).unwrap().parse::<f64>().unwrap()
+    };
+    let shares = [
+        "\"NDR InfiniBand\"",
+        "\"25 Gbit/s Ethernet\"",
+        "{ between_servers = \"25 Gbit/s Ethernet\", adapters_per_server = 1 }",
+    ]
+    .map(share);
+    assert!(shares.is_sorted_by(|a, b| a < b), "{shares:?}");
+}
+
+#[test]
+fn servers_are_described_in_ways_that_can_be() {
+    let message = |network: &str| large(&format!("tensor_parallel_size = 16\n{network}")).fail(2, &["run", "x.toml"]);
+    let unknown = message("network = \"a fast one\"");
+    assert!(unknown.contains("servers cannot be connected this way"), "{unknown}");
+    assert!(unknown.contains("`a fast one` is not a network; expected a speed and a kind"), "{unknown}");
+    let adapters =
+        message("network = { between_servers = \"NDR InfiniBand\", gpus_per_server = 4, adapters_per_server = 8 }");
+    assert!(adapters.contains("more network adapters than GPUs"), "{adapters}");
+    let both = message("network = \"NDR InfiniBand\"\nlink = { bandwidth = \"400 Gbit/s\" }");
+    assert!(both.contains("`link` beside `network`"), "{both}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::composition::Composition;
 use super::efficiency::Architecture;
 use super::layer::Context;
 use super::options::{CostOptions, ExpertRouting, PrefillCoverage};
+use super::servers::Groups;
 use super::tables::{Placement, Slice, Tables};
 use super::{CostModel, CostTotals};
 use crate::error::ProfileError;
@@ -59,7 +60,7 @@ impl AnalyticCost {
         let own = Architecture::of(options.device).is_ok_and(|own| own == architecture);
         let shipped = if own { FittedProfile::shipped(options.device) } else { None };
         let fitted = options.fitted.or(shipped);
-        let context = Context::new(options, architecture.curves(), fitted);
+        let context = Context::new(options, architecture.curves(), fitted, Groups::new(options)?);
         Ok(Tables::new(&context))
     }
 
@@ -112,12 +113,9 @@ impl CostModel for AnalyticCost {
         StepCost { duration_ns, dynamic_energy_j }
     }
 
-    fn handover_ns(&self, rows: u32) -> u64 {
-        let tables = &*self.tables;
-        if tables.stages.len() == 1 {
-            return 0;
-        }
-        rounded(tables.handover_floor_ns + f64::from(rows) * tables.handover_ns_per_row)
+    fn handover_ns(&self, stage: usize, rows: u32) -> u64 {
+        let handover = self.tables.handovers[stage - 1];
+        rounded(handover.floor_ns + f64::from(rows) * handover.ns_per_row)
     }
 
     fn totals(&self) -> CostTotals {
@@ -318,6 +316,9 @@ fn check(options: &CostOptions<'_>) -> Result<(), ProfileError> {
     }
     if let Some(link) = options.link.filter(|link| !(link.bandwidth > 0.0 && link.bandwidth.is_finite())) {
         return wrong("link bandwidth", link.bandwidth.to_string(), "use bytes/s above 0");
+    }
+    if options.link.is_some() && options.servers.is_some() {
+        return wrong("link", "set".into(), "one link between all GPUs and servers with a network exclude each other");
     }
     check_routing(&options.routing)
 }

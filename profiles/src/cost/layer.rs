@@ -6,18 +6,17 @@ use super::efficiency::Curves;
 use super::gemm::{GemmTime, TiledGemm};
 use super::graph::{LayerGraph, Schedule, Stream};
 use super::laws::SmallLaws;
-use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, NS_PER_S, NS_PER_US, RowWork};
+use super::load::{ACTIVATION_BYTES, Gemm, GemmOperands, Load, RowWork};
 use super::measured;
 use super::options::{CostOptions, EngineOverheads, Link};
-use super::small::{Collective, Elementwise, OPERATIONS};
+use super::servers::Groups;
+use super::small::{Elementwise, OPERATIONS};
 use super::{Evidence, Operator};
 use crate::fitted::{FittedKernel, FittedProfile, KernelFormat};
-use crate::kernels::Series;
 use crate::model::{
     Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, StateSpace, StateSpaceKind,
 };
 use crate::parallel::DType;
-use crate::table::CollectiveOperation;
 
 /// Columns of a product's weights on one GPU.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +52,8 @@ pub(super) struct Context<'a> {
     /// How long small kernels and collectives take.
     pub(super) laws: SmallLaws,
     pub(super) link: Link,
+    /// What is between servers, where there are several.
+    pub(super) groups: Groups,
     /// Formats of weights and activations of linear layers outside routed experts.
     linear: (DType, DType),
 }
@@ -62,13 +63,14 @@ impl<'a> Context<'a> {
         options: &'a CostOptions<'a>,
         curves: &'static Curves,
         fitted: Option<&'a FittedProfile>,
+        groups: Groups,
     ) -> Self {
         let weights = options.model.dtype_outside_experts(options.precision);
         let activations = if weights == DType::Bf16 { DType::Bf16 } else { options.precision.activations };
         let link = options.link.unwrap_or_else(|| Link::between_peers(options.device));
         let own_link = link == Link::between_peers(options.device);
         let laws = SmallLaws::new(curves, fitted, options.device, own_link);
-        Self { options, curves, fitted, laws, link, linear: (weights, activations) }
+        Self { options, curves, fitted, laws, link, groups, linear: (weights, activations) }
     }
 
     pub(super) fn hidden(&self) -> f64 {
@@ -158,55 +160,6 @@ impl<'a> Context<'a> {
         let launches = operation != "sample";
         Elementwise::new(launches, bytes_per_row, &self.laws.elementwise, self.options.device).measured(measured)
     }
-
-    /// What was measured of a collective over so many GPUs, by bytes of its whole message, of which a row has
-    /// `bytes_per_row`. Measured times are those of the device's own link.
-    pub(super) fn collective(
-        &self,
-        operation: CollectiveOperation,
-        ranks: f64,
-        bytes_per_row: f64,
-    ) -> Option<(Series, f64)> {
-        let kernels = self.options.kernels.filter(|_| self.link == Link::between_peers(self.options.device))?;
-        Some((kernels.collectives.find(operation, ranks as u32)?.clone(), bytes_per_row))
-    }
-
-    /// All-reduce of `width` activations per row over the tensor-parallel GPUs: each sends `2·(t − 1)/t` of the message
-    /// (ring and two-shot algorithms alike).
-    pub(super) fn all_reduce(&self, width: f64) -> Collective {
-        let ranks = self.tensor_ranks();
-        let law = &self.laws.all_reduce;
-        let doublings = (ranks / 2.0).log2().max(0.0);
-        let group = (doublings.ceil() as usize).min(2);
-        let link_bytes_per_row = 2.0 * (ranks - 1.0) / ranks * width * ACTIVATION_BYTES;
-        Collective {
-            floor_ns: law.latency_us.map_or(self.link.latency_ns, |us| us * NS_PER_US)
-                + law.us_per_doubling * NS_PER_US * doublings,
-            link_bytes_per_row,
-            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * law.efficiency[group]),
-            second_phase_ns: law.second_phase_us[group] * NS_PER_US,
-            second_phase_rows: law.second_phase_bytes / (width * ACTIVATION_BYTES),
-            measured: self.collective(CollectiveOperation::AllReduce, ranks, width * ACTIVATION_BYTES),
-        }
-    }
-
-    /// Dispatch of rows to their experts' GPUs, or combination of what comes back. The tensor-parallel GPUs of a rank hold
-    /// the same rows and each sends its share, `1/t`.
-    fn all_to_all(&self, ffn: &ExpertFfn) -> Collective {
-        let ranks = f64::from(self.options.parallelism.expert_ranks());
-        let remote = (ranks - 1.0) / ranks;
-        let law = &self.laws.all_to_all;
-        let bytes_per_row = f64::from(ffn.top_k) * self.hidden() * ACTIVATION_BYTES / self.tensor_ranks();
-        let link_bytes_per_row = bytes_per_row * remote;
-        Collective {
-            floor_ns: law.floor_us * NS_PER_US,
-            link_bytes_per_row,
-            ns_per_row: link_bytes_per_row * NS_PER_S / (self.link.bandwidth * law.efficiency),
-            second_phase_ns: 0.0,
-            second_phase_rows: 0.0,
-            measured: self.collective(CollectiveOperation::AllToAll, ranks, bytes_per_row),
-        }
-    }
 }
 
 /// An operator of a layer.
@@ -286,9 +239,8 @@ impl Builder<'_> {
 
     fn all_reduce(&mut self, width: f64) {
         if self.context.tensor_ranks() > 1.0 {
-            let work = RowWork::Collective(self.context.all_reduce(width));
-            let evidence = self.context.laws.all_reduce.evidence;
-            self.push(Operator::AllReduce, (work, evidence));
+            let (work, evidence) = self.context.all_reduce(width);
+            self.push(Operator::AllReduce, (RowWork::Collective(work), evidence));
         }
     }
 
@@ -436,9 +388,10 @@ impl Builder<'_> {
         let chosen = self.last;
         let travels = self.context.options.parallelism.data_parallel_size > 1;
         let travel = |builder: &mut Self| {
-            let work = RowWork::Collective(builder.context.all_to_all(ffn));
-            let evidence = builder.context.laws.all_to_all.evidence;
-            builder.push(Operator::AllToAll, (work, evidence));
+            // The tensor-parallel GPUs of a rank hold the same rows and each sends its share.
+            let row = f64::from(ffn.top_k) * hidden * ACTIVATION_BYTES / builder.context.tensor_ranks();
+            let (work, evidence) = builder.context.all_to_all(row);
+            builder.push(Operator::AllToAll, (RowWork::Collective(work), evidence));
         };
         if travels {
             travel(self);
@@ -461,9 +414,8 @@ impl Builder<'_> {
         }
         let after: Vec<NodeIndex> = self.last.into_iter().chain(shared).collect();
         if self.context.tensor_ranks() > 1.0 {
-            let work = RowWork::Collective(self.context.all_reduce(hidden));
-            let evidence = self.context.laws.all_reduce.evidence;
-            self.last = Some(self.push_after(Operator::AllReduce, (work, evidence), &after));
+            let (work, evidence) = self.context.all_reduce(hidden);
+            self.last = Some(self.push_after(Operator::AllReduce, (RowWork::Collective(work), evidence), &after));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The work of operators whose cost depends on the number of rows alone, and what it costs on one GPU.
 
 use super::Evidence;
+use super::collectives::Collective;
 use super::gemm::GemmTime;
-use super::small::{Collective, Elementwise};
+use super::small::Elementwise;
 
 /// Nanoseconds per microsecond, per second.
 pub(super) const NS_PER_US: f64 = 1e3;

@@ -1,10 +1,8 @@
 //! What happens once per step, before the first layer and after the last one.
 
 use super::layer::{Columns, Context};
-use super::load::{ACTIVATION_BYTES, Load, NS_PER_S, NS_PER_US, RowWork};
-use super::small::Collective;
+use super::load::{ACTIVATION_BYTES, Load, RowWork};
 use super::{Evidence, Operator};
-use crate::table::CollectiveOperation;
 
 /// The vocabulary is padded to a multiple of this before it is cut among GPUs (vLLM's `VocabParallelEmbedding`).
 const VOCAB_PADDING: u32 = 64;
@@ -21,8 +19,8 @@ impl Sequence {
         let mut operators =
             vec![elementwise(context, Operator::Embedding, ("embedding", hidden), 2.0 * hidden * ACTIVATION_BYTES)];
         if context.tensor_ranks() > 1.0 {
-            let evidence = context.laws.all_reduce.evidence;
-            operators.push((Operator::AllReduce, evidence, RowWork::Collective(context.all_reduce(hidden))));
+            let (work, evidence) = context.all_reduce(hidden);
+            operators.push((Operator::AllReduce, evidence, RowWork::Collective(work)));
         }
         Self(operators)
     }
@@ -41,17 +39,7 @@ impl Sequence {
         let (work, evidence) = context.plain_gemm(columns, context.hidden());
         let mut operators = vec![(Operator::LmHead, evidence, work)];
         if ranks > 1.0 {
-            let law = &context.laws.all_to_all;
-            let link_bytes_per_row = (ranks - 1.0) / ranks * vocabulary * ACTIVATION_BYTES;
-            let gather = Collective {
-                floor_ns: law.floor_us * NS_PER_US,
-                link_bytes_per_row,
-                ns_per_row: link_bytes_per_row * NS_PER_S / (context.link.bandwidth * law.efficiency),
-                second_phase_ns: 0.0,
-                second_phase_rows: 0.0,
-                measured: context.collective(CollectiveOperation::AllGather, ranks, vocabulary * ACTIVATION_BYTES),
-            };
-            let evidence = law.evidence;
+            let (gather, evidence) = context.all_gather(vocabulary);
             operators.push((Operator::LmHead, evidence, RowWork::Collective(gather)));
         }
         // Logits are read as 16 bits, written as 32, and read again to be sampled from.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::composition::Composition;
 use crate::cost::efficiency::Architecture;
+use crate::cost::servers::Servers;
 use crate::cost::shared_prefix::PrefixAttention;
 use crate::device::DeviceSpec;
 use crate::fitted::FittedProfile;
@@ -27,6 +28,9 @@ pub struct CostOptions<'a> {
     pub precision: Precision,
     /// The link between the GPUs of the replica; `None`: the device's own, as [`Link::between_peers`] has it.
     pub link: Option<Link>,
+    /// What servers the replica stands on, if it may be larger than one; not beside `link`. `None`: however many GPUs it has,
+    /// they exchange data as those of one server do.
+    pub servers: Option<Servers>,
     /// How tokens choose experts.
     pub routing: ExpertRouting,
     /// What the serving engine adds to kernels.
@@ -62,6 +66,7 @@ impl<'a> CostOptions<'a> {
             parallelism: Parallelism::default(),
             precision: Precision::default(),
             link: None,
+            servers: None,
             routing: ExpertRouting::Uniform,
             engine: EngineOverheads::vllm_v1(),
             overlap_collectives: false,

@@ -1,9 +1,9 @@
-//! Small kernels and collectives: a floor and a term per row, or what was measured.
+//! Small kernels: a floor and a term per row, or what was measured.
 
 use super::laws::ElementwiseLaw;
 use super::load::{Basis, Load, NS_PER_S, NS_PER_US};
 use crate::device::DeviceSpec;
-use crate::kernels::{Series, SmallKernel};
+use crate::kernels::SmallKernel;
 
 /// Small kernels that steps are priced from, by the names of kernel tables: `rms_norm` adds the residual, `plain_rms_norm`
 /// does not; `rotary_kv_append` does what `rotary` and `kv_append` do in one launch, over the row of queries, keys and values.
@@ -72,41 +72,5 @@ impl Elementwise {
             ..Load::default()
         };
         (load, basis)
-    }
-}
-
-/// A collective operation over the GPUs that share a layer.
-#[derive(Clone, Debug)]
-pub(super) struct Collective {
-    pub(super) floor_ns: f64,
-    /// Bytes that each GPU sends.
-    pub(super) link_bytes_per_row: f64,
-    pub(super) ns_per_row: f64,
-    /// Time of a second phase, and the rows from which it takes that in full.
-    pub(super) second_phase_ns: f64,
-    pub(super) second_phase_rows: f64,
-    /// What was measured of it, over the bytes of the whole message, and those bytes per row.
-    pub(super) measured: Option<(Series, f64)>,
-}
-
-impl Collective {
-    pub(super) fn load(&self, rows: u32) -> (Load, Basis) {
-        let second_phase_ns = |rows: f64| {
-            if rows < self.second_phase_rows {
-                self.second_phase_ns * rows / self.second_phase_rows
-            } else {
-                self.second_phase_ns
-            }
-        };
-        let curve_ns = |rows: f64| self.floor_ns + rows * self.ns_per_row + second_phase_ns(rows);
-        let rows = f64::from(rows);
-        let (time_ns, basis) = match &self.measured {
-            None => (curve_ns(rows), Basis::Curve),
-            Some((series, bytes_per_row)) => {
-                let (time_ns, inside) = series.at(rows * bytes_per_row, |bytes| curve_ns(bytes / bytes_per_row));
-                (time_ns, Basis::of_measured(inside))
-            }
-        };
-        (Load { time_ns, link_bytes: rows * self.link_bytes_per_row, ..Load::default() }, basis)
     }
 }

@@ -11,6 +11,7 @@ use super::options::EngineOverheads;
 use super::scan::ScanCost;
 use crate::model::{FeedForward, LayerSpec};
 use crate::step::LayerRange;
+use crate::topology::Between;
 
 /// Where a kind of layer, or a part of layers, occurs in the model.
 #[derive(Clone, Debug)]
@@ -98,12 +99,38 @@ pub(super) struct Tables {
     pub(super) engine: EngineOverheads,
     pub(super) composition: Composition,
     pub(super) energy: Energy,
-    /// Time to hand a row to the next stage, and before the first one arrives.
-    pub(super) handover_ns_per_row: f64,
-    pub(super) handover_floor_ns: f64,
+    /// What handing rows to each stage but the first takes.
+    pub(super) handovers: Vec<StageHandover>,
     /// What each GPU of a stage sends per row to the next stage, and the joules of all.
     pub(super) handover_load: Load,
     pub(super) handover_j_per_row: f64,
+}
+
+/// What it takes to hand rows from a pipeline stage to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StageHandover {
+    /// Before the first row arrives.
+    pub(super) floor_ns: f64,
+    /// For each row.
+    pub(super) ns_per_row: f64,
+}
+
+/// Of `bytes` for each row and GPU, over what is between the stages' servers if they are not in the same one.
+fn handover(context: &Context<'_>, bytes: f64, between: Option<Between>) -> StageHandover {
+    let inside = context.link.latency_ns;
+    match between {
+        None => {
+            let bandwidth = context.link.bandwidth * context.laws.all_to_all.efficiency;
+            StageHandover { floor_ns: inside, ns_per_row: bytes * NS_PER_S / bandwidth }
+        }
+        Some(between) => {
+            let leaving = f64::from(between.gpus_per_server) * bytes;
+            StageHandover {
+                floor_ns: inside + between.latency_s * NS_PER_S,
+                ns_per_row: leaving * NS_PER_S / between.bandwidth,
+            }
+        }
+    }
 }
 
 impl Tables {
@@ -113,7 +140,6 @@ impl Tables {
         let stages = options.parallelism.stages(layers.len() as u32);
         let rows = options.max_num_batched_tokens.saturating_add(options.max_num_seqs);
         let gpus = context.tensor_ranks();
-        let link_efficiency = context.laws.all_to_all.efficiency;
         // vLLM hands on hidden states and residual, each tensor-parallel GPU its share.
         let handover_bytes = 2.0 * context.hidden() * ACTIVATION_BYTES / gpus;
         let handover_load = Load { link_bytes: handover_bytes, ..Load::default() };
@@ -151,8 +177,12 @@ impl Tables {
             engine: options.engine.clone(),
             composition: options.composition,
             energy,
-            handover_ns_per_row: handover_bytes * NS_PER_S / (context.link.bandwidth * link_efficiency),
-            handover_floor_ns: context.link.latency_ns,
+            handovers: context
+                .groups
+                .stages
+                .iter()
+                .map(|between| handover(context, handover_bytes, *between))
+                .collect(),
             handover_load,
             handover_j_per_row: energy.of(&handover_load),
         };

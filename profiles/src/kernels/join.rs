@@ -9,6 +9,7 @@ use crate::table::{
     CollectiveRow, DecodeAttentionRow, ElementwiseRow, ExpertsRow, GemmRow, KernelTable, Launch, MixedAttentionRow,
     PrefillAttentionRow, Row, Rows, StateSpaceRow, TableWarning,
 };
+use crate::topology::Interconnect;
 
 /// A table and the name of its file.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +37,10 @@ pub struct Joined {
     pub state_space: Vec<StateSpaceRow>,
     /// Small kernels.
     pub elementwise: Vec<ElementwiseRow>,
-    /// Operations over several GPUs.
+    /// Operations over several GPUs of one server.
     pub collective: Vec<CollectiveRow>,
+    /// Operations over several servers, by the network between them.
+    pub between_servers: Vec<(Interconnect, Vec<CollectiveRow>)>,
 }
 
 impl Joined {
@@ -93,8 +96,10 @@ impl Joined {
                 }
                 Rows::Collective(rows) => {
                     let rows = plausible::keep(rows, device, file, &mut warnings)?;
-                    let rows = of_one_library(&joined.collective, &rows);
+                    let (inside, between) = rows.into_iter().partition::<Vec<_>, _>(|row| row.servers == 1);
+                    let rows = of_one_library(&joined.collective, &inside);
                     complete(&mut joined.collective, rows);
+                    warnings.extend(joined.add_between_servers(file, table, &between));
                 }
                 Rows::Overhead(_) => {
                     warnings.push(not_used(file, table, "the engine's overheads are set in the experiment"));
@@ -106,6 +111,34 @@ impl Joined {
             }
         }
         Ok((joined, warnings))
+    }
+}
+
+impl Joined {
+    /// Adds operations over several servers to those of the same network, or says why they are left out.
+    fn add_between_servers(&mut self, file: &str, table: &KernelTable, rows: &[CollectiveRow]) -> Option<TableWarning> {
+        if rows.is_empty() {
+            return None;
+        }
+        let named =
+            table.header.network.as_deref().ok_or("its header does not name the `network` between them".to_owned());
+        match named.and_then(|name| Interconnect::named(name).map_err(|error| error.to_string())) {
+            Ok(network) => {
+                let index = self.between_servers.iter().position(|(known, _)| *known == network).unwrap_or_else(|| {
+                    self.between_servers.push((network, Vec::new()));
+                    self.between_servers.len() - 1
+                });
+                let known = &mut self.between_servers[index].1;
+                let rows = of_one_library(known, rows);
+                complete(known, rows);
+                None
+            }
+            Err(why) => {
+                let count = rows.len() as u64;
+                let problem = format!("{count} rows of several servers do not change what a step costs: {why}");
+                Some(TableWarning { file: file.to_string(), count, problem })
+            }
+        }
     }
 }
 

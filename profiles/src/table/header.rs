@@ -34,6 +34,10 @@ pub struct Header {
     /// Clocks of the GPU meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
+    /// What lies between the servers of rows with several, as [`Interconnect::named`](crate::topology::Interconnect::named)
+    /// has it; such rows of a table that does not say it price nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Board power limit in watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_limit_w: Option<f64>,
@@ -122,6 +126,7 @@ impl Header {
             driver: None,
             libraries: BTreeMap::new(),
             clocks: None,
+            network: None,
             power_limit_w: None,
             relative: false,
             notes: None,

@@ -10,6 +10,10 @@ const GBIT: f64 = 1e9 / 8.0;
 /// other speeds too, for which no better figure is at hand.
 pub const RDMA_EFFICIENCY: f64 = 0.914;
 
+/// Share of an adapter's line rate that NCCL's messages from one GPU to another reach: 35.5 of 50 GB/s (Lamina, arXiv
+/// 2405.01814, figure 13, and Vidur's published table of an H100 DGX, `send_recv` of 30 MB and more).
+pub const NCCL_POINT_TO_POINT_EFFICIENCY: f64 = 0.71;
+
 /// A network between servers, whose switches do not block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interconnect {

@@ -134,6 +134,22 @@ fn collectives_between_servers_use_the_adapters_of_all_their_gpus() {
 }
 
 #[test]
+fn groups_over_servers_leave_each_over_the_adapters_of_their_gpus() {
+    let network = Interconnect { efficiency: 1.0, ..Interconnect::infiniband(400.0) };
+    let cluster = Topology::new(&ServerSpec::dgx_h100(), 3, network).unwrap();
+    assert_eq!(cluster.between(&[0, 3, 7]).unwrap(), None, "one server");
+    let between = cluster.between(&[0, 1, 8, 9, 16, 17]).unwrap().unwrap();
+    assert_eq!((between.servers, between.gpus_per_server), (3, 2));
+    assert!(close(between.bandwidth, 2.0 * 50e9) && close(between.latency_s, 6e-6));
+    let shared = ServerSpec { nics: 2, ..ServerSpec::dgx_h100() };
+    let between = Topology::new(&shared, 2, network).unwrap().between(&[0, 1, 2, 8, 9, 10]).unwrap().unwrap();
+    assert!(close(between.bandwidth, 50e9), "three GPUs whose PCIe switch has one adapter");
+    let uneven = cluster.between(&[0, 1, 8]).unwrap_err().to_string();
+    assert_eq!(uneven, "2 + 1 GPUs of a group are not spread evenly over its servers");
+    assert!(cluster.between(&[0, 24]).unwrap_err().to_string().starts_with("there is no GPU 24"));
+}
+
+#[test]
 fn collectives_take_what_latency_and_bandwidth_say() {
     let cluster = Topology::new(&ServerSpec::dgx_h100(), 1, Interconnect::infiniband(400.0)).unwrap();
     let gpus = [0, 1, 2, 3];

@@ -193,7 +193,7 @@ impl Replica {
         let mut first_start = None;
         for (index, stage) in self.stages.iter_mut().enumerate() {
             if index > 0 {
-                ready += SimDuration::from_nanos(self.cost.handover_ns(rows));
+                ready += SimDuration::from_nanos(self.cost.handover_ns(index, rows));
             }
             let start = ready.max(stage.free_at);
             let time = SimDuration::from_nanos(self.stage_ns[index].max(1));

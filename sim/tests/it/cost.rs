@@ -57,8 +57,8 @@ impl CostModel for ShapeCost {
         StepCost { duration_ns: stage_ns.iter().sum(), dynamic_energy_j }
     }
 
-    fn handover_ns(&self, rows: u32) -> u64 {
-        self.handover_base_ns + self.handover_row_ns * u64::from(rows)
+    fn handover_ns(&self, stage: usize, rows: u32) -> u64 {
+        self.handover_base_ns * stage as u64 + self.handover_row_ns * u64::from(rows)
     }
 
     fn totals(&self) -> CostTotals {

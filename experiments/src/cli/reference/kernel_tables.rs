@@ -37,6 +37,7 @@ const HEADER_KEYS: &str = "
 | `driver` | | version of the GPU's driver |
 | `libraries` | | table of the versions of libraries and engines whose kernels were timed |
 | `clocks` | | table: `sm_max_mhz`, `memory_max_mhz`, `locked` |
+| `network` | | what lies between the servers of rows with several, such as `100 Gbit/s Ethernet`; without it such rows price nothing |
 | `power_limit_w` | | board power limit |
 | `relative` | | `true`: times hold only relative to each other, because all have something in them beside the kernel; no step is priced from such a table |
 | `notes` | | what a reader should know beside |

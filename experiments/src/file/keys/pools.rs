@@ -55,6 +55,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::ROUTING,
     &s::ENGINE,
     &s::LINK,
+    &s::NETWORK,
     &s::OVERLAP_COLLECTIVES,
     &s::COMPOSITION,
     &ATTENTION_OFFLOAD,
@@ -147,9 +148,9 @@ pub(crate) static PLACEMENT: Key = Key::new(
         ("packed", "prefill and decode replicas in turn, into as few servers as hold them; KV caches may go over NVLink"),
         ("apart", "each pool on servers of its own"),
     ]),
-    "How replicas are placed on servers of eight GPUs. A replica is not split between servers unless it is larger than one.",
+    "How replicas are placed on servers, of eight GPUs unless their `network` says otherwise. A replica is not split between servers unless it is larger than one.",
 )
-.computed("\"packed\" if both pools have the same GPU, else \"apart\"");
+.computed("\"packed\" if both pools have the same GPU and servers, else \"apart\"");
 /// What is between servers.
 pub(crate) static NETWORK: Key = Key::new(
     "network",
@@ -158,7 +159,7 @@ pub(crate) static NETWORK: Key = Key::new(
      \"NDR InfiniBand\". Adapters, PCIe and NVLink are those of the GPUs' usual servers; transfers share all of them max-min \
      fairly. \"instant\": KV caches take no time, as in DistServe's own simulator.",
 )
-.nothing("all GPUs are in one server; an error if they are not");
+.computed("the `network` of the pools, if both have the same; else all GPUs have to be in one server");
 
 /// The transfer.
 pub(crate) static TRANSFER_TABLE: TableDef = TableDef {

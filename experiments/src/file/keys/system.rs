@@ -3,6 +3,7 @@
 mod composition;
 mod engine;
 mod link;
+mod network;
 mod router;
 mod routing;
 mod scheduler;
@@ -10,6 +11,7 @@ mod scheduler;
 pub(crate) use composition::*;
 pub(crate) use engine::*;
 pub(crate) use link::*;
+pub(crate) use network::*;
 pub(crate) use router::*;
 pub(crate) use routing::*;
 pub(crate) use scheduler::*;
@@ -197,10 +199,16 @@ pub(crate) static ENGINE: Key =
 pub(crate) static LINK: Key = Key::new(
     "link",
     Kind::Table(&LINK_TABLE),
-    "The link between the GPUs of a replica. It must be named where more of them exchange data in every layer than a \
-     server has.",
+    "The link between the GPUs of a replica, for collectives that cross all of it. Not beside `network`.",
 )
 .value("{}");
+/// Servers and what is between them.
+pub(crate) static NETWORK: Key = Key::new(
+    "network",
+    Kind::Table(&NETWORK_TABLE),
+    "The network between the servers of a replica that is larger than one. Replicas that fit a server have nothing on it.",
+)
+.nothing("every replica has to fit a server, or a `link` between all its GPUs has to be given");
 /// Overlap.
 pub(crate) static OVERLAP_COLLECTIVES: Key =
     Key::new("overlap_collectives", Kind::Flag, "Run collectives beside compute that does not wait for them.")
@@ -269,6 +277,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &ROUTING,
         &ENGINE,
         &LINK,
+        &NETWORK,
         &OVERLAP_COLLECTIVES,
         &COMPOSITION,
         &USD_PER_GPU_HOUR,

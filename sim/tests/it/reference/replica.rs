@@ -372,7 +372,6 @@ impl Replica {
 
     /// Leads a step through the stages: start of the first, end of the last.
     fn pass_stages(&mut self, now: SimTime, stage_ns: &[u64], rows: u32) -> (SimTime, SimTime) {
-        let handover = SimDuration::from_nanos(self.spec.cost.handover_ns(rows));
         let (mut start_of_first, mut ready) = (now, now);
         for (stage, ns) in stage_ns.iter().enumerate() {
             let busy_ns = (*ns).max(1);
@@ -383,7 +382,10 @@ impl Replica {
             if stage == 0 {
                 start_of_first = start;
             }
-            ready = if stage + 1 < stage_ns.len() { end + handover } else { end };
+            ready = end;
+            if stage + 1 < stage_ns.len() {
+                ready += SimDuration::from_nanos(self.spec.cost.handover_ns(stage + 1, rows));
+            }
         }
         (start_of_first, ready)
     }
