@@ -202,6 +202,8 @@ fn one_schedule(reader: &Reader<'_>, output: Output, systems: &[System]) -> Resu
     let problem = Problem::at(reader.span(&keys::OUTPUT), "`record_steps` is for systems of one kind of replica");
     let label = if system.hands_over() {
         format!("`{}` has prefill and decode replicas, and a schedule has one head", system.name)
+    } else if system.groups_prefixes() {
+        format!("`{}` computes prefixes that are no requests, and a schedule is of requests", system.name)
     } else {
         format!(
             "`{}` computes attention on GPUs of their own, and a schedule is of steps of one kind of GPU",

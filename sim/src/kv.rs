@@ -45,6 +45,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// So many blocks that somebody else owns, and keeps as long as this request lasts.
+    pub(crate) fn kept(blocks: u32) -> Self {
+        Found { blocks, ..Found::default() }
+    }
+
     /// Blocks of the prefix.
     pub(crate) fn blocks(&self) -> u32 {
         self.blocks
@@ -146,7 +151,7 @@ impl Kv {
 
     /// Makes a request the owner of what was found. The cache must not have changed in between.
     pub(crate) fn pin(&mut self, found: Found) -> Hold {
-        let Some(cache) = &mut self.cache else { return Hold::default() };
+        let Some(cache) = &mut self.cache else { return Hold { matched: found.blocks, ..Hold::default() } };
         let tail = match found.partial {
             Some((child, common)) => cache.split(child, common),
             None => found.node,

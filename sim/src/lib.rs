@@ -24,6 +24,7 @@ pub use measures::{
     Better, Column, Distribution, Measures, Method, PoolFigures, Section, Slos, Statistics, Summary, SystemFacts,
     TransferFigures, Value, Verdict, WeightedHistogram, Window,
 };
+pub use offline::{FirstLevel, PrefixGroup, Sharing};
 pub use outcome::{Outcome, ReplicaOutcome, RequestCounts, Transfers};
 pub use power::{PowerMeter, PowerSample};
 pub use record::{
@@ -32,6 +33,6 @@ pub use record::{
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
-    RouterSpec, SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder,
+    ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };

@@ -13,6 +13,8 @@ mod live;
 mod order;
 mod output;
 mod passing;
+mod prefixes;
+mod sharing;
 mod walk;
 
 use std::collections::VecDeque;
@@ -35,6 +37,7 @@ pub(crate) use live::{Live, LiveId};
 use live::{Lives, Phase};
 use order::Ordering;
 use passing::Passing;
+use prefixes::{Grouped, Prefixes};
 
 /// A micro-batch: its decoding requests, and the step in flight if there is one.
 #[derive(Debug)]
@@ -71,8 +74,10 @@ struct Batch {
 struct Piece {
     live: LiveId,
     tokens: u32,
-    /// Whether no token of the request is missing after it.
+    /// Whether no token of the request is missing after it, so that the step yields one.
     completes: bool,
+    /// Whether a prefix is computed with it, which yields none.
+    opens: bool,
 }
 
 /// A pipeline stage's books.
@@ -125,6 +130,8 @@ pub(crate) struct Replica {
     pushes_layers: Option<u32>,
     pushing: Vec<(SimTime, SimTime, LiveId)>,
     intake: Intake,
+    /// Groups of requests by prefix, if the policy makes them.
+    prefixes: Option<Prefixes>,
     /// Requests let in that miss tokens no step has been given yet, in order of admission.
     prefilling: Vec<LiveId>,
     /// Decoding requests in no group.
@@ -185,6 +192,7 @@ impl Replica {
             pushes_layers: piping.pushes_layers,
             pushing: Vec::new(),
             intake: Intake::new(piping, &spec.kv),
+            prefixes: Prefixes::new(spec.scheduler.policy, &spec.kv),
             prefilling: Vec::new(),
             loose: Vec::new(),
             tickets: 0,
@@ -274,8 +282,12 @@ impl Replica {
             self.queue_prefilled(live);
         } else {
             let id = self.lives.insert(live);
-            self.waiting.push_back(id);
-            self.ordering.joined();
+            if let Some(prefixes) = &mut self.prefixes {
+                prefixes.gather(id);
+            } else {
+                self.waiting.push_back(id);
+                self.ordering.joined();
+            }
         }
     }
 
@@ -291,7 +303,7 @@ impl Replica {
                 let slot = &self.slots[slot as usize];
                 slot.busy && slot.batch.decodes
             }
-            Phase::Loose | Phase::Finishing | Phase::Waiting | Phase::Handed | Phase::Arrived => false,
+            Phase::Loose | Phase::Finishing | Phase::Waiting | Phase::Handed | Phase::Arrived | Phase::Kept => false,
         }
     }
 
@@ -302,6 +314,9 @@ impl Replica {
         assert_eq!(self.held, 0, "replica {} still holds the KV cache of a request handed over", self.number);
         self.intake.assert_empty();
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
+        if let Some(prefixes) = &self.prefixes {
+            prefixes.assert_none_left();
+        }
         self.kv.assert_all_free();
         let elapsed = end - first_arrival;
         self.close_conveyor(end);

@@ -9,6 +9,7 @@
 //! the variant to `experiments/src/experiment/system.rs`; to have it held against the naive reference, write down what it
 //! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
+mod batchllm;
 mod chunked_prefill;
 mod layered_prefill;
 mod orca;
@@ -34,7 +35,7 @@ pub struct StepView {
     pub out_of_memory: bool,
     /// Whether the last [`Action::Admit`] was refused for lack of memory or budget.
     pub refused: bool,
-    /// Requests that may still be let in: `max_num_seqs` less those running, and no more than are waiting.
+    /// Requests that may still be let in: [seats](SchedulerSpec::seats) less those running, and no more than are waiting.
     pub admissible: u32,
     /// Decode rows in the step, once the running requests have had their turn.
     pub decodes: u32,
@@ -149,11 +150,14 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
         }
         Policy::Sarathi => Box::new(sarathi::Sarathi),
         Policy::PrefillFirst { watermark_permille } => {
-            Box::new(prefill_first::PrefillFirst::new(kv.blocks, watermark_permille))
+            Box::new(prefill_first::PrefillFirst::new(kv.share_of_blocks(watermark_permille)))
         }
         Policy::Orca => Box::new(orca::Orca),
         Policy::LayeredPrefill { groups, collapse_without_decodes } => {
             Box::new(layered_prefill::LayeredPrefill::new(groups, layers, collapse_without_decodes))
+        }
+        Policy::BatchLlm { watermark_permille, .. } => {
+            Box::new(batchllm::BatchLlm::new(kv.share_of_blocks(watermark_permille)))
         }
     }
 }

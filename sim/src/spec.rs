@@ -1,5 +1,6 @@
 //! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
 
+mod group_order;
 mod handover;
 mod layer_groups;
 mod queue_order;
@@ -7,6 +8,7 @@ mod queue_order;
 use profiles::CostModel;
 use workloads::SimDuration;
 
+pub use group_order::GroupOrder;
 pub use handover::{DecodeChoice, HandoverSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
 pub use queue_order::QueueOrder;
@@ -92,6 +94,13 @@ pub struct KvSpec {
     pub prefix_caching: bool,
 }
 
+impl KvSpec {
+    /// So many thousandths of its blocks, rounded down.
+    pub(crate) fn share_of_blocks(&self, permille: u32) -> u32 {
+        (u64::from(self.blocks) * u64::from(permille) / 1000) as u32
+    }
+}
+
 /// Which policy composes the steps, and its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchedulerSpec {
@@ -110,6 +119,13 @@ impl SchedulerSpec {
     pub fn max_rows(&self) -> u32 {
         let decodes = if let Policy::LayeredPrefill { .. } = self.policy { self.max_num_seqs } else { 0 };
         self.max_num_batched_tokens.saturating_add(decodes)
+    }
+
+    /// Most requests running at a time, with what the policy allows beyond `max_num_seqs`.
+    pub fn seats(&self) -> u32 {
+        let more =
+            if let Policy::BatchLlm { token_batching_degree, .. } = self.policy { token_batching_degree } else { 0 };
+        self.max_num_seqs.saturating_add(more)
     }
 }
 
@@ -141,6 +157,17 @@ pub enum Policy {
         /// Whether a cohort passes all layers that are left in a step without decodes, where nobody gains from groups.
         /// The paper's public code goes on group by group.
         collapse_without_decodes: bool,
+    },
+    /// `BatchLLM`: requests that are there together are grouped by prefixes; each prefix is computed as a request of its own
+    /// and kept until its last member has ended. Steps are composed as Sarathi-Serve does. Groups are explicit, so that
+    /// [`KvSpec::prefix_caching`] has to be off.
+    BatchLlm {
+        /// In which order groups are let in.
+        order: GroupOrder,
+        /// Requests that may run beyond `max_num_seqs`, so that memory rather than seats limits them.
+        token_batching_degree: u32,
+        /// Blocks kept free when a request is let in, in thousandths of all blocks (vLLM v0: 10).
+        watermark_permille: u32,
     },
 }
 

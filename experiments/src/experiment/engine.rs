@@ -1,7 +1,9 @@
 //! What an engine adds to kernels: routing of experts, overheads, links.
 
 use profiles::DeviceSpec;
-use profiles::cost::{Architecture, Composition, EngineOverheads, ExpertRouting, Link, PrefillCoverage};
+use profiles::cost::{
+    Architecture, Composition, EngineOverheads, ExpertRouting, Link, PrefillCoverage, PrefixAttention,
+};
 use sim::{EngineSpec, Policy, SchedulerSpec};
 use workloads::SimDuration;
 
@@ -69,6 +71,22 @@ pub(super) fn composition(reader: &mut Reader<'_>) -> Composition {
         return Composition::Serial;
     }
     Composition::Overlapped { interference: reader.or(&s::INTERFERENCE, || Composition::INTERFERENCE) }
+}
+
+/// How attention reads prefixes that requests share.
+pub(super) fn prefix_attention(reader: &mut Reader<'_>, scheduler: SchedulerSpec) -> Result<PrefixAttention, Problem> {
+    let grouped = matches!(scheduler.policy, Policy::BatchLlm { .. });
+    let name = reader.or(&s::PREFIX_ATTENTION, || if grouped { "fused" } else { "per-request" }.to_owned());
+    if !grouped && name != "per-request" {
+        let problem = reader.problem(&s::PREFIX_ATTENTION, "there are no prefixes to read once");
+        return Err(problem.label("it is for groups of requests, which `policy = \"batchllm\"` makes"));
+    }
+    Ok(match name.as_str() {
+        "per-request" => PrefixAttention::PerRequest,
+        "cascade" => PrefixAttention::Cascade,
+        "fused" => PrefixAttention::Fused,
+        other => unreachable!("`{other}` is no choice"),
+    })
 }
 
 /// What a system's engine adds to kernels, and around its steps.

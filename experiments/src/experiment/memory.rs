@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError};
-use sim::{KvSpec, SchedulerSpec};
+use sim::{KvSpec, Policy, SchedulerSpec};
 
 use crate::diagnostic::Problem;
 use crate::file::keys::offload::ATTENTION_OFFLOAD;
@@ -22,7 +22,7 @@ pub(super) fn kv(
     let options = MemoryOptions {
         gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
         max_num_batched_tokens: scheduler.max_rows(),
-        max_num_seqs: scheduler.max_num_seqs,
+        max_num_seqs: scheduler.seats(),
         block_size: reader.get(&s::BLOCK_SIZE),
         num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),
     };
@@ -34,15 +34,30 @@ pub(super) fn kv(
     })?;
     // A device with no room for a block is refused above, except where a stage without attention is all there is.
     let blocks = blocks.max(1);
-    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: prefix_caching(reader, model)? })
+    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: prefix_caching(reader, model, scheduler)? })
 }
 
 /// vLLM's default, except where a hit would have to bring back more than blocks of keys and values: a state-space layer
 /// goes on from its state at the end of the prefix, which is not kept.
-fn prefix_caching(reader: &mut Reader<'_>, model: &ModelSpec) -> Result<bool, Problem> {
+fn prefix_caching(reader: &mut Reader<'_>, model: &ModelSpec, scheduler: SchedulerSpec) -> Result<bool, Problem> {
     let has_states = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::StateSpace(_)));
     let offloads = reader.has(&ATTENTION_OFFLOAD);
-    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states && !offloads);
+    let grouped = matches!(scheduler.policy, Policy::BatchLlm { .. });
+    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states && !offloads && !grouped);
+    if grouped && has_states {
+        let problem = reader.problem(&s::SCHEDULER, format!("prefixes of {} cannot be shared", model.name));
+        return Err(
+            problem.label("its state-space layers need their states at the end of the prefix, and these are not kept")
+        );
+    }
+    if grouped && offloads {
+        let problem = reader.problem(&s::SCHEDULER, "BatchLLM does not offload attention");
+        return Err(problem.label("attention workers keep no prefixes for others"));
+    }
+    if asked && grouped {
+        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "BatchLLM has no prefix cache");
+        return Err(problem.label("leave it out: prefixes are shared by groups that are known beforehand"));
+    }
     if asked && offloads {
         let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "prefixes cannot be cached beside `attention_offload`");
         return Err(problem.label("attention workers keep no prefixes for others"));

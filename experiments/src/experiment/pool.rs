@@ -4,7 +4,7 @@ use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
 use profiles::topology::{Interconnect, ServerSpec};
 use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
-use sim::{KvSpec, ReplicaSpec, Role, SchedulerSpec};
+use sim::{KvSpec, Policy, ReplicaSpec, Role, SchedulerSpec};
 
 use super::kernels::Library;
 use super::offload::Offload;
@@ -62,6 +62,10 @@ impl Pool {
         let precision = precision(reader, model, &device)?;
         let max_model_len = max_model_len(reader, model)?;
         let scheduler = scheduler::read(reader, model, &device, max_model_len, parallelism)?;
+        if role != Role::Serve && matches!(scheduler.policy, Policy::BatchLlm { .. }) {
+            let problem = reader.problem(&s::SCHEDULER, "BatchLLM runs on replicas that serve whole requests");
+            return Err(problem.label("a group's prefix stays with its members, and is not handed over"));
+        }
         let sliding_window = memory::sliding_window(reader, model)?;
         let mut kv = memory::kv(reader, model, &device, parallelism, precision, scheduler)?;
         let utilization: f64 = reader.get(&s::GPU_MEMORY_UTILIZATION);
@@ -98,6 +102,11 @@ impl Pool {
             pricing,
             header,
         })
+    }
+
+    /// Whether its requests are grouped by prefixes.
+    pub(super) fn groups_prefixes(&self) -> bool {
+        matches!(self.scheduler.policy, Policy::BatchLlm { .. })
     }
 
     /// GPUs of its own kind in one engine, without attention workers.

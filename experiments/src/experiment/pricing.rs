@@ -77,7 +77,7 @@ impl Pricing {
             parallelism,
             precision,
             max_num_batched_tokens: scheduler.max_num_batched_tokens,
-            max_num_seqs: scheduler.max_num_seqs,
+            max_num_seqs: scheduler.seats(),
             engine: EngineOverheads::none(),
             ..CostOptions::new(model, device)
         };
@@ -102,6 +102,7 @@ impl Pricing {
         let link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
         options.link = link.filter(|_| options.servers.is_none());
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
+        options.prefix_attention = engine::prefix_attention(reader, scheduler)?;
         options.composition =
             reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?.expect("it has a default");
         if offload.is_some() && options.composition != Composition::Serial {

@@ -41,5 +41,6 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::PrefillFirst { .. } => "prefill-first",
         Policy::Orca => "orca",
         Policy::LayeredPrefill { .. } => "layered-prefill",
+        Policy::BatchLlm { .. } => "batchllm",
     }
 }

@@ -1,7 +1,7 @@
 //! How the steps of a system are composed.
 
 use profiles::{DeviceSpec, ModelSpec, Parallelism};
-use sim::{LayerGroups, Policy, QueueOrder, SchedulerSpec};
+use sim::{GroupOrder, LayerGroups, Policy, QueueOrder, SchedulerSpec};
 
 use crate::diagnostic::Problem;
 use crate::file::key::Key;
@@ -47,20 +47,16 @@ fn scheduler(
             scheduler_reserve_full_isl: reader.get(&s::SCHEDULER_RESERVE_FULL_ISL),
         },
         "sarathi" => Policy::Sarathi,
-        "prefill-first" => {
-            let share: f64 = reader.get(&s::WATERMARK);
-            let permille = (share * 1000.0).round();
-            if (permille / 1000.0 - share).abs() > 1e-9 {
-                return Err(reader
-                    .problem(&s::WATERMARK, "this share is finer than the scheduler counts")
-                    .label("expected thousandths, such as 0.01"));
-            }
-            Policy::PrefillFirst { watermark_permille: permille as u32 }
-        }
+        "prefill-first" => Policy::PrefillFirst { watermark_permille: watermark_permille(reader)? },
         "orca" => Policy::Orca,
         "layered-prefill" => Policy::LayeredPrefill {
             groups: layer_groups(reader, model)?,
             collapse_without_decodes: reader.get(&s::COLLAPSE_WITHOUT_DECODES),
+        },
+        "batchllm" => Policy::BatchLlm {
+            order: group_order(reader),
+            token_batching_degree: reader.get(&s::TOKEN_BATCHING_DEGREE),
+            watermark_permille: watermark_permille(reader)?,
         },
         other => unreachable!("`{other}` is no choice"),
     };
@@ -75,7 +71,46 @@ fn scheduler(
         return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
     }
     let order = order(reader)?;
-    Ok(SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order })
+    let spec = SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order };
+    if let Policy::BatchLlm { .. } = policy {
+        check_grouped(reader, spec)?;
+    }
+    Ok(spec)
+}
+
+fn watermark_permille(reader: &mut Reader<'_>) -> Result<u32, Problem> {
+    let share: f64 = reader.get(&s::WATERMARK);
+    let permille = (share * 1000.0).round();
+    if (permille / 1000.0 - share).abs() > 1e-9 {
+        let problem = reader.problem(&s::WATERMARK, "this share is finer than the scheduler counts");
+        return Err(problem.label("expected thousandths, such as 0.01"));
+    }
+    Ok(permille as u32)
+}
+
+fn group_order(reader: &mut Reader<'_>) -> GroupOrder {
+    let name: String = reader.get(&s::GROUP_ORDER);
+    match name.as_str() {
+        "decode-share" => GroupOrder::DecodeShare,
+        "submission" => GroupOrder::Submission,
+        other => unreachable!("`{other}` is no choice"),
+    }
+}
+
+fn check_grouped(reader: &Reader<'_>, spec: SchedulerSpec) -> Result<(), Problem> {
+    if spec.seats() > spec.max_num_batched_tokens {
+        let most = spec.max_num_batched_tokens - spec.max_num_seqs;
+        let problem = reader.problem(&s::TOKEN_BATCHING_DEGREE, "a step has no room for so many requests");
+        return Err(problem.label(format!(
+            "at most {most}: each takes a token of a step, and a step has max_num_batched_tokens = {}",
+            spec.max_num_batched_tokens
+        )));
+    }
+    if spec.order != QueueOrder::Fcfs {
+        let problem = reader.problem(&s::ORDER, "BatchLLM orders groups, not requests");
+        return Err(problem.label("leave it out, and say `group_order`"));
+    }
+    Ok(())
 }
 
 /// In which order waiting requests are let in.
@@ -99,13 +134,16 @@ fn order(reader: &mut Reader<'_>) -> Result<QueueOrder, Problem> {
 
 /// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in
 /// `vllm/engine/arg_utils.py`, v1: by device memory, A100 apart). Engines that never split prompts (v0) take at least one
-/// of `max_model_len`, and 256 requests. For layered prefill those of its public code.
+/// of `max_model_len`, and 256 requests. For layered prefill those of its public code, for
+/// BatchLLM those of its authors' test.
 fn defaults(device: &DeviceSpec, policy: Policy, max_model_len: u32) -> (u32, u32) {
     /// The name says 80 GB where the driver reports a little less; vLLM asks the driver.
     const LARGE_BYTES: u64 = 70 << 30;
     let large = device.memory_bytes >= LARGE_BYTES && !device.name.to_lowercase().contains("a100");
-    if let Policy::LayeredPrefill { .. } = policy {
-        return (8192, 256);
+    match policy {
+        Policy::LayeredPrefill { .. } => return (8192, 256),
+        Policy::BatchLlm { .. } => return (2048, 256),
+        _ => {}
     }
     match (policy.whole_prompts(), large) {
         (true, _) => (max_model_len.max(2048), 256),

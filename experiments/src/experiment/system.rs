@@ -94,7 +94,12 @@ impl System {
 
     /// Whether the schedule of a run can be written for a replay: its replicas are of one kind and compute all of a step.
     pub(super) fn can_be_replayed(&self) -> bool {
-        self.handover.is_none() && self.pools.iter().all(|pool| pool.offload.is_none())
+        self.handover.is_none() && self.pools.iter().all(|pool| pool.offload.is_none() && !pool.groups_prefixes())
+    }
+
+    /// Whether its requests are grouped by prefixes.
+    pub(crate) fn groups_prefixes(&self) -> bool {
+        self.pools.iter().any(Pool::groups_prefixes)
     }
 
     /// Engines behind its routers.

@@ -178,8 +178,8 @@ fn misspelt_names_find_their_nearest() {
     assert_eq!(label(&[("inherit = \"chunked\"", "inherit = \"chunk\"")]), "did you mean `chunked`?");
     assert_eq!(
         label(&[("\"prefill-first\"", "\"prefil-first\"")]),
-        "did you mean \"prefill-first\"? Expected \"chunked-prefill\", \"sarathi\", \"prefill-first\", \"orca\" or \
-         \"layered-prefill\""
+        "did you mean \"prefill-first\"? Expected \"chunked-prefill\", \"sarathi\", \"prefill-first\", \"orca\", \
+         \"layered-prefill\" or \"batchllm\""
     );
 }
 

@@ -5,7 +5,7 @@ mod roles;
 use workloads::SimDuration;
 
 use crate::error::SimError;
-use crate::spec::{DeploymentSpec, LayerGroups, Policy, ReplicaSpec};
+use crate::spec::{DeploymentSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role};
 use roles::check_roles;
 
 /// Whether the deployment makes sense.
@@ -32,15 +32,19 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     }
     if let Policy::LayeredPrefill { groups, .. } = spec.scheduler.policy {
         check_layered(replica, spec, groups)?;
-    } else if spec.scheduler.max_num_batched_tokens < spec.scheduler.max_num_seqs {
+    } else if spec.scheduler.max_num_batched_tokens < spec.scheduler.seats() {
+        let names = if let Policy::BatchLlm { .. } = spec.scheduler.policy { " + token_batching_degree" } else { "" };
         return wrong(
             "max_num_batched_tokens",
             &spec.scheduler.max_num_batched_tokens,
             &format!(
-                "at least max_num_seqs = {}, so that every running request can decode",
-                spec.scheduler.max_num_seqs
+                "at least max_num_seqs{names} = {}, so that every running request can decode",
+                spec.scheduler.seats()
             ),
         );
+    }
+    if let Policy::BatchLlm { .. } = spec.scheduler.policy {
+        check_grouped(replica, spec)?;
     }
     if spec.max_model_len < 2 {
         return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
@@ -82,6 +86,29 @@ fn check_layered(replica: usize, spec: &ReplicaSpec, groups: LayerGroups) -> Res
     groups.problem(layers).map_or(Ok(()), |(value, expected)| wrong("groups", value.to_string(), expected))
 }
 
+fn check_grouped(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
+    let wrong = |field, value: &str, expected: &str| {
+        Err(SimError::Spec { replica, field, value: value.to_owned(), expected: expected.to_owned() })
+    };
+    if spec.role != Role::Serve {
+        return wrong(
+            "role",
+            "prefill or decode",
+            "replicas that serve whole requests: a group's prefix stays with its members",
+        );
+    }
+    if spec.kv.prefix_caching {
+        return wrong("prefix_caching", "true", "false: BatchLLM shares prefixes by groups that it knows beforehand");
+    }
+    if spec.scheduler.order != QueueOrder::Fcfs {
+        return wrong("order", "another", "first come, first served: BatchLLM orders groups");
+    }
+    if spec.cost.offloaded_batches().is_some() {
+        return wrong("batches", "given", "none: prefix groups where attention is offloaded have never been built");
+    }
+    Ok(())
+}
+
 /// Longer than any engine takes for anything but its steps: whoever gets here has lost a unit prefix.
 const LONGEST_OVERHEAD: SimDuration = SimDuration::from_nanos(60_000_000_000);
 
@@ -95,7 +122,7 @@ fn check_engine(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
             return wrong(field, time.to_string(), "at most a minute");
         }
     }
-    let requests = u64::from(spec.scheduler.max_num_seqs);
+    let requests = u64::from(spec.scheduler.seats());
     let largest_ns = engine.host_per_request.as_nanos().checked_mul(requests);
     if largest_ns.is_none_or(|nanos| nanos > LONGEST_OVERHEAD.as_nanos()) {
         let expected = format!("at most a minute for max_num_seqs = {requests} together");

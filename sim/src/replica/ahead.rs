@@ -53,7 +53,9 @@ impl Replica {
         }
         for index in 0..self.slots[0].batch.pieces.len() {
             let piece = self.slots[0].batch.pieces[index];
-            if piece.completes {
+            if piece.opens {
+                self.open_group(piece.live);
+            } else if piece.completes {
                 self.count_token_of_prefill(piece.live);
             }
         }

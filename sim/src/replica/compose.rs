@@ -1,6 +1,6 @@
 //! Composing a step: the policy says what comes next, and it is done if memory and limits allow.
 
-use super::{Live, LiveId, Phase, Piece, PrefillPiece, Replica};
+use super::{Grouped, Live, LiveId, Phase, Piece, PrefillPiece, Replica};
 use crate::scheduler::{Action, Admission, CohortView, Reserve, StepView};
 use crate::spec::Role;
 
@@ -70,7 +70,7 @@ impl Replica {
             admitted: draft.admitted,
             out_of_memory: draft.out_of_memory,
             refused: draft.refused,
-            admissible: (self.limits.max_num_seqs - self.lives.running()).min(self.waiting.len() as u32),
+            admissible: (self.limits.seats() - self.lives.running()).min(self.waiting.len() as u32),
             decodes: if draft.running_done { self.slots[draft.slot].group.members() } else { 0 },
             cohort: match self.slots[draft.slot].batch.layers {
                 Some(_) => CohortView::Passing,
@@ -208,6 +208,7 @@ impl Replica {
         live.computed += tokens;
         live.in_flight += u32::from(!self.gathers_cohorts);
         let completes = live.missing() == 0;
+        let opens = completes && matches!(live.grouped, Some(Grouped::Prefix { .. }));
         let mut hold = live.hold;
         self.kv.take(&mut hold, blocks);
         assert!(
@@ -215,8 +216,8 @@ impl Replica {
             "{tokens} tokens are computed without blocks for them"
         );
         draft.budget -= tokens;
-        let (piece, shape) =
-            (Piece { live: id, tokens, completes }, PrefillPiece { new_tokens: tokens, context_tokens });
+        let piece = Piece { live: id, tokens, completes: completes && !opens, opens };
+        let shape = PrefillPiece { new_tokens: tokens, context_tokens };
         if self.gathers_cohorts {
             self.cohort.gather(piece, shape);
         } else {
@@ -241,7 +242,10 @@ impl Replica {
         let id = self.waiting[0];
         let live = self.lives.get(id);
         let total = live.total();
-        let found = self.kv.find(&live.chain(), total - 1);
+        if !self.may_begin(live) {
+            return false;
+        }
+        let found = self.find_prefix(live);
         let cached = found.blocks() * self.kv.block_size();
         let tokens = (total - cached).min(admission.tokens);
         if admission.whole && tokens < total - cached {
@@ -260,6 +264,7 @@ impl Replica {
         }
 
         self.blocked = None;
+        self.begin(id);
         self.waiting.pop_front();
         self.lives.link(id);
         draft.admitted += 1;
@@ -268,10 +273,13 @@ impl Replica {
         live.hold = hold;
         live.phase = Phase::Prefilling;
         live.computed = cached;
-        if live.cached_tokens.is_none() {
-            live.cached_tokens = Some(cached);
+        if live.cached_tokens.is_none() && !matches!(live.grouped, Some(Grouped::Prefix { .. })) {
+            // A group's prefix is computed for its first member.
+            let first = matches!(live.grouped, Some(Grouped::Member { first: true, .. }));
+            let spared = if first { 0 } else { cached };
+            live.cached_tokens = Some(spared);
             self.counts.prompt_tokens += u64::from(live.prompt.tokens());
-            self.counts.cached_tokens += u64::from(cached);
+            self.counts.cached_tokens += u64::from(spared);
         }
         if !self.add_piece(draft, id, tokens, table - found.blocks()) {
             self.prefilling.push(id);

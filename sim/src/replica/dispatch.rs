@@ -5,6 +5,7 @@ use workloads::{SimDuration, SimTime};
 
 use super::Replica;
 use super::compose::Draft;
+use super::prefixes::Prefixes;
 use crate::record::{Observer, StepRecord, StepWork};
 use crate::spec::Role;
 
@@ -88,6 +89,7 @@ impl Replica {
             return false;
         }
         let joined = self.let_arrived_in();
+        self.group_gathered();
         if self.waiting.is_empty() && self.lives.running() == 0 {
             return false;
         }
@@ -168,7 +170,7 @@ impl Replica {
                 decode_context_tokens: decode.context_tokens,
                 admitted: draft.admitted,
                 preempted: draft.preempted,
-                waiting: self.waiting.len() as u32 + self.intake.waiting(),
+                waiting: self.waiting_requests(),
                 running: self.lives.running(),
                 free_blocks: self.kv.free(),
                 prefill_layers: layers.map(|part| (part.start, part.end)),
@@ -184,6 +186,12 @@ impl Replica {
         }
         let by_itself = self.engine.async_scheduling && start > now && start > free_at;
         Dispatched { slot: draft.slot as u32, end, turn_at: by_itself.then_some(start) }
+    }
+
+    /// Requests that are not let in.
+    pub(super) fn waiting_requests(&self) -> u32 {
+        let held_back = self.prefixes.as_ref().map_or(0, Prefixes::held_back);
+        self.waiting.len() as u32 + self.intake.waiting() + held_back
     }
 
     /// Books a step of `rows` rows on every pipeline stage from `now` on, as `stage_ns` says; returns when the first stage

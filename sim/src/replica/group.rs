@@ -22,6 +22,8 @@ use profiles::DecodeBatch;
 use workloads::SimTime;
 
 use super::live::{Live, LiveId, Phase};
+use super::prefixes::Grouped;
+use super::sharing::Sharing;
 
 /// Something that will happen at a step to the member with this admission number, id and ticket; stale once the member
 /// has left.
@@ -42,6 +44,8 @@ pub(crate) struct Group {
     windowed: u64,
     /// Members whose windowed context still grows.
     growing: u32,
+    /// What members share.
+    sharing: Sharing,
     /// Members by (tokens computed − step) modulo block size.
     by_phase: Vec<u32>,
     ends: BinaryHeap<Due>,
@@ -65,6 +69,7 @@ impl Group {
             context: 0,
             windowed: 0,
             growing: 0,
+            sharing: Sharing::default(),
             by_phase: vec![0; block_size as usize],
             ends: BinaryHeap::new(),
             window_fills: BinaryHeap::new(),
@@ -85,7 +90,7 @@ impl Group {
             requests: self.members,
             context_tokens: self.context,
             windowed_context_tokens: if self.window.is_some() { self.windowed } else { self.context },
-            ..DecodeBatch::default()
+            shared: self.sharing.sums(),
         }
     }
 
@@ -121,6 +126,9 @@ impl Group {
         self.fresh.push((self.step, id));
         let attended = live.computed + 1;
         self.context += u64::from(attended);
+        if let Some(Grouped::Member { group, tokens, .. }) = live.grouped {
+            self.sharing.join(group, tokens);
+        }
         let phase = self.phase_of(live.computed, live.joined);
         self.by_phase[phase] += 1;
         let last = self.step + u64::from(live.output_tokens - live.generated);
@@ -142,6 +150,9 @@ impl Group {
         let steps = self.step - live.joined;
         let phase = self.phase_of(live.computed, live.joined);
         self.by_phase[phase] -= 1;
+        if let Some(Grouped::Member { group, tokens, .. }) = live.grouped {
+            self.sharing.leave(group, tokens);
+        }
         live.computed += steps as u32;
         live.generated += steps as u32;
         live.energy_nj += self.energy_nj - live.energy_mark_nj;

@@ -5,6 +5,8 @@ use workloads::{Prompt, Request, RequestId, SessionId, SimTime};
 use crate::kv::{Chain, Hold};
 use crate::record::HandoverRecord;
 
+use super::prefixes::Grouped;
+
 /// Index of a request in its replica's slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LiveId(pub(crate) u32);
@@ -30,6 +32,8 @@ pub(crate) enum Phase {
     Handed,
     /// Its KV cache has come from elsewhere, and it waits for a place.
     Arrived,
+    /// A prefix that is computed, and stays until the last request that begins with it has ended.
+    Kept,
 }
 
 /// A request that has not ended. While it decodes, `computed`, `generated` and `energy_nj` stay as they were when it
@@ -68,6 +72,8 @@ pub(crate) struct Live {
     pub(crate) energy_mark_nj: u64,
     pub(crate) cached_tokens: Option<u32>,
     pub(crate) preemptions: u32,
+    /// What it is to a group of requests with a common prefix.
+    pub(crate) grouped: Option<Grouped>,
     /// The decode replica that was chosen for it, if it is to get to one.
     pub(crate) decode_replica: Option<u32>,
     /// Whether its KV cache has been offered to that.
@@ -105,6 +111,7 @@ impl Live {
             energy_mark_nj: 0,
             cached_tokens: None,
             preemptions: 0,
+            grouped: None,
             decode_replica: None,
             offered: false,
             handover: None,

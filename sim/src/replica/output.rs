@@ -33,7 +33,9 @@ impl Replica {
         let mut pieces = std::mem::take(&mut self.slots[slot].batch.pieces);
         for piece in &pieces {
             self.lives.get_mut(piece.live).in_flight -= 1;
-            if piece.completes {
+            if piece.opens {
+                self.open_group(piece.live);
+            } else if piece.completes {
                 let last = self.count_token_of_prefill(piece.live);
                 self.put_token_out(piece.live, now, observer);
                 if last {
@@ -119,6 +121,7 @@ impl Replica {
     pub(super) fn finish(&mut self, id: LiveId, observer: &mut impl Observer) -> RequestId {
         self.leave(id);
         let live = self.lives.remove(id);
+        self.leave_group(&live);
         assert_eq!(live.generated, live.output_tokens, "request {:?} ends with other than all its tokens", live.id);
         self.outstanding_tokens -= u64::from(live.prompt.tokens());
         let to_client = self.engine.engine_to_client;

@@ -9,8 +9,7 @@ pub(super) struct PrefillFirst {
 }
 
 impl PrefillFirst {
-    pub(super) fn new(blocks: u32, watermark_permille: u32) -> Self {
-        let watermark_blocks = (u64::from(blocks) * u64::from(watermark_permille) / 1000) as u32;
+    pub(super) fn new(watermark_blocks: u32) -> Self {
         PrefillFirst { watermark_blocks }
     }
 }

@@ -30,6 +30,8 @@ impl ShapeCost {
             digest += 19 * u64::from(part.start) + 23 * u64::from(part.end);
         }
         digest += 13 * u64::from(shape.decode.requests) + 2 * shape.decode.context_tokens;
+        let shared = shape.decode.shared;
+        digest += 29 * u64::from(shared.prefixes) + 3 * shared.tokens + shared.member_tokens;
         digest + 5 * shape.decode.windowed_context_tokens + 17 * u64::from(shape.sampled)
     }
 }

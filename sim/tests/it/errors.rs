@@ -6,8 +6,8 @@ use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::network::{NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, HandoverSpec, LayerGroups, Policy, ReplicaSpec, Role, RouterSpec, SimError,
-    TransferMode,
+    DecodeChoice, DeploymentSpec, GroupOrder, HandoverSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
+    RouterSpec, SimError, TransferMode,
 };
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
@@ -311,4 +311,30 @@ fn layered_prefill_asks_for_one_stage_and_a_price_of_layers() {
     // Decodes cost none of it, so it may be smaller than the number of requests that run.
     let few = layered(two_groups, 1, |replica| replica.scheduler.max_num_batched_tokens = 0);
     assert_eq!(few, "replica 1: max_num_batched_tokens = 0: a cohort has at least one token");
+}
+
+/// The message for prefix groups on this replica.
+fn grouped(spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
+    let policy = Policy::BatchLlm { order: GroupOrder::Submission, token_batching_degree: 60, watermark_permille: 10 };
+    message(|second| {
+        *second = replica(scheduler(policy, 64, 4), cache(16, 100), ConstantCost::new(1));
+        spoil(second);
+    })
+}
+
+#[test]
+fn batchllm_asks_for_room_for_its_seats_and_no_other_prefix_cache() {
+    assert_eq!(
+        grouped(|replica| replica.scheduler.max_num_seqs = 5),
+        "replica 1: max_num_batched_tokens = 64: at least max_num_seqs + token_batching_degree = 65, so that every running \
+         request can decode"
+    );
+    assert_eq!(
+        grouped(|replica| replica.kv.prefix_caching = true),
+        "replica 1: prefix_caching = true: false: BatchLLM shares prefixes by groups that it knows beforehand"
+    );
+    assert_eq!(
+        grouped(|replica| replica.scheduler.order = QueueOrder::Random),
+        "replica 1: order = another: first come, first served: BatchLLM orders groups"
+    );
 }

@@ -150,6 +150,16 @@ fn asynchronous_layered_prefill_is_exact() {
 }
 
 #[test]
+fn batchllm_is_exact() {
+    compare(PolicyKind::BatchLlm, Timing::Synchronous, Shares { pipelined: 35, ..Shares::GROUPED });
+}
+
+#[test]
+fn asynchronous_batchllm_is_exact() {
+    compare(PolicyKind::BatchLlm, Timing::Asynchronous, Shares { victims_in_flight: 5, ..Shares::GROUPED });
+}
+
+#[test]
 fn disaggregated_chunked_prefill_is_exact() {
     compare_disaggregated(PolicyKind::ChunkedPrefill, Shares::DISAGGREGATED);
 }

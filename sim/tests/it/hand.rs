@@ -6,6 +6,7 @@
 
 mod ahead;
 mod around;
+mod batchllm;
 mod layered;
 
 use profiles::cost::simple::{DecodePolynomial, PolynomialCost, PolynomialOptions};

@@ -14,6 +14,7 @@ mod layered;
 mod network;
 mod pipeline;
 mod prefix_cache;
+mod prefix_groups;
 mod queueing;
 mod reference;
 mod scenario;

@@ -4,7 +4,9 @@
 //! as single objects; content chains spelled out; plain loops over lists. It shares no code with the engine but the
 //! types of its interface, so that whatever both agree on was understood twice.
 
+mod batchllm;
 mod chunked_prefill;
+pub(crate) mod grouping;
 mod handover;
 mod job;
 mod kv;
@@ -101,6 +103,12 @@ pub(crate) struct Coverage {
     pub(crate) waited_for_place: u64,
     /// Pools of several requests that came into another order, and queues that were sorted otherwise than they stood.
     pub(crate) reordered: u64,
+    /// Groups whose prefix was computed.
+    pub(crate) opened_groups: u64,
+    /// Those of them whose prefix was preempted on the way.
+    pub(crate) preempted_prefixes: u64,
+    /// Requests that there was room for, and that were not let in because prefixes stay.
+    pub(crate) kept_out: u64,
 }
 
 impl Coverage {
@@ -126,6 +134,9 @@ impl Coverage {
         self.pushed_early += other.pushed_early;
         self.waited_for_place += other.waited_for_place;
         self.reordered += other.reordered;
+        self.opened_groups += other.opened_groups;
+        self.preempted_prefixes += other.preempted_prefixes;
+        self.kept_out += other.kept_out;
     }
 }
 

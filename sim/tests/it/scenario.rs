@@ -9,14 +9,14 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, EngineSpec, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
-    RouterSpec, SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder,
+    ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };
 use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
 use crate::script::{Planned, Release, Script};
-use crate::traffic::{Lengths, traffic};
+use crate::traffic::{Lengths, batches, traffic};
 
 /// The policies whose scenarios are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(crate) enum PolicyKind {
     PrefillFirst,
     Orca,
     LayeredPrefill,
+    BatchLlm,
 }
 
 /// When steps are composed.
@@ -79,7 +80,11 @@ impl Scenario {
             lengths = lengths.stretched(pick(&mut rng, &[1, 1, 1, 60]));
         }
         let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
-        let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
+        let requests = if kind == PolicyKind::BatchLlm {
+            batches(&mut rng, lengths, step_ns, quantum_ns)
+        } else {
+            traffic(&mut rng, lengths, step_ns, quantum_ns)
+        };
         let n = pick(&mut rng, &[1, 1, 1, 2, 3, 4]);
         let replica = |rng: &mut Xoshiro256PlusPlus| replica(rng, kind, timing, lengths, step_ns, quantum_ns);
         let first = replica(&mut rng);
@@ -276,7 +281,7 @@ fn replica(
     let longest = lengths.longest();
     let block_size = lengths.block_size;
     let needed = longest.div_ceil(block_size).max(1);
-    let blocks = match rng.random_range(0..10) {
+    let blocks = match rng.random_range(0..if kind == PolicyKind::BatchLlm { 7 } else { 10 }) {
         0 => (needed * 2 / 3).max(1),
         1..=5 => needed + rng.random_range(0..=needed),
         6..=7 => needed * 3,
@@ -286,7 +291,7 @@ fn replica(
     ReplicaPlan {
         role: Role::Serve,
         scheduler: scheduler(rng, kind, longest, layers),
-        kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) },
+        kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) && kind != PolicyKind::BatchLlm },
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
         price: price(rng, (kind, timing), layers, step_ns, quantum_ns),
         sliding_window: rng.random_bool(0.3).then(|| rng.random_range(1..=longest)),
@@ -313,7 +318,8 @@ fn engine(rng: &mut Xoshiro256PlusPlus, timing: Timing, step_ns: u64, quantum_ns
 fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layers: u32) -> SchedulerSpec {
     let max_num_seqs = if rng.random_bool(0.3) { rng.random_range(1..=4) } else { rng.random_range(2..=24) };
     let splits = !matches!(kind, PolicyKind::PrefillFirst | PolicyKind::Orca);
-    let spare = match rng.random_range(0..4) {
+    // Prefixes are preempted only where it takes several steps to compute one.
+    let spare = match rng.random_range(0..if kind == PolicyKind::BatchLlm { 3 } else { 4 }) {
         0 if splits => 0,
         1 if splits => rng.random_range(0..=16),
         // Orca computes prompts without their answers again, so a budget must be tighter to be too small for one.
@@ -335,6 +341,11 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
         PolicyKind::Sarathi => Policy::Sarathi,
         PolicyKind::PrefillFirst => Policy::PrefillFirst { watermark_permille: pick(rng, &[0, 10, 100, 250]) },
         PolicyKind::Orca => Policy::Orca,
+        PolicyKind::BatchLlm => Policy::BatchLlm {
+            order: pick(rng, &[GroupOrder::Submission, GroupOrder::DecodeShare]),
+            token_batching_degree: rng.random_range(0..=spare.min(8)),
+            watermark_permille: pick(rng, &[0, 0, 10, 100]),
+        },
         PolicyKind::LayeredPrefill => {
             let groups = layer_groups(rng, longest, layers);
             // Decodes cost none of it.

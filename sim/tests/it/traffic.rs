@@ -140,6 +140,30 @@ pub(crate) fn traffic(rng: &mut Xoshiro256PlusPlus, lengths: Lengths, step_ns: u
     requests
 }
 
+/// 10 to 60 requests that come in one or two batches, or when others have ended, and share what can be shared.
+pub(crate) fn batches(rng: &mut Xoshiro256PlusPlus, lengths: Lengths, step_ns: u64, quantum_ns: u64) -> Vec<Planned> {
+    let most = if lengths.prompt > 50 || lengths.output > 30 { 25 } else { 60 };
+    let n = rng.random_range(10..=most);
+    let sharing = pick(rng, &[Sharing::SystemPrompts, Sharing::SystemPrompts, Sharing::Tree, Sharing::Repeated]);
+    let contents = Contents { sharing, ..Contents::draw(rng, lengths) };
+    let second_ns = pick(rng, &[0, step_ns * 3, step_ns * 40]).next_multiple_of(quantum_ns);
+    let later = pick(rng, &[0.0, 0.0, 0.2]);
+    let mut releases: Vec<Release> = (0..n)
+        .map(|_| if rng.random_bool(later) { Release::NextEnding { think_ns: 0 } } else { Release::At(0) })
+        .collect();
+    for release in &mut releases[n / 2..] {
+        if let Release::At(ns) = release {
+            *ns = second_ns;
+        }
+    }
+    releases[0] = Release::At(0);
+    let request = |(place, release)| {
+        let spans = contents.prompt(rng, place);
+        Planned { release, spans, output_tokens: output(rng, lengths), session: None }
+    };
+    releases.into_iter().enumerate().map(request).collect()
+}
+
 fn output(rng: &mut Xoshiro256PlusPlus, lengths: Lengths) -> u32 {
     if rng.random_bool(0.15) { 1 } else { rng.random_range(1..=lengths.output) }
 }

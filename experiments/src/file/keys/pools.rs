@@ -57,6 +57,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::LINK,
     &s::NETWORK,
     &s::OVERLAP_COLLECTIVES,
+    &s::PREFIX_ATTENTION,
     &s::COMPOSITION,
     &ATTENTION_OFFLOAD,
     &s::USD_PER_GPU_HOUR,

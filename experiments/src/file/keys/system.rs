@@ -163,7 +163,7 @@ pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
     "Keep full blocks for later requests with the same prefix, least recently used ones dropped first. Only blocks of attention \
      layers are kept: models with state-space layers, whose states are not cached yet, cannot have it.",
 )
-.computed("on; off for models with state-space layers and beside `attention_offload`")
+.computed("on; off for models with state-space layers, beside `attention_offload` and with `policy = \"batchllm\"`, which has groups instead")
 .vllm("on by default in v1, off in v0");
 /// Longest request.
 pub(crate) static MAX_MODEL_LEN: Key = Key::new(
@@ -217,6 +217,18 @@ pub(crate) static OVERLAP_COLLECTIVES: Key =
 pub(crate) static COMPOSITION: Key =
     Key::new("composition", Kind::Table(&COMPOSITION_TABLE), "How the parts of a step go together.")
         .value("\"serial\"");
+/// Attention over shared prefixes.
+pub(crate) static PREFIX_ATTENTION: Key = Key::new(
+    "prefix_attention",
+    Kind::Choice(&[
+        ("per-request", "every decoding request reads its whole context"),
+        ("cascade", "a launch for each prefix, one for what follows the prefixes, and one that merges"),
+        ("fused", "prefixes and what follows them in one launch, and one that merges (BatchLLM)"),
+    ]),
+    "How attention reads the prefix of a group of decoding requests, with `policy = \"batchllm\"`. The price of reading it once is \
+     derived from kernels that read every context: its time counts as extrapolated.",
+)
+.computed("\"fused\" with `policy = \"batchllm\"`; other policies know of no groups");
 /// Price.
 pub(crate) static USD_PER_GPU_HOUR: Key = Key::new(
     "price",
@@ -279,6 +291,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &LINK,
         &NETWORK,
         &OVERLAP_COLLECTIVES,
+        &PREFIX_ATTENTION,
         &COMPOSITION,
         &USD_PER_GPU_HOUR,
         &IDLE_POWER,

@@ -66,6 +66,9 @@ shares! {
     preemptions_beside_cohorts,
     groups_of_layers,
     reordered,
+    opened_groups,
+    preempted_prefixes,
+    kept_out,
 }
 
 impl Shares {
@@ -103,6 +106,22 @@ impl Shares {
         preemptions_beside_cohorts: 0,
         groups_of_layers: 0,
         reordered: 0,
+        opened_groups: 0,
+        preempted_prefixes: 0,
+        kept_out: 0,
+    };
+
+    /// What those of prefix groups show, which find nothing but their prefix.
+    pub(super) const GROUPED: Shares = Shares {
+        preemptions: 12,
+        hits_in_same_step: 0,
+        evictions: 0,
+        duplicates: 0,
+        cache_hits: 45,
+        hits_after_preemption: 10,
+        opened_groups: 45,
+        kept_out: 2,
+        ..Shares::COMMON
     };
 
     /// What disaggregated ones show.
@@ -171,6 +190,9 @@ impl Tally {
             shared_cohorts: u32::from(coverage.shared_cohorts > 0),
             resumed_prompts: u32::from(coverage.resumed_prompts > 0),
             preemptions_beside_cohorts: u32::from(coverage.preemptions_beside_cohorts > 0),
+            opened_groups: u32::from(coverage.opened_groups > 0),
+            preempted_prefixes: u32::from(coverage.preempted_prefixes > 0),
+            kept_out: u32::from(coverage.kept_out > 0),
             groups_of_layers: u32::from(
                 run.steps.iter().any(|step| step.prefill_layers.is_some_and(|(first, _)| first > 0)),
             ),

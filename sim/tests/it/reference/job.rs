@@ -3,6 +3,8 @@
 use sim::{Ending, HandoverRecord, RequestRecord};
 use workloads::{ContentId, Request, SimDuration, SimTime};
 
+use super::batchllm::Part;
+
 /// Content from the first token on, as runs of tokens of one piece of content, each run from that piece's first token.
 /// Cutting it anywhere gives the same runs for the same tokens, so equal chains are equal vectors.
 pub(super) type Content = Vec<(ContentId, u32)>;
@@ -19,6 +21,8 @@ pub(super) enum Phase {
     Leaving,
     /// Its prompt was done elsewhere; here, without a place.
     Arrived,
+    /// A prefix that is complete.
+    Kept,
 }
 
 pub(super) struct Job {
@@ -31,6 +35,7 @@ pub(super) struct Job {
     /// Prompt tokens found in the cache when it was first let in.
     pub(super) cached: Option<u32>,
     pub(super) preemptions: u32,
+    pub(super) part: Option<Part>,
     pub(super) first_scheduled: Option<SimTime>,
     /// When each of its tokens was out.
     pub(super) tokens_at: Vec<SimTime>,
@@ -51,6 +56,7 @@ impl Job {
             in_flight: 0,
             cached: None,
             preemptions: 0,
+            part: None,
             first_scheduled: None,
             tokens_at: Vec::new(),
             coming: 0,

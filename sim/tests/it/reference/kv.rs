@@ -104,6 +104,11 @@ impl Kv {
         assert!(old.is_none(), "a request is let in while it has blocks");
     }
 
+    /// The blocks of a request that shares none of them knowingly.
+    pub(super) fn blocks_of(&self, id: RequestId) -> Vec<BlockId> {
+        self.tables[&id].private.clone()
+    }
+
     /// Blocks that a request lacks to hold `tokens` tokens.
     pub(super) fn missing(&self, id: RequestId, tokens: u32) -> usize {
         let table = &self.tables[&id];

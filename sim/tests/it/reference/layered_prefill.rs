@@ -74,7 +74,7 @@ fn piece(replica: &mut Replica, plan: &mut Plan, id: RequestId, n: u32) -> Piece
     let context_tokens = job.computed;
     job.computed += n;
     plan.budget -= n;
-    Piece { id, new_tokens: n, context_tokens, completes: job.computed == job.total() }
+    Piece { id, new_tokens: n, context_tokens, completes: job.computed == job.total(), opens: false }
 }
 
 fn group_count(rule: LayerGroups, tokens: u32, layers: u32) -> u32 {

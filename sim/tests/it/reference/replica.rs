@@ -7,12 +7,13 @@ use rand::rngs::Xoshiro256PlusPlus;
 use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, ReplicaSpec, Role, StepRecord};
 use workloads::{Request, RequestId, SimDuration, SimTime, stream};
 
+use super::batchllm::{Group, Part};
 use super::handover::Entrance;
 use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::layered_prefill::{self, Cohort};
 use super::scheduling::{Piece, Plan};
-use super::{Coverage, Members, chunked_prefill, orca, prefill_first, sarathi};
+use super::{Coverage, Members, batchllm, chunked_prefill, orca, prefill_first, sarathi};
 
 /// A step on its way through the stages.
 pub(super) struct InFlight {
@@ -50,6 +51,9 @@ pub(super) struct Replica {
     /// Those at its tail that have come since the replica was last pumped.
     pub(super) pool: Vec<RequestId>,
     pub(super) draws: Xoshiro256PlusPlus,
+    /// Those that came since a step was planned, where they are grouped.
+    pub(super) gathered: Vec<RequestId>,
+    pub(super) groups: Vec<Group>,
     /// Those whose prompts the steps that have just ended completed.
     pub(super) handed: Vec<RequestId>,
     pub(super) entrance: Entrance,
@@ -76,6 +80,8 @@ impl Replica {
             waiting: VecDeque::new(),
             pool: Vec::new(),
             draws: stream(seed, "queue-order", u64::from(number)),
+            gathered: Vec::new(),
+            groups: Vec::new(),
             handed: Vec::new(),
             entrance: Entrance::default(),
             running: Vec::new(),
@@ -111,7 +117,9 @@ impl Replica {
     /// Blocks that stay free when a prompt is let in.
     pub(super) fn watermark(&self) -> usize {
         match self.spec.scheduler.policy {
-            Policy::PrefillFirst { watermark_permille } => self.kv.all() * watermark_permille as usize / 1000,
+            Policy::PrefillFirst { watermark_permille } | Policy::BatchLlm { watermark_permille, .. } => {
+                self.kv.all() * watermark_permille as usize / 1000
+            }
             _ => 0,
         }
     }
@@ -131,6 +139,8 @@ impl Replica {
             if self.spec.role == Role::Decode {
                 self.jobs.get_mut(&id).expect("it was sent").cached = Some(0);
                 self.entrance.prefilled.push(id);
+            } else if let Policy::BatchLlm { .. } = self.spec.scheduler.policy {
+                self.gathered.push(id);
             } else {
                 self.waiting.push_back(id);
                 self.pool.push(id);
@@ -153,6 +163,7 @@ impl Replica {
     /// Σ prompt tokens of the requests that have not ended, or been handed over, or are to come.
     pub(super) fn outstanding_tokens(&self) -> u64 {
         let here = self.jobs.values().filter(|job| !(job.phase == Phase::Leaving && job.in_flight == 0));
+        let here = here.filter(|job| !matches!(job.part, Some(Part::Prefix(_))));
         let here: u64 = here.map(|job| u64::from(job.request.prompt.tokens())).sum();
         here + self.entrance.expected.values().map(|tokens| u64::from(*tokens)).sum::<u64>()
     }
@@ -231,6 +242,7 @@ impl Replica {
         let decoding = if self.spec.role == Role::Prefill { Phase::Leaving } else { Phase::Decoding(None) };
         let step = self.slots[place].as_mut().expect("a step is in flight");
         step.counted = true;
+        let opening: Vec<RequestId> = step.pieces.iter().filter(|piece| piece.opens).map(|piece| piece.id).collect();
         for id in step.decode.iter().chain(step.pieces.iter().filter(|piece| piece.completes).map(|piece| &piece.id)) {
             let job = self.jobs.get_mut(id).expect("requests in flight stay");
             job.coming += 1;
@@ -238,10 +250,14 @@ impl Replica {
                 job.phase = decoding;
             }
         }
+        for prefix in opening {
+            self.open_group(prefix);
+        }
     }
 
     fn plan(&mut self, slot: usize) -> Plan {
         self.kv.learned.clear();
+        self.group_gathered();
         let mut plan = Plan::new(slot, self.spec.scheduler.max_num_batched_tokens);
         match self.spec.scheduler.policy {
             Policy::ChunkedPrefill { long_prefill_token_threshold, scheduler_reserve_full_isl } => {
@@ -250,6 +266,7 @@ impl Replica {
             Policy::Sarathi => sarathi::plan(self, &mut plan),
             Policy::PrefillFirst { .. } => prefill_first::plan(self, &mut plan),
             Policy::Orca => orca::plan(self, &mut plan),
+            Policy::BatchLlm { .. } => batchllm::plan(self, &mut plan),
             Policy::LayeredPrefill { groups, collapse_without_decodes } => {
                 layered_prefill::plan(self, &mut plan, groups, collapse_without_decodes);
             }
@@ -303,6 +320,7 @@ impl Replica {
                 && self.jobs[*id].computed < self.jobs[*id].total()
         };
         self.coverage.overlapping_prefills += u64::from(self.running.iter().filter(partly).count() > 1);
+        let held_back: usize = self.groups.iter().map(|group| group.held_back.len()).sum();
         let record = StepRecord {
             replica: self.number,
             slot: plan.slot as u32,
@@ -315,7 +333,7 @@ impl Replica {
             decode_context_tokens: decode.context_tokens,
             admitted: plan.admitted,
             preempted: plan.preempted,
-            waiting: (self.waiting.len() + self.entrance.outside()) as u32,
+            waiting: (self.waiting.len() + self.entrance.outside() + held_back) as u32,
             running: self.running.len() as u32,
             free_blocks: self.kv.free() as u32,
             prefill_layers: layers.map(|part| (part.start, part.end)),
@@ -327,7 +345,7 @@ impl Replica {
                 .pieces
                 .iter()
                 .zip(&pieces)
-                .map(|(at, &piece)| PrefillMember { request: at.id, piece, completes: at.completes })
+                .map(|(at, &piece)| PrefillMember { request: self.for_whom(at.id), piece, completes: at.completes })
                 .collect(),
             decode: plan
                 .decode
@@ -358,7 +376,7 @@ impl Replica {
             requests: contexts.len() as u32,
             context_tokens: contexts.iter().map(|context| u64::from(*context)).sum(),
             windowed_context_tokens: contexts.iter().map(|context| u64::from(*context.min(&window))).sum(),
-            ..DecodeBatch::default()
+            shared: self.shared_prefixes(&plan.decode),
         }
     }
 
@@ -414,6 +432,7 @@ impl Replica {
                     self.running.retain(|running| *running != id);
                     self.kv.release(id, &job.content(), job.computed);
                 }
+                self.leave_group(&job);
                 ended.push(job);
             } else if self.spec.role == Role::Prefill {
                 self.running.retain(|running| *running != id);

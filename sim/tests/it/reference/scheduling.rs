@@ -3,6 +3,7 @@
 use sim::{Policy, Role};
 use workloads::RequestId;
 
+use super::batchllm::Part;
 use super::job::Phase;
 use super::replica::Replica;
 
@@ -29,6 +30,8 @@ pub(super) struct Piece {
     pub(super) context_tokens: u32,
     /// Whether nothing is left to compute behind it, so that the step yields a token.
     pub(super) completes: bool,
+    /// Whether it completes a prefix, which yields none.
+    pub(super) opens: bool,
 }
 
 /// The head of the waiting queue, which a slot of the running list is free for.
@@ -110,8 +113,9 @@ impl Replica {
         self.job(id).computed = tokens;
         self.kv.learn(id, &self.jobs[&id].content(), tokens);
         plan.budget -= n;
-        let completes = tokens == self.jobs[&id].total();
-        plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes });
+        let complete = tokens == self.jobs[&id].total();
+        let opens = complete && matches!(self.jobs[&id].part, Some(Part::Prefix(_)));
+        plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes: complete && !opens, opens });
         true
     }
 
@@ -171,7 +175,11 @@ impl Replica {
 
     /// The head of the waiting queue, if the running list has room.
     pub(super) fn head(&mut self, plan: &mut Plan) -> Option<Head> {
-        if self.running.len() >= self.spec.scheduler.max_num_seqs as usize {
+        let more = match self.spec.scheduler.policy {
+            Policy::BatchLlm { token_batching_degree, .. } => token_batching_degree,
+            _ => 0,
+        };
+        if self.running.len() >= (self.spec.scheduler.max_num_seqs + more) as usize {
             return None;
         }
         if plan.budget > 0 && !plan.sorted {
@@ -179,7 +187,10 @@ impl Replica {
             self.sort_by_match();
         }
         let job = &self.jobs[self.waiting.front()?];
-        let matched = self.kv.longest_match(&job.content(), job.total() - 1);
+        let matched = match job.part {
+            Some(Part::Member(group)) => self.prefix_blocks(group),
+            _ => self.kv.longest_match(&job.content(), job.total() - 1),
+        };
         let cached = self.kv.tokens_in(&matched);
         let longest = if self.spec.role == Role::Prefill { job.total() } else { job.longest() };
         Some(Head { id: job.request.id, matched, cached, total: job.total(), longest })
@@ -200,6 +211,7 @@ impl Replica {
 
     /// Moves the head to the running list, with blocks for its first `reserve` tokens.
     pub(super) fn start_prefill(&mut self, plan: &mut Plan, head: Head, reserve: u32) {
+        let pays = self.pays_for_prefix(&head);
         let Head { id, matched, cached, .. } = head;
         self.coverage.hits_in_same_step += u64::from(matched.iter().any(|block| self.kv.learned.contains(block)));
         self.coverage.hits_after_preemption += u64::from(cached > 0 && self.jobs[&id].cached.is_some());
@@ -208,7 +220,9 @@ impl Replica {
         self.running.push(id);
         self.set_phase(id, Phase::Prefilling);
         self.job(id).computed = cached;
-        if self.jobs[&id].cached.is_none() {
+        let prefix = matches!(self.jobs[&id].part, Some(Part::Prefix(_)));
+        if self.jobs[&id].cached.is_none() && !prefix {
+            let cached = if pays { 0 } else { cached };
             self.job(id).cached = Some(cached);
             self.books.prompt_tokens += u64::from(self.jobs[&id].request.prompt.tokens());
             self.books.cached_tokens += u64::from(cached);

@@ -7,6 +7,7 @@ const SARATHI: &str = "sarathi";
 const PREFILL_FIRST: &str = "prefill-first";
 const ORCA: &str = "orca";
 const LAYERED_PREFILL: &str = "layered-prefill";
+const BATCHLLM: &str = "batchllm";
 const LONGEST_PREFIX_MATCH: &str = "longest-prefix-match";
 
 /// Scheduling policy.
@@ -22,6 +23,11 @@ pub(crate) static POLICY: Key = Key::new(
             "Layered Prefill: a cohort of prompts passes one group of layers per step, beside all decodes; blocks of a whole \
              prompt reserved at admission",
         ),
+        (
+            BATCHLLM,
+            "BatchLLM: as sarathi, on groups of requests with a common prefix, which is computed first and stays until the last \
+             of them has ended; what is there when a step is planned is grouped (`arrivals = \"all-at-once\"`: everything)",
+        ),
     ]),
     "Which policy.",
 )
@@ -35,11 +41,11 @@ pub(crate) static MAX_NUM_BATCHED_TOKENS: Key = Key::new(
 )
 .computed(
     "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
-         `max_model_len`; layered-prefill: 8192",
+         `max_model_len`; layered-prefill: 8192; batchllm: 2048, as in its authors' test",
 );
 /// Request limit.
 pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.").computed(
-    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first, orca and layered-prefill: 256",
+    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first, orca, layered-prefill and batchllm: 256",
 );
 /// Cap on pieces.
 pub(crate) static LONG_PREFILL_TOKEN_THRESHOLD: Key = Key::new(
@@ -64,9 +70,33 @@ pub(crate) static WATERMARK: Key = Key::new(
     Kind::Number(Bounds { min: 0.0, above: false, max: 0.999 }),
     "Share of the KV blocks that is kept free when a prompt is let in, in thousandths.",
 )
-.only(&[PREFILL_FIRST])
+.only(&[PREFILL_FIRST, BATCHLLM])
 .value("0.01");
 
+/// Order of groups.
+pub(crate) static GROUP_ORDER: Key = Key::new(
+    "group_order",
+    Kind::Choice(&[
+        (
+            "decode-share",
+            "those first that generate most per prompt token they compute, so that decodes share steps with the prompts behind \
+             them; takes the true length of answers, as if every request asked for exactly the tokens it gets",
+        ),
+        ("submission", "in the order of their first requests, as in the public code"),
+    ]),
+    "In which order groups are let in.",
+)
+.only(&[BATCHLLM])
+.value("\"decode-share\"");
+/// Seats beyond.
+pub(crate) static TOKEN_BATCHING_DEGREE: Key = Key::new(
+    "token_batching_degree",
+    Kind::Integer(0, 1 << 30),
+    "Requests that may run beyond `max_num_seqs`, so that the KV cache and not the number of seats says how many decode. As many \
+     as `max_num_batched_tokens` less `max_num_seqs`: memory alone.",
+)
+.only(&[BATCHLLM])
+.value("0");
 /// Rule for the number of groups.
 pub(crate) static GROUPS: Key = Key::new(
     "groups",
@@ -151,6 +181,8 @@ pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
         &LONG_PREFILL_TOKEN_THRESHOLD,
         &SCHEDULER_RESERVE_FULL_ISL,
         &WATERMARK,
+        &GROUP_ORDER,
+        &TOKEN_BATCHING_DEGREE,
         &GROUPS,
         &REFERENCE_CHUNK,
         &NUM_STAGES,
