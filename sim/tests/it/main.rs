@@ -17,6 +17,7 @@ mod prefix_cache;
 mod prefix_groups;
 mod queueing;
 mod reference;
+mod residency;
 mod scenario;
 mod script;
 mod simdistserve;
