@@ -22,7 +22,8 @@ use handover::Handovers;
 struct Agenda {
     /// Clients that get their last token: when, and which ending it was.
     answers: BinaryHeap<Reverse<(SimTime, u64, RequestId)>>,
-    /// Ends of steps: when, in which order dispatched, where. At equal times the step dispatched first ends first.
+    /// Ends of steps: when, in which order dispatched, where. At equal times the step dispatched first ends first; of a replica
+    /// that offloads attention only the end that comes next is here, and what was said before is passed over.
     ends: BinaryHeap<Reverse<(SimTime, u64, u32, u32)>>,
     /// Replicas to which something else happens that calls for pumping.
     turns: BinaryHeap<Reverse<(SimTime, u32, Turn)>>,
@@ -212,9 +213,8 @@ impl<O: Observer> Engine<'_, O> {
                 answers.push(Reverse((answered, counts.completed, request)));
             }
         });
-        if let Some((end, slot)) = replica.next_end() {
-            self.dispatched += 1;
-            self.agenda.ends.push(Reverse((end, self.dispatched, number, slot)));
+        if let Some((end, order, slot)) = replica.next_end() {
+            self.agenda.ends.push(Reverse((end, order, number, slot)));
         }
         if let Some(handovers) = &mut self.handovers {
             handovers.hand_over(number, &mut self.replicas, &mut self.touched);
@@ -305,13 +305,22 @@ impl<O: Observer> Engine<'_, O> {
                 handovers.accept(number, now, &mut self.replicas);
             }
             let (agenda, dispatched) = (&mut self.agenda, &mut self.dispatched);
+            let before = *dispatched;
             self.replicas[number as usize].pump(now, self.observer, self.wants, |step| {
                 *dispatched += 1;
-                agenda.ends.push(Reverse((step.end, *dispatched, number, step.slot)));
+                if let Some(end) = step.end {
+                    agenda.ends.push(Reverse((end, *dispatched, number, step.slot)));
+                }
                 if let Some(start) = step.turn_at {
                     agenda.turns.push(Reverse((start, number, Turn::StepStart)));
                 }
+                *dispatched
             });
+            if *dispatched > before
+                && let Some((end, order, slot)) = self.replicas[number as usize].next_end()
+            {
+                agenda.ends.push(Reverse((end, order, number, slot)));
+            }
             if let Some(handovers) = &mut self.handovers {
                 handovers.begin_pushing(number, &mut self.replicas);
             }

@@ -51,6 +51,8 @@ struct Slot {
     counted: Batch,
     /// When the step composed last starts.
     start: SimTime,
+    /// Which number that step has among all of the deployment.
+    order: u64,
     /// What is to be told of the step in flight when it ends, if it passes a conveyor: only then is it known when.
     passing: Option<Passing>,
 }
@@ -165,6 +167,7 @@ impl Replica {
                 counted_busy: false,
                 counted: Batch::default(),
                 start: SimTime::ZERO,
+                order: 0,
                 passing: None,
             })
             .collect();

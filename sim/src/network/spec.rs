@@ -83,6 +83,14 @@ impl NetworkSpec {
         RouteId(self.routes.len() as u32 - 1)
     }
 
+    /// The paths of a route.
+    ///
+    /// # Panics
+    /// If it is a route of another network.
+    pub fn paths_of(&self, route: RouteId) -> &[Path] {
+        &self.routes[route.0 as usize].paths
+    }
+
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.routes.iter().flat_map(|route| &route.paths)
     }

@@ -18,7 +18,7 @@ impl Replica {
         now: SimTime,
         observer: &mut impl Observer,
         wants: Wants,
-        sent: &mut impl FnMut(Dispatched),
+        sent: &mut impl FnMut(Dispatched) -> u64,
     ) {
         loop {
             let preempted = self.counts.preemptions;

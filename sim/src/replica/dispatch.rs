@@ -21,19 +21,20 @@ pub(crate) struct Wants {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dispatched {
     pub(crate) slot: u32,
-    pub(crate) end: SimTime,
+    /// When it ends; where attention is offloaded, nobody knows yet.
+    pub(crate) end: Option<SimTime>,
     /// When it starts, if the host then turns to the next step and nothing else happens at that time.
     pub(crate) turn_at: Option<SimTime>,
 }
 
 impl Replica {
-    /// Fills idle slots with steps; `sent` receives those that were dispatched.
+    /// Fills idle slots with steps; `sent` receives those that were dispatched, and numbers them.
     pub(crate) fn pump(
         &mut self,
         now: SimTime,
         observer: &mut impl Observer,
         wants: Wants,
-        mut sent: impl FnMut(Dispatched),
+        mut sent: impl FnMut(Dispatched) -> u64,
     ) {
         self.order_pool();
         let mut ended = std::mem::take(&mut self.just_ended);
@@ -55,7 +56,7 @@ impl Replica {
         now: SimTime,
         observer: &mut impl Observer,
         wants: Wants,
-        sent: &mut impl FnMut(Dispatched),
+        sent: &mut impl FnMut(Dispatched) -> u64,
     ) {
         loop {
             let preempted = self.counts.preemptions;
@@ -83,7 +84,7 @@ impl Replica {
         now: SimTime,
         observer: &mut impl Observer,
         wants: Wants,
-        sent: &mut impl FnMut(Dispatched),
+        sent: &mut impl FnMut(Dispatched) -> u64,
     ) -> bool {
         if self.slots[slot].busy {
             return false;
@@ -98,7 +99,7 @@ impl Replica {
         let batch = &self.slots[slot].batch;
         let any = batch.decodes || !batch.pieces.is_empty();
         if any {
-            sent(self.dispatch(&draft, now, observer, wants));
+            self.slots[slot].order = sent(self.dispatch(&draft, now, observer, wants));
         }
         any
     }
@@ -185,7 +186,7 @@ impl Replica {
             }
         }
         let by_itself = self.engine.async_scheduling && start > now && start > free_at;
-        Dispatched { slot: draft.slot as u32, end, turn_at: by_itself.then_some(start) }
+        Dispatched { slot: draft.slot as u32, end: Some(end), turn_at: by_itself.then_some(start) }
     }
 
     /// Requests that are not let in.

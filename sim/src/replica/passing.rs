@@ -72,19 +72,19 @@ impl Replica {
         slot.passing = Some(Passing { record, sampled, totals, wants });
         let conveyor = self.conveyor.as_mut().expect("it offloads attention");
         conveyor.start(draft.slot, now, start, step.passage);
-        let (end, slot) = conveyor.next_end().expect("a step is on its way");
-        Dispatched { slot: slot as u32, end, turn_at: None }
+        Dispatched { slot: draft.slot as u32, end: None, turn_at: None }
     }
 
-    /// When the next step ends and in which slot, where that is a forecast which holds until another one begins.
-    pub(crate) fn next_end(&self) -> Option<(SimTime, u32)> {
+    /// When the next step ends, which number it has and in which slot it is, where that is a forecast which holds until another
+    /// one begins.
+    pub(crate) fn next_end(&self) -> Option<(SimTime, u64, u32)> {
         let (end, slot) = self.conveyor.as_ref()?.next_end()?;
-        Some((end, slot as u32))
+        Some((end, self.slots[slot].order, slot as u32))
     }
 
-    /// Whether the step in `slot` ends at `at`, as was said before: a forecast may have been overtaken.
+    /// Whether the step in `slot` is the one that ends at `at`, as was said before: a forecast may have been overtaken.
     pub(crate) fn still_ends(&self, slot: u32, at: SimTime) -> bool {
-        self.conveyor.is_none() || self.next_end() == Some((at, slot))
+        self.conveyor.as_ref().is_none_or(|conveyor| conveyor.next_end() == Some((at, slot as usize)))
     }
 
     /// The step in `slot` leaves the conveyor at `now`: it is known what it took.

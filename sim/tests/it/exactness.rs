@@ -1,8 +1,9 @@
 //! The engine and the naive simulator agree on random scenarios, to the nanosecond, the token and the block.
 //!
-//! `SERVESIM_SCENARIOS` sets the number of scenarios per policy and timing (500), `SERVESIM_FIRST_SEED` the first seed (0).
+//! `SERVESIM_SCENARIOS` sets the number of scenarios per policy and timing (500; 200 with offloaded attention), `SERVESIM_FIRST_SEED` the first seed (0).
 
 mod conservation;
+mod deployments;
 mod difference;
 mod offloaded;
 mod tally;
@@ -23,8 +24,13 @@ fn compare(kind: PolicyKind, timing: Timing, least: Shares) {
 
 /// The same for any way to draw scenarios, called `name`.
 fn compare_drawn(name: impl Debug, draw: impl Fn(u64) -> Scenario, least: Shares) {
+    compare_some(500, name, draw, least);
+}
+
+/// The same for `usual` scenarios, if the environment does not say how many.
+fn compare_some(usual: u64, name: impl Debug, draw: impl Fn(u64) -> Scenario, least: Shares) {
     let first = setting("SERVESIM_FIRST_SEED", 0);
-    let scenarios = setting("SERVESIM_SCENARIOS", 500);
+    let scenarios = setting("SERVESIM_SCENARIOS", usual);
     let mut tally = Tally::default();
     for seed in first..first + scenarios {
         let scenario = draw(seed);
@@ -33,7 +39,7 @@ fn compare_drawn(name: impl Debug, draw: impl Fn(u64) -> Scenario, least: Shares
             Err(difference) => panic!("{}", smallest_failure(&name, seed, &scenario, &difference)),
         }
     }
-    if scenarios >= 500 {
+    if scenarios >= usual {
         tally.assert_shares(&least);
     }
 }

@@ -21,5 +21,6 @@ mod residency;
 mod scenario;
 mod script;
 mod simdistserve;
+mod slices;
 mod stalls;
 mod traffic;

@@ -6,6 +6,7 @@
 
 mod batchllm;
 mod chunked_prefill;
+mod conveyor;
 pub(crate) mod grouping;
 mod handover;
 mod job;
@@ -101,6 +102,10 @@ pub(crate) struct Coverage {
     pub(crate) pushed_early: u64,
     /// Requests that were there and had no place to decode.
     pub(crate) waited_for_place: u64,
+    /// Loose requests that no batch had room for.
+    pub(crate) left_to_other_batches: u64,
+    /// Requests that kept their blocks although they lacked one, because a batch was on its way.
+    pub(crate) kept_blocks: u64,
     /// Pools of several requests that came into another order, and queues that were sorted otherwise than they stood.
     pub(crate) reordered: u64,
     /// Groups whose prefix was computed.
@@ -133,6 +138,8 @@ impl Coverage {
         self.waited_for_decode += other.waited_for_decode;
         self.pushed_early += other.pushed_early;
         self.waited_for_place += other.waited_for_place;
+        self.left_to_other_batches += other.left_to_other_batches;
+        self.kept_blocks += other.kept_blocks;
         self.reordered += other.reordered;
         self.opened_groups += other.opened_groups;
         self.preempted_prefixes += other.preempted_prefixes;
@@ -155,18 +162,19 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
     let mut coverage = Coverage::default();
     while let Some(now) = next_moment(&replicas, &log, handovers.as_ref(), source) {
         log.answer(now, source);
-        let ends = steps_ending_at(&replicas, now);
-        coverage.simultaneous_ends += u64::from(ends.len() > 1);
-        for &(_, number, slot) in &ends {
+        let mut ends = Vec::new();
+        while let Some((number, slot)) = next_to_end(&replicas, now) {
+            ends.push((number, slot));
             let to_client = replicas[number].spec.engine.engine_to_client;
-            for job in replicas[number].finish(slot, now) {
+            for job in replicas[number].finish(slot, now, &mut log.steps) {
                 log.completed(&job, number, to_client, now, source);
             }
             if let Some(handovers) = &mut handovers {
                 handovers.hand_over(number, &mut replicas);
             }
         }
-        let mut touched: BTreeSet<usize> = ends.iter().map(|end| end.1).collect();
+        coverage.simultaneous_ends += u64::from(ends.len() > 1);
+        let mut touched: BTreeSet<usize> = ends.iter().map(|end| end.0).collect();
         if let Some(handovers) = &mut handovers {
             handovers.arrive(now, &mut replicas);
             handovers.offer_early(now, &mut replicas);
@@ -200,7 +208,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             }
         }
         for number in touched {
-            let ended_here = ends.iter().filter(|end| end.1 == number).map(|end| end.2).collect();
+            let ended_here = ends.iter().filter(|end| end.0 == number).map(|end| end.1).collect();
             if let Some(handovers) = &mut handovers {
                 handovers.accept(number, now, &mut replicas);
             }
@@ -222,7 +230,7 @@ fn next_moment(
     handovers: Option<&Handovers>,
     source: &mut dyn Source,
 ) -> Option<SimTime> {
-    let ends = replicas.iter().flat_map(Replica::flying).map(|step| step.end);
+    let ends = replicas.iter().flat_map(Replica::ends).map(|(at, ..)| at);
     let starts = replicas.iter().filter_map(Replica::next_start);
     let queued = replicas.iter().flat_map(|replica| &replica.sent).map(|(at, _)| *at);
     let answers = log.answers.iter().map(|(at, _)| *at);
@@ -231,20 +239,23 @@ fn next_moment(
     ends.chain(starts).chain(queued).chain(answers).chain(arrival).chain(handover).min()
 }
 
-/// Steps that end now as (number of dispatch, replica, slot), in order of dispatch.
-fn steps_ending_at(replicas: &[Replica], now: SimTime) -> Vec<(u64, usize, usize)> {
-    let mut ends = Vec::new();
-    for (number, replica) in replicas.iter().enumerate() {
-        for (slot, step) in replica.slots.iter().enumerate() {
-            if let Some(step) = step
-                && step.end == now
-            {
-                ends.push((step.dispatch, number, slot));
-            }
-        }
-    }
-    ends.sort_unstable();
-    ends
+/// The replica and slot of the step that ends first of those that end now: the one dispatched first, but of those on a conveyor
+/// only the one that leaves it next counts.
+fn next_to_end(replicas: &[Replica], now: SimTime) -> Option<(usize, usize)> {
+    let ends = replicas.iter().enumerate().flat_map(|(number, replica)| {
+        let now_here = replica.ends().into_iter().filter(|(at, ..)| *at == now);
+        now_here.map(move |(_, dispatch, slot)| (dispatch, number, slot))
+    });
+    ends.min().map(|(_, number, slot)| (number, slot))
+}
+
+/// Steps of all replicas.
+#[derive(Default)]
+struct Steps {
+    /// What was told of them: when they were dispatched, or when they left a conveyor.
+    told: Vec<(StepRecord, Members)>,
+    /// How many there were; numbers them from 1 on.
+    dispatched: u64,
 }
 
 /// What has been reported so far.
@@ -252,8 +263,7 @@ fn steps_ending_at(replicas: &[Replica], now: SimTime) -> Vec<(u64, usize, usize
 struct Log {
     records: Vec<RequestRecord>,
     gaps: BTreeMap<(u64, u64), u64>,
-    /// In the order of dispatch, which numbers them from 1 on.
-    steps: Vec<(StepRecord, Members)>,
+    steps: Steps,
     /// Endings that their clients have not heard of, in order, and when they will.
     answers: Vec<(SimTime, RequestId)>,
     first_arrival: Option<SimTime>,
@@ -305,7 +315,7 @@ impl Log {
         let replicas = replicas.into_iter().map(|replica| replica.into_outcome(elapsed, &mut coverage)).collect();
         let transfers = handovers.map(|handovers| handovers.finish(&mut coverage));
         let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas, transfers };
-        let (steps, members) = self.steps.into_iter().unzip();
+        let (steps, members) = self.steps.told.into_iter().unzip();
         (Run { records: self.records, gaps: self.gaps, steps, members, outcome }, coverage)
     }
 }

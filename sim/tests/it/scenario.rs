@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use profiles::CostTotals;
 use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
+use profiles::{CostModel, CostTotals};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
@@ -16,6 +16,7 @@ use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
 use crate::script::{Planned, Release, Script};
+use crate::slices::{SlicedCost, Slices};
 use crate::traffic::{Lengths, batches, traffic};
 
 /// The policies whose scenarios are drawn.
@@ -53,6 +54,8 @@ struct ReplicaPlan {
     kv: KvSpec,
     max_model_len: u32,
     price: Price,
+    /// How its steps are cut, if it offloads attention.
+    slices: Option<Slices>,
     sliding_window: Option<u32>,
     idle_power_w: f64,
     engine: EngineSpec,
@@ -160,6 +163,64 @@ impl Scenario {
         Scenario { seed, replicas, router, handover, requests }
     }
 
+    /// A scenario in which most replicas that do not only prefill offload attention; with pools in half of all cases, or in all
+    /// where `kind` cannot do without.
+    pub(crate) fn draw_offloaded(kind: PolicyKind, seed: u64) -> Self {
+        let mut scenario = if seed.is_multiple_of(2) && kind != PolicyKind::LayeredPrefill {
+            Self::draw(kind, Timing::Synchronous, seed)
+        } else {
+            Self::draw_disaggregated(kind, seed)
+        };
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(!seed);
+        let quantum_ns = pick(&mut rng, &[1, 1, 100]);
+        for replica in &mut scenario.replicas {
+            let layered = matches!(replica.scheduler.policy, Policy::LayeredPrefill { .. });
+            if replica.role != Role::Prefill && !layered && rng.random_bool(0.85) {
+                replica.offload(Slices::draw(&mut rng, quantum_ns));
+            }
+        }
+        scenario
+    }
+
+    /// A scenario of any kind, with memories in a third of all cases that hardly hold the longest request.
+    pub(crate) fn draw_any(seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed.rotate_left(32));
+        let kind = pick(
+            &mut rng,
+            &[
+                PolicyKind::ChunkedPrefill,
+                PolicyKind::Sarathi,
+                PolicyKind::PrefillFirst,
+                PolicyKind::Orca,
+                PolicyKind::LayeredPrefill,
+                PolicyKind::BatchLlm,
+            ],
+        );
+        // Prefix groups have no pools.
+        let mut scenario = match rng.random_range(0..if kind == PolicyKind::BatchLlm { 2 } else { 6 }) {
+            0 => Self::draw(kind, Timing::Synchronous, seed),
+            1 => Self::draw(kind, Timing::Asynchronous, seed),
+            2 | 3 => Self::draw_disaggregated(kind, seed),
+            4 => Self::draw_ordered(kind, seed),
+            _ => Self::draw_offloaded(kind, seed),
+        };
+        if rng.random_bool(0.35) {
+            for replica in &mut scenario.replicas {
+                let longest = replica.max_model_len.div_ceil(replica.kv.block_size);
+                replica.kv.blocks = longest + rng.random_range(0..=1);
+            }
+        }
+        scenario
+    }
+
+    /// The same with attention offloaded on all replicas but those that only prefill.
+    pub(crate) fn offloaded(&self, slices: Slices) -> Self {
+        let mut scenario = self.clone();
+        let replicas = scenario.replicas.iter_mut().filter(|replica| replica.role != Role::Prefill);
+        replicas.for_each(|replica| replica.offload(slices));
+        scenario
+    }
+
     /// The same with the first `n` requests only.
     pub(crate) fn truncated(&self, n: usize) -> Self {
         Scenario { requests: self.requests[..n].to_vec(), ..self.clone() }
@@ -203,16 +264,31 @@ impl fmt::Display for Scenario {
 }
 
 impl ReplicaPlan {
+    /// Cuts its steps, which then have one stage and are composed when the one before has ended.
+    fn offload(&mut self, slices: Slices) {
+        self.engine.async_scheduling = false;
+        self.slices = Some(slices);
+        match &mut self.price {
+            Price::Shape(cost) => cost.stages = 1,
+            Price::Polynomial(options) => options.stages = 1,
+            Price::Constant(_) => {}
+        }
+    }
+
     fn build(&self) -> ReplicaSpec {
+        let whole: Box<dyn CostModel> = match self.price.clone() {
+            Price::Shape(cost) => cost,
+            Price::Constant(ns) => Box::new(ConstantCost::new(ns)),
+            Price::Polynomial(options) => Box::new(PolynomialCost::new(options)),
+        };
         ReplicaSpec {
             role: self.role,
             scheduler: self.scheduler,
             kv: self.kv,
             max_model_len: self.max_model_len,
-            cost: match self.price.clone() {
-                Price::Shape(cost) => cost,
-                Price::Constant(ns) => Box::new(ConstantCost::new(ns)),
-                Price::Polynomial(options) => Box::new(PolynomialCost::new(options)),
+            cost: match self.slices {
+                Some(slices) => Box::new(SlicedCost { inner: whole, slices }),
+                None => whole,
             },
             sliding_window: self.sliding_window,
             devices: 1,
@@ -236,26 +312,29 @@ fn router(rng: &mut Xoshiro256PlusPlus) -> RouterSpec {
     }
 }
 
-/// Links of every prefill and decode replica, or of each pair, or none at all.
+/// Links of every prefill and decode replica, or of each pair, or both for parts of each message, or none at all.
 fn handover(rng: &mut Xoshiro256PlusPlus, mode: TransferMode, replicas: &[ReplicaPlan], step_ns: u64) -> HandoverSpec {
     let bytes_per_s = pick(rng, &[1_000_000_000, 1_000_000_000, 10_000_000_000, 333_333_333]);
     let latency = SimDuration::from_nanos(pick(rng, &[0, 1, step_ns / 3, step_ns * 4]));
     let link = |name: String| FlowLink { name, bytes_per_s, latency };
     let of = |role| (0..replicas.len() as u32).filter(move |&number| replicas[number as usize].role == role);
-    let kind = rng.random_range(0..3);
+    let kind = rng.random_range(0..4);
     let mut network = NetworkSpec::new((0..replicas.len()).map(|number| link(format!("nic {number}"))).collect());
     let mut routes = BTreeMap::new();
     for from in of(Role::Prefill) {
         for to in of(Role::Decode) {
-            let links = match kind {
-                0 => vec![from, to],
-                1 => {
-                    network.links.push(link(format!("{from} to {to}")));
-                    vec![network.links.len() as u32 - 1]
-                }
-                _ => Vec::new(),
+            let (shared, none) = (Path { links: vec![from, to], parts: 2 }, Path { links: Vec::new(), parts: 1 });
+            let mut own = || {
+                network.links.push(link(format!("{from} to {to}")));
+                Path { links: vec![network.links.len() as u32 - 1], parts: 1 }
             };
-            routes.insert((from, to), network.add_route(vec![Path { links, parts: 1 }]));
+            let paths = match kind {
+                0 => vec![shared],
+                1 => vec![own()],
+                2 => vec![own(), shared],
+                _ => vec![none],
+            };
+            routes.insert((from, to), network.add_route(paths));
         }
     }
     let pushes = matches!(mode, TransferMode::PushByLayer { .. });
@@ -294,6 +373,7 @@ fn replica(
         kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) && kind != PolicyKind::BatchLlm },
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
         price: price(rng, (kind, timing), layers, step_ns, quantum_ns),
+        slices: None,
         sliding_window: rng.random_bool(0.3).then(|| rng.random_range(1..=longest)),
         idle_power_w: pick(rng, &[0.0, 64.0, 512.0]),
         engine: engine(rng, timing, step_ns, quantum_ns),

@@ -12,19 +12,10 @@ fn demand(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 pub(super) fn check(scenario: &Scenario, run: &Run) -> Result<(), String> {
-    check_sharing(scenario, run, |books| books.stage_busy.len())
-}
-
-/// The same where so many steps share a replica's idle power as `in_flight` says.
-pub(super) fn check_sharing(
-    scenario: &Scenario,
-    run: &Run,
-    in_flight: impl Fn(&ReplicaOutcome) -> usize,
-) -> Result<(), String> {
     requests(scenario, run)?;
-    tokens(run)?;
+    tokens(scenario, run)?;
     time(run)?;
-    energy(scenario, run, in_flight)
+    energy(scenario, run)
 }
 
 fn requests(scenario: &Scenario, run: &Run) -> Result<(), String> {
@@ -57,7 +48,7 @@ fn completed<'a>(run: &'a Run, part: &'a [usize]) -> impl Iterator<Item = &'a Re
     run.records.iter().filter(|record| record.ending == Ending::Completed).filter(here)
 }
 
-fn tokens(run: &Run) -> Result<(), String> {
+fn tokens(scenario: &Scenario, run: &Run) -> Result<(), String> {
     let gaps: u64 = run.gaps.values().sum();
     let after_first: u64 = run.records.iter().map(|record| u64::from(record.output_tokens.saturating_sub(1))).sum();
     demand(gaps == after_first, || format!("{after_first} tokens after the first ones have {gaps} gaps"))?;
@@ -85,21 +76,43 @@ fn tokens(run: &Run) -> Result<(), String> {
             format!("replicas {part:?} computed {prefilled} of {input} - {cached} prompt tokens")
         })?;
     }
-    handovers(run)
+    handovers(scenario, run)
 }
 
 /// Every request with a second token went over once, with its bytes, on the links that books and records name.
-fn handovers(run: &Run) -> Result<(), String> {
+fn handovers(scenario: &Scenario, run: &Run) -> Result<(), String> {
     let records: Vec<_> = run.records.iter().filter_map(|record| record.handover).collect();
-    let Some(transfers) = &run.outcome.transfers else {
+    let (Some(transfers), Some(spec)) = (&run.outcome.transfers, scenario.deployment().handover) else {
         return demand(records.is_empty(), || format!("{} handovers in a deployment without any", records.len()));
     };
+    for record in &run.records {
+        let Some(handover) = record.handover else { continue };
+        let whole = spec.kv_bytes_per_token * u64::from(record.input_tokens);
+        let ordered = handover.accepted <= handover.arrived && handover.prompt_done <= handover.arrived;
+        demand(handover.kv_bytes == whole && ordered && handover.arrived <= record.last_token, || {
+            format!("a KV cache of {whole} bytes did not go over once and in time: {record:?}")
+        })?;
+    }
     let answered = |record: &&RequestRecord| record.ending == Ending::Completed && record.output_tokens > 1;
     let due = run.records.iter().filter(answered).count();
     let bytes: u64 = records.iter().map(|handover| handover.kv_bytes).sum();
     demand(records.len() == due && transfers.requests == due as u64 && transfers.bytes == bytes, || {
         format!("{due} requests of {bytes} bytes were to be handed over, {} were: {transfers:?}", records.len())
     })?;
+    let mut carried = vec![0; spec.network.links.len()];
+    for handover in &records {
+        let paths = spec.network.paths_of(spec.routes[&(handover.from, handover.to)]);
+        let parts: u64 = paths.iter().map(|path| u64::from(path.parts)).sum();
+        let mut before = 0;
+        for path in paths {
+            let until = before + u64::from(path.parts);
+            let bytes = handover.kv_bytes * until / parts - handover.kv_bytes * before / parts;
+            path.links.iter().for_each(|&link| carried[link as usize] += bytes);
+            before = until;
+        }
+    }
+    let booked: Vec<u64> = transfers.links.iter().map(|link| link.bytes).collect();
+    demand(carried == booked, || format!("links carried {booked:?} bytes, and {carried:?} were sent over them"))?;
     for (number, books) in run.outcome.replicas.iter().enumerate() {
         let from = records.iter().filter(|handover| handover.from as usize == number).count() as u64;
         let to = records.iter().filter(|handover| handover.to as usize == number).count() as u64;
@@ -126,7 +139,7 @@ fn steps<'a>(run: &'a Run, part: &'a [usize]) -> impl Iterator<Item = &'a StepRe
     run.steps.iter().filter(|step| part.contains(&(step.replica as usize)))
 }
 
-fn energy(scenario: &Scenario, run: &Run, in_flight: impl Fn(&ReplicaOutcome) -> usize) -> Result<(), String> {
+fn energy(scenario: &Scenario, run: &Run) -> Result<(), String> {
     let deployment = scenario.deployment();
     for (number, books) in run.outcome.replicas.iter().enumerate() {
         let dynamic: f64 = steps(run, &[number]).map(|step| step.dynamic_energy_j).sum();
@@ -142,7 +155,8 @@ fn energy(scenario: &Scenario, run: &Run, in_flight: impl Fn(&ReplicaOutcome) ->
         // What requests are told, but for half a nanojoule of rounding per token.
         let with_idle = |step: &StepRecord| {
             let replica = step.replica as usize;
-            let sharing = in_flight(&run.outcome.replicas[replica]) as f64;
+            let cost = &deployment.replicas[replica].cost;
+            let sharing = cost.offloaded_batches().unwrap_or_else(|| cost.stages()) as f64;
             let idle_w = deployment.replicas[replica].idle_power_w;
             idle_w * (step.end - step.start).as_secs_f64() / sharing + step.dynamic_energy_j
         };

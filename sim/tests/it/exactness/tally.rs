@@ -69,6 +69,9 @@ shares! {
     opened_groups,
     preempted_prefixes,
     kept_out,
+    offloaded,
+    left_to_other_batches,
+    kept_blocks,
 }
 
 impl Shares {
@@ -109,6 +112,9 @@ impl Shares {
         opened_groups: 0,
         preempted_prefixes: 0,
         kept_out: 0,
+        offloaded: 0,
+        left_to_other_batches: 0,
+        kept_blocks: 0,
     };
 
     /// What those of prefix groups show, which find nothing but their prefix.
@@ -123,6 +129,10 @@ impl Shares {
         kept_out: 2,
         ..Shares::COMMON
     };
+
+    /// What those with offloaded attention show.
+    pub(super) const OFFLOADED: Shares =
+        Shares { offloaded: 60, left_to_other_batches: 30, handed_over: 20, ..Shares::COMMON };
 
     /// What disaggregated ones show.
     pub(super) const DISAGGREGATED: Shares = Shares {
@@ -187,6 +197,9 @@ impl Tally {
             waited_for_place: u32::from(coverage.waited_for_place > 0),
             pushed_early: u32::from(coverage.pushed_early > 0),
             reordered: u32::from(coverage.reordered > 0),
+            offloaded: u32::from(run.outcome.replicas.iter().any(|replica| replica.attention_busy.is_some())),
+            left_to_other_batches: u32::from(coverage.left_to_other_batches > 0),
+            kept_blocks: u32::from(coverage.kept_blocks > 0),
             shared_cohorts: u32::from(coverage.shared_cohorts > 0),
             resumed_prompts: u32::from(coverage.resumed_prompts > 0),
             preemptions_beside_cohorts: u32::from(coverage.preemptions_beside_cohorts > 0),

@@ -15,6 +15,7 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan, threshold: u32, reser
 /// Whether the walk came to the end of the running list.
 fn walk_running(replica: &mut Replica, plan: &mut Plan, threshold: u32) -> bool {
     let mut stopped = false;
+    replica.share_out(plan.slot);
     for id in replica.running.clone() {
         let job = &replica.jobs[&id];
         let left = job.total() - job.computed;
@@ -25,7 +26,7 @@ fn walk_running(replica: &mut Replica, plan: &mut Plan, threshold: u32) -> bool 
             } else {
                 stopped = !replica.give_token(plan, id);
             }
-        } else if job.phase == Phase::Prefilling && !stopped {
+        } else if job.phase == Phase::Prefilling && !stopped && !replica.waits_for_its_piece(id) {
             let n = left.min(threshold).min(plan.budget);
             if n > 0 {
                 stopped = !replica.give_piece(plan, id, n);

@@ -271,9 +271,10 @@ impl Handovers {
                 if one_token || !self.pushed.insert(piece.id) {
                     continue;
                 }
-                let first_ns = (step.end - step.start).as_nanos() / u64::from(layers);
+                let end = step.end.expect("prefill replicas have no conveyor");
+                let first_ns = (end - step.start).as_nanos() / u64::from(layers);
                 let at = step.start + SimDuration::from_nanos(first_ns);
-                let release = Release { first: at, last: step.end, portions: layers };
+                let release = Release { first: at, last: end, portions: layers };
                 self.pushes.push(Push { at, order: self.pushed.len(), from: number, id: piece.id, release });
             }
         }

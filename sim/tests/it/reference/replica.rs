@@ -8,18 +8,22 @@ use sim::{DecodeMember, Policy, PrefillMember, Rejection, ReplicaOutcome, Replic
 use workloads::{Request, RequestId, SimDuration, SimTime, stream};
 
 use super::batchllm::{Group, Part};
+use super::conveyor::Conveyor;
 use super::handover::Entrance;
 use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::layered_prefill::{self, Cohort};
 use super::scheduling::{Piece, Plan};
-use super::{Coverage, Members, batchllm, chunked_prefill, orca, prefill_first, sarathi};
+use super::{Coverage, Members, Steps, batchllm, chunked_prefill, orca, prefill_first, sarathi};
 
 /// A step on its way through the stages.
 pub(super) struct InFlight {
     pub(super) dispatch: u64,
     pub(super) start: SimTime,
-    pub(super) end: SimTime,
+    /// Not known of a step on a conveyor.
+    pub(super) end: Option<SimTime>,
+    /// What is told of a step on a conveyor when it ends.
+    told: Option<(StepRecord, Members)>,
     pub(super) decode: Vec<RequestId>,
     pub(super) pieces: Vec<Piece>,
     /// Whether its tokens are taken as done.
@@ -62,6 +66,10 @@ pub(super) struct Replica {
     pub(super) kv: Kv,
     /// Steps in flight: one place for each micro-batch, or two for asynchronous scheduling.
     pub(super) slots: Vec<Option<InFlight>>,
+    /// Where its steps are if it offloads attention.
+    pub(super) conveyor: Option<Conveyor>,
+    /// Those that decode and are in no slot, in the order in which that came about.
+    pub(super) loose: Vec<RequestId>,
     /// Prompts between two groups of layers.
     pub(super) cohort: Option<Cohort>,
     host_free: SimTime,
@@ -73,6 +81,8 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) fn new(number: u32, spec: ReplicaSpec, seed: u64) -> Self {
         let stages = spec.cost.stages();
+        let batches = spec.cost.offloaded_batches();
+        let slots = if spec.engine.async_scheduling { 2 } else { batches.unwrap_or(stages) };
         Replica {
             number,
             jobs: BTreeMap::new(),
@@ -86,7 +96,9 @@ impl Replica {
             entrance: Entrance::default(),
             running: Vec::new(),
             kv: Kv::new(spec.kv),
-            slots: (0..if spec.engine.async_scheduling { 2 } else { stages }).map(|_| None).collect(),
+            slots: (0..slots).map(|_| None).collect(),
+            conveyor: batches.map(Conveyor::new),
+            loose: Vec::new(),
             cohort: None,
             host_free: SimTime::ZERO,
             stage_free: vec![SimTime::ZERO; stages],
@@ -154,6 +166,17 @@ impl Replica {
         self.slots.iter().flatten()
     }
 
+    /// When which step ends next: its number, and its slot. All that are in flight, but of a conveyor the next one alone.
+    pub(super) fn ends(&self) -> Vec<(SimTime, u64, usize)> {
+        let of = |slot: usize| self.slots[slot].as_ref().expect("it is on its way");
+        if let Some(conveyor) = &self.conveyor {
+            let next = conveyor.next_end().map(|(ns, slot)| (SimTime::from_nanos(ns), of(slot).dispatch, slot));
+            return next.into_iter().collect();
+        }
+        let flying = (0..self.slots.len()).filter(|&slot| self.slots[slot].is_some());
+        flying.map(|slot| (of(slot).end.expect("it is known"), of(slot).dispatch, slot)).collect()
+    }
+
     /// When a step starts for which nobody has looked ahead yet.
     pub(super) fn next_start(&self) -> Option<SimTime> {
         let ahead = self.spec.engine.async_scheduling;
@@ -175,7 +198,7 @@ impl Replica {
     }
 
     /// Fills the idle slots, first those in `ended`.
-    pub(super) fn pump(&mut self, now: SimTime, ended: Vec<usize>, steps: &mut Vec<(StepRecord, Members)>) {
+    pub(super) fn pump(&mut self, now: SimTime, ended: Vec<usize>, steps: &mut Steps) {
         self.order_pool();
         if self.spec.engine.async_scheduling {
             return self.pump_ahead(now, steps);
@@ -194,8 +217,7 @@ impl Replica {
                 plan.admitted += joined;
                 preempted += plan.preempted;
                 if !plan.decode.is_empty() || !plan.pieces.is_empty() {
-                    let number = steps.len() as u64 + 1;
-                    steps.push(self.dispatch(now, plan, number, slot));
+                    self.dispatch(now, plan, slot, steps);
                 }
             }
             let nothing_in_flight = self.slots.iter().all(Option::is_none);
@@ -207,7 +229,7 @@ impl Replica {
     }
 
     /// Keeps one step in flight and one ahead of it.
-    fn pump_ahead(&mut self, now: SimTime, steps: &mut Vec<(StepRecord, Members)>) {
+    fn pump_ahead(&mut self, now: SimTime, steps: &mut Steps) {
         loop {
             let mut preempted = 0;
             loop {
@@ -226,9 +248,8 @@ impl Replica {
                 if plan.decode.is_empty() && plan.pieces.is_empty() {
                     break;
                 }
-                let number = steps.len() as u64 + 1;
                 let place = self.slots.iter().position(Option::is_none).expect("at most one step is in flight");
-                steps.push(self.dispatch(now, plan, number, place));
+                self.dispatch(now, plan, place, steps);
             }
             if preempted == 0 || self.flying().count() > 0 {
                 break;
@@ -243,11 +264,13 @@ impl Replica {
         let step = self.slots[place].as_mut().expect("a step is in flight");
         step.counted = true;
         let opening: Vec<RequestId> = step.pieces.iter().filter(|piece| piece.opens).map(|piece| piece.id).collect();
-        for id in step.decode.iter().chain(step.pieces.iter().filter(|piece| piece.completes).map(|piece| &piece.id)) {
-            let job = self.jobs.get_mut(id).expect("requests in flight stay");
+        let completed = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
+        let ids: Vec<RequestId> = step.decode.iter().copied().chain(completed).collect();
+        for id in ids {
+            let job = self.jobs.get_mut(&id).expect("requests in flight stay");
             job.coming += 1;
             if job.phase == Phase::Prefilling {
-                job.phase = decoding;
+                self.set_phase(id, decoding);
             }
         }
         for prefix in opening {
@@ -274,7 +297,9 @@ impl Replica {
         plan
     }
 
-    fn dispatch(&mut self, now: SimTime, plan: Plan, dispatch: u64, place: usize) -> (StepRecord, Members) {
+    fn dispatch(&mut self, now: SimTime, plan: Plan, place: usize, steps: &mut Steps) {
+        steps.dispatched += 1;
+        let dispatch = steps.dispatched;
         let decode = self.decode_batch(&plan);
         let pieces: Vec<PrefillPiece> = plan
             .pieces
@@ -288,32 +313,33 @@ impl Replica {
         let mut stage_ns = vec![0; self.stage_free.len()];
         let (layers, weight) = self.layers_of(&plan);
         let shape = StepShape { prefill: &pieces, decode, sampled, prefill_layers: layers };
-        let cost = self.spec.cost.step(&shape, &mut stage_ns);
         let ready = self.pass_host(now, pieces.len() as u64 + u64::from(decode.requests));
         let stage_was_free = self.stage_free[0] <= ready;
-        let (start, end) = self.pass_stages(ready, &stage_ns, rows);
+        let (start, end, dynamic_energy_j) = if let Some(conveyor) = &mut self.conveyor {
+            let step = self.spec.cost.pass(&shape);
+            conveyor.start(plan.slot, now.as_nanos(), ready.as_nanos(), step.passage);
+            (ready, None, step.dynamic_energy_j)
+        } else {
+            let cost = self.spec.cost.step(&shape, &mut stage_ns);
+            let (start, end) = self.pass_stages(ready, &stage_ns, rows);
+            (start, Some(end), cost.dynamic_energy_j)
+        };
         self.coverage.waited_for_host += u64::from(stage_was_free && ready > now && dispatch > 1);
-
-        let idle_j = self.spec.idle_power_w * (end - start).as_secs_f64() / stage_ns.len() as f64;
-        let whole_rows = f64::from(prefill_tokens) * weight + f64::from(decode.requests);
-        let all_nj = (idle_j + cost.dynamic_energy_j) * 1e9;
-        let decode_nj = (all_nj / whole_rows).round() as u64;
-        let prompt_nj = (all_nj * weight / whole_rows).round() as u64;
-        let shares = plan.decode.iter().map(|id| (*id, decode_nj));
-        let of_pieces = plan.pieces.iter().map(|piece| (piece.id, prompt_nj * u64::from(piece.new_tokens)));
-        for (id, nanojoules) in shares.chain(of_pieces) {
-            let job = self.jobs.get_mut(&id).expect("scheduled requests exist");
+        for id in plan.decode.iter().chain(plan.pieces.iter().map(|piece| &piece.id)) {
+            let job = self.jobs.get_mut(id).expect("scheduled requests exist");
             self.coverage.chained_chunks += u64::from(job.in_flight > 0 && stage_ns.len() > 1);
             job.in_flight += 1;
             job.first_scheduled.get_or_insert(start);
-            job.energy_nj += nanojoules;
+        }
+        if let Some(end) = end {
+            self.share_energy(&plan.decode, &plan.pieces, weight, end - start, dynamic_energy_j);
         }
         self.books.steps += 1;
         if layers.is_none_or(|part| Some(part.end) == self.spec.cost.layers()) {
             self.books.prefill_tokens += u64::from(prefill_tokens);
         }
         self.books.decode_tokens += u64::from(decode.requests);
-        self.books.dynamic_energy_j += cost.dynamic_energy_j;
+        self.books.dynamic_energy_j += dynamic_energy_j;
         let partly = |id: &&RequestId| {
             self.jobs[*id].phase == Phase::Prefilling
                 && self.jobs[*id].computed > 0
@@ -326,7 +352,7 @@ impl Replica {
             slot: plan.slot as u32,
             scheduled: now,
             start,
-            end,
+            end: end.unwrap_or(start),
             prefill_tokens,
             prefill_requests: pieces.len() as u32,
             decode_requests: decode.requests,
@@ -337,7 +363,7 @@ impl Replica {
             running: self.running.len() as u32,
             free_blocks: self.kv.free() as u32,
             prefill_layers: layers.map(|part| (part.start, part.end)),
-            dynamic_energy_j: cost.dynamic_energy_j,
+            dynamic_energy_j,
             work: None,
         };
         let members = Members {
@@ -355,9 +381,30 @@ impl Replica {
             sampled,
             stage_ns,
         };
+        let told = if end.is_some() {
+            steps.told.push((record, members));
+            None
+        } else {
+            Some((record, members))
+        };
         let (decode, pieces) = (plan.decode, plan.pieces);
-        self.slots[place] = Some(InFlight { dispatch, start, end, decode, pieces, counted: false });
-        (record, members)
+        self.slots[place] = Some(InFlight { dispatch, start, end, told, decode, pieces, counted: false });
+    }
+
+    /// Tells the requests of a step what it took, idle power included.
+    fn share_energy(&mut self, decode: &[RequestId], pieces: &[Piece], weight: f64, took: SimDuration, dynamic_j: f64) {
+        let sharing = if self.conveyor.is_some() { self.slots.len() } else { self.stage_free.len() };
+        let idle_j = self.spec.idle_power_w * took.as_secs_f64() / sharing as f64;
+        let prefill_tokens: u32 = pieces.iter().map(|piece| piece.new_tokens).sum();
+        let whole_rows = f64::from(prefill_tokens) * weight + decode.len() as f64;
+        let all_nj = (idle_j + dynamic_j) * 1e9;
+        let decode_nj = (all_nj / whole_rows).round() as u64;
+        let prompt_nj = (all_nj * weight / whole_rows).round() as u64;
+        let shares = decode.iter().map(|id| (*id, decode_nj));
+        let of_pieces = pieces.iter().map(|piece| (piece.id, prompt_nj * u64::from(piece.new_tokens)));
+        for (id, nanojoules) in shares.chain(of_pieces) {
+            self.jobs.get_mut(&id).expect("scheduled requests exist").energy_nj += nanojoules;
+        }
     }
 
     /// The layers that the prompts of a step pass, and what share of all layers they are.
@@ -409,12 +456,18 @@ impl Replica {
     }
 
     /// Ends the step of a slot; returns the requests that have all their tokens, in the order in which they end.
-    pub(super) fn finish(&mut self, slot: usize, now: SimTime) -> Vec<Job> {
+    pub(super) fn finish(&mut self, slot: usize, now: SimTime, steps: &mut Steps) -> Vec<Job> {
         if !self.slots[slot].as_ref().expect("a step ends where one is in flight").counted {
             assert!(!self.spec.engine.async_scheduling, "a step is looked beyond before it ends");
             self.count_as_done(slot);
         }
         let step = self.slots[slot].take().expect("it was there a line ago");
+        if let Some((mut record, members)) = step.told {
+            self.conveyor.as_mut().expect("it offloads attention").end();
+            record.end = now;
+            self.share_energy(&step.decode, &step.pieces, 1.0, now - step.start, record.dynamic_energy_j);
+            steps.told.push((record, members));
+        }
         for id in step.decode.iter().chain(step.pieces.iter().map(|piece| &piece.id)) {
             self.jobs.get_mut(id).expect("requests in flight stay").in_flight -= 1;
         }
@@ -426,6 +479,7 @@ impl Replica {
             job.tokens_at.push(now);
             if job.has_all_tokens() {
                 let job = self.jobs.remove(&id).expect("it was there a line ago");
+                self.loose.retain(|loose| *loose != id);
                 if job.phase == Phase::Waiting {
                     self.waiting.retain(|waiting| *waiting != id);
                 } else {
@@ -448,7 +502,11 @@ impl Replica {
         coverage.add(&self.coverage);
         coverage.evictions += self.kv.evictions;
         coverage.duplicates += self.kv.duplicates;
-        let books = self.books;
+        let mut books = self.books;
+        if let Some(conveyor) = &self.conveyor {
+            books.stage_busy_ns = conveyor.busy();
+        }
+        let pool_ns = self.conveyor.and_then(|conveyor| conveyor.busy().pop());
         let idle = |busy: &u64| SimDuration::from_nanos(elapsed.as_nanos() - busy);
         assert_eq!(self.entrance.outside(), 0, "somebody still waits to be let in");
         ReplicaOutcome {
@@ -463,7 +521,7 @@ impl Replica {
             handed_over: books.handed_over,
             taken_over: books.taken_over,
             stage_idle: books.stage_busy_ns.iter().map(idle).collect(),
-            attention_busy: None,
+            attention_busy: pool_ns.map(SimDuration::from_nanos),
             stage_busy: books.stage_busy_ns.into_iter().map(SimDuration::from_nanos).collect(),
             kv_blocks: self.kv.all() as u32,
             kv_blocks_peak: self.kv.peak as u32,

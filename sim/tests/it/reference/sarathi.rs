@@ -14,7 +14,7 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
             assert!(given, "the blocks of its whole prompt were reserved");
         }
     }
-    while plan.preempted == 0 && plan.budget > 0 {
+    while plan.preempted == 0 && !plan.kept_blocks && plan.budget > 0 {
         let Some(head) = replica.head(plan) else { break };
         if !replica.fits(&head, head.total, 0) {
             break;

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) layers: Option<Vec<u32>>,
     pub(super) admitted: u32,
     pub(super) preempted: u32,
+    /// Whether somebody lacked a block and kept those it had.
+    pub(super) kept_blocks: bool,
     /// Whether the waiting queue was sorted for it.
     pub(super) sorted: bool,
 }
@@ -61,6 +63,7 @@ impl Plan {
             layers: None,
             admitted: 0,
             preempted: 0,
+            kept_blocks: false,
             sorted: false,
         }
     }
@@ -70,11 +73,28 @@ impl Replica {
     /// Whether a request is decoding and belongs into a step of this slot.
     pub(super) fn decodes_in(&self, id: RequestId, slot: usize) -> bool {
         let job = &self.jobs[&id];
-        matches!(job.phase, Phase::Decoding(attached) if attached.is_none_or(|at| at == slot)) && !job.is_finishing()
+        // Batches have their share of the loose requests when they begin.
+        let joins = self.conveyor.is_none();
+        let here = |attached: Option<usize>| attached.map_or(joins, |at| at == slot);
+        matches!(job.phase, Phase::Decoding(attached) if here(attached)) && !job.is_finishing()
+    }
+
+    /// Loose requests join the batch of a slot, first come first joined, until it has its share of the running ones.
+    pub(super) fn share_out(&mut self, slot: usize) {
+        if self.conveyor.is_none() {
+            return;
+        }
+        let share = self.running.len().div_ceil(self.slots.len());
+        let members = self.running.iter().filter(|id| self.jobs[id].phase == Phase::Decoding(Some(slot))).count();
+        for id in self.loose.clone().into_iter().take(share.saturating_sub(members)) {
+            self.set_phase(id, Phase::Decoding(Some(slot)));
+        }
+        self.coverage.left_to_other_batches += self.loose.len() as u64;
     }
 
     /// Gives one token to every decoding request of the slot and every loose one, in running order.
     pub(super) fn decode_part(&mut self, plan: &mut Plan) {
+        self.share_out(plan.slot);
         for id in self.running.clone() {
             if self.decodes_in(id, plan.slot) {
                 self.set_phase(id, Phase::Decoding(Some(plan.slot)));
@@ -91,6 +111,9 @@ impl Replica {
     pub(super) fn give_token(&mut self, plan: &mut Plan, id: RequestId) -> bool {
         let tokens = self.jobs[&id].computed + 1;
         if !self.make_room(plan, id, tokens) {
+            if plan.kept_blocks {
+                self.set_phase(id, Phase::Decoding(None));
+            }
             return false;
         }
         self.kv.extend(id, tokens);
@@ -100,6 +123,11 @@ impl Replica {
         plan.budget -= 1;
         plan.decode.push(id);
         true
+    }
+
+    /// Whether a prompt goes on only when its piece in flight has ended: batches overtake each other.
+    pub(super) fn waits_for_its_piece(&self, id: RequestId) -> bool {
+        self.conveyor.is_some() && self.jobs[&id].in_flight > 0
     }
 
     /// `n` prompt tokens of a running request, if there are blocks for them; whether there were.
@@ -126,6 +154,11 @@ impl Replica {
                 self.coverage.without_victim += 1;
                 return false;
             };
+            if victim == id && self.conveyor.is_some() && self.flying().count() > 0 {
+                self.coverage.kept_blocks += 1;
+                plan.kept_blocks = true;
+                return false;
+            }
             self.preempt(victim);
             plan.preempted += 1;
             if victim == id {
@@ -236,7 +269,12 @@ impl Replica {
     }
 
     pub(super) fn set_phase(&mut self, id: RequestId, phase: Phase) {
-        self.job(id).phase = phase;
+        let was_loose = std::mem::replace(&mut self.job(id).phase, phase) == Phase::Decoding(None);
+        if phase != Phase::Decoding(None) {
+            self.loose.retain(|loose| *loose != id);
+        } else if !was_loose {
+            self.loose.push(id);
+        }
     }
 
     fn job(&mut self, id: RequestId) -> &mut super::job::Job {

@@ -1,5 +1,6 @@
-//! The same once more, plainly: all that will happen is in one list, every server keeps a queue of who waits for it, and an
-//! end is found by copying everything and running on.
+//! Batches between model workers and attention workers, plainly: all that will happen is in one list, every server keeps a queue
+//! of who waits for it, and an end is found by copying everything and running on. The engine's own conveyor is held against it
+//! alone, and as part of the naive simulator.
 
 use std::collections::VecDeque;
 
@@ -50,6 +51,9 @@ pub(super) struct Conveyor {
     pool: VecDeque<usize>,
     pool_since: u64,
     pool_busy: u64,
+    models_busy: Vec<u64>,
+    /// When which step ends next if none is started.
+    next_end: Option<(u64, usize)>,
 }
 
 impl Conveyor {
@@ -66,6 +70,8 @@ impl Conveyor {
             pool: VecDeque::new(),
             pool_since: 0,
             pool_busy: 0,
+            models_busy: vec![0; replicas],
+            next_end: None,
         }
     }
 
@@ -83,18 +89,21 @@ impl Conveyor {
             context_there: true,
         });
         self.events.push((at, batch, What::WantsModel));
+        self.next_end = self.clone().run();
     }
 
     pub(super) fn next_end(&self) -> Option<(u64, usize)> {
-        self.clone().run()
+        self.next_end
     }
 
     pub(super) fn end(&mut self) {
         self.run();
+        self.next_end = self.clone().run();
     }
 
-    pub(super) fn pool_busy(&self) -> u64 {
-        self.pool_busy
+    /// Nanoseconds in which each replica of the model workers computed, and then the attention pool.
+    pub(super) fn busy(&self) -> Vec<u64> {
+        self.models_busy.iter().copied().chain([self.pool_busy]).collect()
     }
 
     fn run(&mut self) -> Option<(u64, usize)> {
@@ -207,6 +216,7 @@ impl Conveyor {
         }
         let Some((batch, what, ns)) = queue.waiting.pop_front() else { return };
         queue.busy = true;
+        self.models_busy[replica] += ns;
         let end = self.now + ns;
         self.events.push((end, batch, what));
         let alone = self.models.len() == 1;
