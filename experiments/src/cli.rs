@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod calibrate;
 mod experiment;
 mod goodput;
@@ -53,6 +54,8 @@ enum Command {
     Goodput(goodput::GoodputArgs),
     /// Search the placement of a model on GPUs that serves most for its keep
     Plan(plan::PlanArgs),
+    /// Replay requests through prefix caches alone, and compare what they reuse
+    Cache(cache::CacheArgs),
     /// Simulate measured runs of real engines, and tell the errors
     Validate(validate::ValidateArgs),
     /// Run the experiments of papers, and tell which of their claims hold
@@ -79,6 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args, terminal),
         Command::Goodput(args) => goodput::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        Command::Cache(args) => cache::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Reproduce(args) => reproduce::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),

@@ -32,7 +32,7 @@ pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
 pub(crate) use requests::left_out;
 pub(crate) use system::System;
-pub(crate) use workload::{Origin, Workload};
+pub(crate) use workload::{Origin, Workload, read as read_workload};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
 use crate::file::document::Table;

@@ -74,8 +74,36 @@ pub(crate) fn read_varied(
 /// # Errors
 /// Everything that is wrong with it, as far as one look can tell.
 pub(crate) fn read_as(source: SourceId, root: &'static TableDef, sources: &Sources) -> Result<Table, Problems> {
+    let table = document::parse(source, sources.text(source)).map_err(Problems::from)?;
+    checked(table, source, root, sources, Problems::default())
+}
+
+/// As [`read_as`], with settings laid over the file.
+///
+/// # Errors
+/// As [`read_as`].
+pub(crate) fn read_with_settings(
+    source: SourceId,
+    root: &'static TableDef,
+    settings: &[String],
+    sources: &mut Sources,
+) -> Result<Table, Problems> {
     let mut problems = Problems::default();
     let mut table = document::parse(source, sources.text(source)).map_err(Problems::from)?;
+    check::expand(&mut table, root);
+    for setting in settings {
+        overrides::apply(&mut table, setting, sources, &mut problems);
+    }
+    checked(table, source, root, sources, problems)
+}
+
+fn checked(
+    mut table: Table,
+    source: SourceId,
+    root: &'static TableDef,
+    sources: &Sources,
+    mut problems: Problems,
+) -> Result<Table, Problems> {
     check::expand(&mut table, root);
     check::types(&table, root, root, &mut problems);
     if problems.is_empty() {

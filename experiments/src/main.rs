@@ -1,5 +1,6 @@
 //! `servesim`: simulates LLM serving deployments and compares them.
 
+mod caches;
 mod cli;
 mod diagnostic;
 mod experiment;

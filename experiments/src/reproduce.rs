@@ -8,6 +8,7 @@ mod criterion;
 mod estimate;
 mod find;
 mod keys;
+mod measured;
 mod page;
 mod paper;
 mod show;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 use claim::Claim;
 use estimate::Estimate;
+use measured::RunSummary;
 use paper::{Depth, Figure, Paper};
 use simulate::Runs;
 use verdict::Verdict;
@@ -99,8 +101,8 @@ pub(crate) fn run(request: &ReproduceRequest, terminal: Terminal) -> Result<(), 
         write::claim_files(directory, request.force)?;
     }
     if let Some(seeds) = request.seeds {
-        for experiment in papers.iter_mut().flat_map(|paper| &mut paper.figures).flat_map(|figure| &mut figure.points) {
-            experiment.seeds.truncate(seeds);
+        for study in papers.iter_mut().flat_map(|paper| &mut paper.figures).flat_map(|figure| &mut figure.points) {
+            study.keep_seeds(seeds);
         }
     }
     let runs = simulate::all(&papers, request.jobs, terminal)?;
@@ -174,7 +176,8 @@ fn remarks(figure: &Figure, runs: &Runs) -> Vec<String> {
     let of_system = |(system, name): (usize, &str)| {
         let (rejected, issued) = runs
             .of_system(system)
-            .fold((0, 0), |(rejected, issued), run| (rejected + run.requests.rejected(), issued + run.requests.issued));
+            .map(RunSummary::rejected)
+            .fold((0, 0), |(rejected, issued), run| (rejected + run.0, issued + run.1));
         (rejected > 0).then(|| format!("note: {}: `{name}` rejected {rejected} of {issued} requests.", figure.name))
     };
     figure.system_names().into_iter().enumerate().filter_map(of_system).collect()
@@ -182,7 +185,7 @@ fn remarks(figure: &Figure, runs: &Runs) -> Vec<String> {
 
 impl Figure {
     fn system_names(&self) -> Vec<&str> {
-        self.points[0].systems.iter().map(|system| system.name.as_str()).collect()
+        self.points[0].systems()
     }
 }
 

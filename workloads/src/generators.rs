@@ -6,6 +6,7 @@
 mod arxiv;
 mod azure;
 mod mooncake;
+mod sessions;
 mod sharegpt;
 
 use crate::error::WorkloadError;
@@ -27,8 +28,16 @@ pub struct Generator {
 }
 
 /// All of them.
-pub const GENERATORS: [Generator; 5] =
-    [azure::CONVERSATION, azure::CODE, mooncake::CONVERSATION, sharegpt::SHAREGPT_8K, arxiv::SUMMARIZATION];
+pub const GENERATORS: [Generator; 8] = [
+    azure::CONVERSATION,
+    azure::CODE,
+    mooncake::CONVERSATION,
+    sharegpt::SHAREGPT_8K,
+    arxiv::SUMMARIZATION,
+    sessions::LMSYS,
+    sessions::SHAREGPT,
+    sessions::SWE_AGENT,
+];
 
 impl Generator {
     /// The workload, with this many requests. Rates, lengths and the rest may be changed before it is used;
@@ -43,7 +52,7 @@ impl Generator {
 /// # Errors
 /// [`WorkloadError::UnknownGenerator`] lists those there are.
 pub fn named(name: &str) -> Result<&'static Generator, WorkloadError> {
-    static ALL: [Generator; 5] = GENERATORS;
+    static ALL: [Generator; 8] = GENERATORS;
     ALL.iter().find(|generator| generator.name == name).ok_or_else(|| WorkloadError::UnknownGenerator {
         name: name.to_owned(),
         known: GENERATORS.map(|generator| generator.name).join(", "),

@@ -23,6 +23,9 @@ pub struct SessionSpec {
     /// A session ends before the first turn whose prompt and answer together would be longer than this, in tokens. The
     /// first turn is always sent. `None`: the longest prompt that can be, 2^32 - 1.
     pub max_context: Option<u32>,
+    /// How many of the latest earlier messages of the user stay in a prompt beside the first one; older ones are left out
+    /// of it, their answers are not. So do agents that collapse old observations. `None`: all of them stay.
+    pub kept_messages: Option<u32>,
 }
 
 impl SessionSpec {

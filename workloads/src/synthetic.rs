@@ -108,6 +108,10 @@ impl Synthetic {
         let rules = self.rules.as_ref().expect("only sessions have turns");
         let mut session = self.thinking.remove(&number).expect("a pending session is thinking");
         let draw = self.draw(number, session.turn);
+        if let Some(dropped) = rules.dropped(session.turn) {
+            let content = ContentId::unique(session.first_content + dropped);
+            session.spans.retain(|span| span.content != content);
+        }
         session.spans.push(Span { content: ContentId::unique(session.content()), tokens: rules.added(&draw) });
         session.output = draw.output;
         self.turn(arrival, session)

@@ -98,6 +98,31 @@ fn arxiv_has_the_published_means() {
 }
 
 #[test]
+fn sessions_after_the_prefix_cache_study_are_as_long_as_its_histograms_show() {
+    let turns = |name: &str| {
+        let mut turns = std::collections::BTreeMap::<_, u64>::new();
+        let spec = named(name).unwrap().spec(20_000);
+        for request in Unserved::new(Synthetic::new(&spec, 1).unwrap()) {
+            *turns.entry(request.unwrap().session.unwrap()).or_default() += 1;
+        }
+        let short = turns.values().filter(|&&turns| turns < 10).count();
+        (20_000.0 / turns.len() as f64, short as f64 / turns.len() as f64)
+    };
+    for (name, below) in [("lmsys-sessions", 10_000.0), ("sharegpt-sessions", 3_000.0)] {
+        let found = statistics(name, 20_000);
+        assert!(found.input.p90 < below && found.input.max <= 32_768, "{name}: {}", found.input.p90);
+        let (mean, short) = turns(name);
+        assert!(mean > 12.0 && short < 0.02, "{name}: {mean} turns, {short} of the sessions cut short");
+    }
+    assert!(statistics("lmsys-sessions", 20_000).output.p99 > 1_000.0);
+    let agent = statistics("swe-agent-sessions", 20_000);
+    assert!((9_000.0..16_000.0).contains(&agent.input.mean), "{}", agent.input.mean);
+    // Of a history that stays whole almost all would be there: collapsed observations part it from the prompt before.
+    assert!((0.3..0.6).contains(&agent.prefix.token_hit_ratio), "{}", agent.prefix.token_hit_ratio);
+    assert!(statistics("lmsys-sessions", 20_000).prefix.token_hit_ratio > 0.8);
+}
+
+#[test]
 fn every_generator_can_run_at_another_rate() {
     for generator in GENERATORS {
         let spec = generator.spec(50_000).at_rate(7.0).unwrap();
@@ -112,6 +137,6 @@ fn a_generator_nobody_ships_is_refused_with_the_list_of_those_there_are() {
     assert_eq!(
         named("azure-conv").unwrap_err().to_string(),
         "no generator is named \"azure-conv\"; there are azure-conv-2023, azure-code-2023, mooncake-conversation, \
-         sharegpt-8k, arxiv-summarization"
+         sharegpt-8k, arxiv-summarization, lmsys-sessions, sharegpt-sessions, swe-agent-sessions"
     );
 }

@@ -28,6 +28,7 @@ fn chat(requests: u64, arrivals: Arrivals) -> WorkloadSpec {
             think: Durations::Exponential { mean_s: 5.0 },
             followup: Some(Lengths::Uniform { min: 5, max: 50 }),
             max_context: Some(2500),
+            kept_messages: None,
         }),
         ..load_a(requests)
     }
@@ -240,4 +241,37 @@ fn no_requests_and_no_context_are_refused() {
     let mut spec = chat(10, Arrivals::AllAtOnce);
     spec.sessions.as_mut().unwrap().max_context = Some(0);
     assert_eq!(message(&spec), "sessions: max_context is 0, but it must be at least 1 token");
+}
+
+#[test]
+fn an_agent_that_keeps_four_observations_leaves_out_the_fifth_from_last_and_never_the_task() {
+    let mut spec = chat(400, Arrivals::Constant { rate: 1.0 });
+    let sessions = spec.sessions.as_mut().unwrap();
+    sessions.turns = Lengths::Fixed { tokens: 10 };
+    sessions.kept_messages = Some(4);
+    sessions.max_context = None;
+    spec.prefix = PrefixSpec::None;
+    let mut by_session: BTreeMap<u64, Vec<Request>> = BTreeMap::new();
+    for request in requests(&spec, 3) {
+        by_session.entry(request.session.unwrap().0).or_default().push(request);
+    }
+    for turns in by_session.values() {
+        let asked: Vec<Span> = turns.iter().map(|turn| *turn.prompt.spans().last().unwrap()).collect();
+        for (number, turn) in turns.iter().enumerate() {
+            let mut expected = Vec::new();
+            for earlier in 0..number {
+                if earlier == 0 || earlier + 4 >= number {
+                    expected.push(asked[earlier]);
+                }
+                expected.push(Span { content: turns[earlier].answer, tokens: turns[earlier].output_tokens });
+            }
+            expected.push(asked[number]);
+            assert_eq!(turn.prompt.spans(), expected, "turn {number}: six exchanges are whole, of seven one is not");
+        }
+    }
+    spec.sessions.as_mut().unwrap().max_context = Some(6_000);
+    for request in requests(&spec, 3) {
+        let whole = request.prompt.tokens() + request.output_tokens;
+        assert!(request.prompt.spans().len() == 1 || whole <= 6_000, "the limit counts what is in the prompt");
+    }
 }

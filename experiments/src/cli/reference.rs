@@ -4,6 +4,7 @@ mod kernel_tables;
 
 use clap::{Args, ValueEnum};
 
+use crate::caches;
 use crate::file::reference;
 use crate::output::metric_reference;
 use crate::terminal;
@@ -22,6 +23,8 @@ pub(super) struct ReferenceArgs {
 enum Page {
     /// Every key of the experiment file
     ExperimentFile,
+    /// Every key and measure of a cache study
+    CacheStudy,
     /// Every measure, as in summary.csv
     Measures,
     /// The format of kernel tables, and every column
@@ -32,6 +35,7 @@ enum Page {
 pub(super) fn run(args: &ReferenceArgs) {
     terminal::print(&match args.page {
         Page::ExperimentFile => reference::page(),
+        Page::CacheStudy => caches::reference(),
         Page::Measures => metric_reference(),
         Page::KernelTables => kernel_tables::page(),
     });

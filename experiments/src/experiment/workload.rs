@@ -109,7 +109,7 @@ impl Workload {
 }
 
 /// Reads `[workload]`.
-pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workload, Problem> {
+pub(crate) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workload, Problem> {
     let origin = if reader.has(&w::TRACE) {
         trace(reader, sources)
     } else if reader.has(&w::GENERATOR) {
@@ -307,6 +307,7 @@ fn sessions(reader: &mut Reader<'_>) -> Result<SessionSpec, Problem> {
         think: reader.table(&w::THINK, durations)?.expect("it was found missing otherwise"),
         followup: reader.table(&w::FOLLOWUP, lengths)?,
         max_context: reader.maybe(&w::MAX_CONTEXT),
+        kept_messages: reader.maybe(&w::KEPT_MESSAGES),
     };
     spec.validate().map_err(|error| reader.problem(&w::TURNS, "these sessions cannot be").label(error.to_string()))?;
     Ok(spec)

@@ -1,5 +1,6 @@
 //! Every key of the experiment file.
 
+pub(crate) mod caches;
 pub(crate) mod distributions;
 pub(crate) mod goodput;
 pub(crate) mod offload;

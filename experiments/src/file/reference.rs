@@ -24,9 +24,14 @@ same requests and compares them.
 
 /// The page, in Markdown.
 pub(crate) fn page() -> String {
-    let mut page = HEAD.to_owned();
+    page_of(HEAD, &ROOT)
+}
+
+/// A page of every key below `root`.
+pub(crate) fn page_of(head: &str, root: &'static TableDef) -> String {
+    let mut page = head.to_owned();
     let mut tables: Vec<&'static TableDef> = Vec::new();
-    ROOT.walk(&mut |def| {
+    root.walk(&mut |def| {
         if !tables.iter().any(|seen| std::ptr::eq(*seen, def)) {
             tables.push(def);
         }

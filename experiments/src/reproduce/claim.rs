@@ -1,12 +1,10 @@
 //! A claim, and how it is computed.
 
-use sim::Column;
-
 use super::criterion::Criterion;
 use super::keys;
-use super::paper::{Vary, column};
+use super::measured::{Measure, Study};
+use super::paper::Vary;
 use crate::diagnostic::{Problem, nearest};
-use crate::experiment::Experiment;
 use crate::file::key::Key;
 use crate::file::quantity::Plain;
 use crate::file::reader::Reader;
@@ -36,9 +34,9 @@ pub(super) struct Quantity {
     /// What that is compared with, and how; `None`: the plain value.
     pub(super) against: Option<(Side, Comparison)>,
     /// What is measured; `None`: the swept key itself, at the highest value within the limits.
-    pub(super) measure: Option<&'static Column>,
+    pub(super) measure: Option<Measure>,
     /// What it is divided by.
-    pub(super) per: Option<&'static Column>,
+    pub(super) per: Option<Measure>,
     /// Factor to the unit.
     pub(super) scale: f64,
     /// Factor on the value of the subject alone.
@@ -131,9 +129,9 @@ impl Quantity {
     }
 }
 
-/// Reads a claim about an experiment whose `vary` key takes those values.
-pub(super) fn read(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary>) -> Result<Claim, Problem> {
-    let quantity = quantity(reader, experiment, vary)?;
+/// Reads a claim about a study whose `vary` key takes those values.
+pub(super) fn read(reader: &mut Reader<'_>, study: &Study, vary: Option<&Vary>) -> Result<Claim, Problem> {
+    let quantity = quantity(reader, study, vary)?;
     let published = published(reader, quantity.against.is_some())?;
     let status: String = reader.get(&keys::STATUS);
     let status = match status.as_str() {
@@ -158,11 +156,11 @@ pub(super) fn read(reader: &mut Reader<'_>, experiment: &Experiment, vary: Optio
     })
 }
 
-fn quantity(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary>) -> Result<Quantity, Problem> {
-    let measure = measure(reader, &keys::MEASURE)?;
+fn quantity(reader: &mut Reader<'_>, study: &Study, vary: Option<&Vary>) -> Result<Quantity, Problem> {
+    let measure = measure(reader, &keys::MEASURE, study)?;
     let within: Vec<String> = reader.maybe(&keys::WITHIN).unwrap_or_default();
     let span = reader.span(&keys::WITHIN);
-    let parse = || within.iter().map(|text| Criterion::parse(text, span)).collect::<Result<Vec<_>, _>>();
+    let parse = || within.iter().map(|text| Criterion::parse(text, span, study)).collect::<Result<Vec<_>, _>>();
     if measure.is_none() && within.is_empty() {
         return Err(reader.problem(&keys::MEASURE, "a claim needs a `measure`, or limits (`within`)"));
     }
@@ -186,7 +184,7 @@ fn quantity(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary
     let place = |given: Option<usize>| {
         Ok(if within.is_empty() { Point::Given(given.unwrap_or(0)) } else { Point::Highest(parse()?) })
     };
-    let subject = Side { system: system(reader, &keys::SYSTEM, experiment)?, point: place(at)? };
+    let subject = Side { system: system(reader, &keys::SYSTEM, study)?, point: place(at)? };
     let comparison: String = reader.get(&keys::COMPARE);
     let comparison = match comparison.as_str() {
         "difference" => Some(Comparison::Difference),
@@ -196,7 +194,7 @@ fn quantity(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary
     };
     let against = match (comparison, reader.has(&keys::AGAINST)) {
         (Some(comparison), true) => {
-            let other = system(reader, &keys::AGAINST, experiment)?;
+            let other = system(reader, &keys::AGAINST, study)?;
             Some((Side { system: other, point: place(against_at.or(at))? }, comparison))
         }
         (None, false) if against_at.is_none() => None,
@@ -207,8 +205,8 @@ fn quantity(reader: &mut Reader<'_>, experiment: &Experiment, vary: Option<&Vary
             return Err(problem.label("add `compare`: \"difference\", \"ratio\" or \"change\""));
         }
     };
-    let per = self::measure(reader, &keys::PER)?;
-    let own = measure.map_or("", |column| column.unit);
+    let per = self::measure(reader, &keys::PER, study)?;
+    let own = measure.map_or("", Measure::unit);
     let unit = reader.maybe(&keys::UNIT).unwrap_or_else(|| own.to_owned());
     Ok(Quantity {
         subject,
@@ -242,14 +240,14 @@ fn published(reader: &mut Reader<'_>, compares: bool) -> Result<Published, Probl
     Ok(Published { low, high, relation, tolerance })
 }
 
-fn measure(reader: &mut Reader<'_>, key: &'static Key) -> Result<Option<&'static Column>, Problem> {
+fn measure(reader: &mut Reader<'_>, key: &'static Key, study: &Study) -> Result<Option<Measure>, Problem> {
     let name: Option<String> = reader.maybe(key);
-    name.map(|name| column(&name, reader.span(key))).transpose()
+    name.map(|name| study.measure(&name, reader.span(key))).transpose()
 }
 
-fn system(reader: &mut Reader<'_>, key: &'static Key, experiment: &Experiment) -> Result<usize, Problem> {
+fn system(reader: &mut Reader<'_>, key: &'static Key, study: &Study) -> Result<usize, Problem> {
     let wanted: String = reader.get(key);
-    let names = || experiment.systems.iter().map(|system| system.name.as_str());
+    let names = || study.systems().into_iter();
     names().position(|name| name == wanted).ok_or_else(|| {
         let problem = reader.problem(key, format!("the experiment has no system `{wanted}`"));
         match nearest(&wanted, names()) {

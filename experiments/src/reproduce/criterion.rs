@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use sim::{Column, Summary};
-
-use super::paper::{column, number};
+use super::measured::{Measure, RunSummary, Study};
 use crate::diagnostic::{Problem, Span};
 use crate::file::quantity::Plain;
 
 /// A limit on a measure.
 #[derive(Clone, Copy)]
 pub(super) struct Criterion {
-    measure: &'static Column,
+    measure: Measure,
     at_least: bool,
     limit: f64,
 }
@@ -26,8 +24,8 @@ pub(super) enum Bound {
 }
 
 impl Criterion {
-    /// Reads `MEASURE >= NUMBER` or `MEASURE <= NUMBER`, written at `span`.
-    pub(super) fn parse(text: &str, span: Span) -> Result<Self, Problem> {
+    /// Reads `MEASURE >= NUMBER` or `MEASURE <= NUMBER`, written at `span`, of measures of `study`.
+    pub(super) fn parse(text: &str, span: Span, study: &Study) -> Result<Self, Problem> {
         let wrong = |label: &str| Problem::at(span, format!("`{text}` is not a limit")).label(label);
         let (name, at_least, limit) = match (text.split_once(">="), text.split_once("<=")) {
             (Some((name, limit)), None) => (name, true, limit),
@@ -36,7 +34,7 @@ impl Criterion {
         };
         let limit = limit.trim().parse().ok().filter(|limit: &f64| limit.is_finite());
         let limit = limit.ok_or_else(|| wrong("what stands behind the sign is no number"))?;
-        Ok(Criterion { measure: column(name.trim(), span)?, at_least, limit })
+        Ok(Criterion { measure: study.measure(name.trim(), span)?, at_least, limit })
     }
 
     fn holds(&self, value: f64) -> bool {
@@ -45,10 +43,10 @@ impl Criterion {
 
     /// Up to which value of the swept key it holds: where it first fails between two points, by a straight line between
     /// them. A point without the measure (nobody was answered) fails.
-    fn reach(&self, points: &[(f64, &Summary)]) -> (f64, Option<Bound>) {
+    fn reach(&self, points: &[(f64, &RunSummary)]) -> (f64, Option<Bound>) {
         let mut last: Option<(f64, f64)> = None;
         for (x, summary) in points {
-            let value = number(self.measure, summary);
+            let value = self.measure.of(summary);
             match (value.filter(|value| self.holds(*value)), last) {
                 (Some(value), _) => last = Some((*x, value)),
                 (None, None) => return (*x, Some(Bound::AtMost)),
@@ -65,7 +63,7 @@ impl Criterion {
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.at_least { "≥" } else { "≤" };
-        write!(f, "{} {sign} {}", self.measure.name, Plain(self.limit))
+        write!(f, "{} {sign} {}", self.measure.name(), Plain(self.limit))
     }
 }
 
@@ -76,11 +74,8 @@ impl fmt::Display for Criterion {
 ///
 /// # Panics
 /// If there are no limits or no points: both were checked when the claim was read.
-pub(super) fn highest(
-    criteria: &[Criterion],
-    points: &[(f64, &Summary)],
-) -> Result<(f64, Option<Bound>), &'static Column> {
-    let is_known = |criterion: &&Criterion| points.iter().any(|(_, run)| number(criterion.measure, run).is_some());
+pub(super) fn highest(criteria: &[Criterion], points: &[(f64, &RunSummary)]) -> Result<(f64, Option<Bound>), Measure> {
+    let is_known = |criterion: &&Criterion| points.iter().any(|(_, run)| criterion.measure.of(run).is_some());
     if let Some(unknown) = criteria.iter().find(|criterion| !is_known(criterion)) {
         return Err(unknown.measure);
     }
@@ -90,17 +85,18 @@ pub(super) fn highest(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, summary_with_attainment as attains};
+    use super::super::testing::{at, study, summary_with_attainment as attains};
     use super::*;
 
     fn criterion(text: &str) -> Criterion {
-        Criterion::parse(text, at()).unwrap_or_else(|problem| panic!("{problem:?}"))
+        Criterion::parse(text, at(), &study()).unwrap_or_else(|problem| panic!("{problem:?}"))
     }
 
     fn reach(shares: &[(f64, f64)]) -> (f64, Option<Bound>) {
         let summaries: Vec<_> = shares.iter().map(|(x, share)| (*x, attains(*share))).collect();
         let points: Vec<_> = summaries.iter().map(|(x, summary)| (*x, summary)).collect();
-        highest(&[criterion("slo_attainment >= 0.9")], &points).unwrap_or_else(|column| panic!("no {}", column.name))
+        highest(&[criterion("slo_attainment >= 0.9")], &points)
+            .unwrap_or_else(|measure| panic!("no {}", measure.name()))
     }
 
     #[test]
@@ -137,7 +133,7 @@ mod tests {
             ("slo_attainment >= most", "no number"),
             ("slo_atainment >= 0.9", "slo_attainment"),
         ] {
-            let Err(problem) = Criterion::parse(text, at()) else { panic!("`{text}` was taken") };
+            let Err(problem) = Criterion::parse(text, at(), &study()) else { panic!("`{text}` was taken") };
             assert!(crate::diagnostic::Problems::from(problem).brief().contains(expected), "{text}");
         }
     }

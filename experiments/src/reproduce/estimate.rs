@@ -1,10 +1,9 @@
 //! What a claim comes to, seed by seed, and over seeds.
 
-use sim::Summary;
-
 use super::claim::{Comparison, Point, Quantity, Side};
 use super::criterion::{Bound, highest};
-use super::paper::{Figure, number};
+use super::measured::RunSummary;
+use super::paper::Figure;
 use super::simulate::Runs;
 use crate::output::half_width;
 
@@ -88,7 +87,7 @@ fn value(
     runs: &Runs,
     seed: usize,
 ) -> Result<(f64, Option<Bound>), String> {
-    let system = figure.points[0].systems[side.system].name.as_str();
+    let system = figure.points[0].systems()[side.system];
     match &side.point {
         Point::Given(point) => {
             let summary = runs.summary(side.system, *point, seed)?;
@@ -98,9 +97,9 @@ fn value(
             let values = figure.vary.as_ref().map(|vary| vary.values.as_slice()).unwrap_or_default();
             let summaries = (0..values.len()).map(|point| runs.summary(side.system, point, seed));
             let summaries = summaries.collect::<Result<Vec<_>, _>>()?;
-            let points: Vec<(f64, &Summary)> = values.iter().copied().zip(summaries).collect();
+            let points: Vec<(f64, &RunSummary)> = values.iter().copied().zip(summaries).collect();
             let (x, bound) =
-                highest(criteria, &points).map_err(|column| format!("`{system}` has no {}", column.name))?;
+                highest(criteria, &points).map_err(|measure| format!("`{system}` has no {}", measure.name()))?;
             let value = match quantity.measure {
                 None => x / divisor(quantity, points[0].1, system)?,
                 Some(_) => between(&points, x, |summary| quotient(quantity, summary, system))?,
@@ -111,7 +110,11 @@ fn value(
 }
 
 /// A value at `x` on the straight line between the two points around it.
-fn between(points: &[(f64, &Summary)], x: f64, value: impl Fn(&Summary) -> Result<f64, String>) -> Result<f64, String> {
+fn between(
+    points: &[(f64, &RunSummary)],
+    x: f64,
+    value: impl Fn(&RunSummary) -> Result<f64, String>,
+) -> Result<f64, String> {
     let after = points.iter().position(|(at, _)| *at >= x).unwrap_or(points.len() - 1);
     let (right, at_right) = (points[after].0, value(points[after].1)?);
     if after == 0 {
@@ -122,15 +125,15 @@ fn between(points: &[(f64, &Summary)], x: f64, value: impl Fn(&Summary) -> Resul
 }
 
 /// The measure divided by what it is per.
-fn quotient(quantity: &Quantity, summary: &Summary, system: &str) -> Result<f64, String> {
+fn quotient(quantity: &Quantity, summary: &RunSummary, system: &str) -> Result<f64, String> {
     let measure = quantity.measure.expect("a claim at a point has a measure");
-    let value = number(measure, summary).ok_or_else(|| format!("`{system}` has no {}", measure.name))?;
+    let value = measure.of(summary).ok_or_else(|| format!("`{system}` has no {}", measure.name()))?;
     Ok(value / divisor(quantity, summary, system)?)
 }
 
-fn divisor(quantity: &Quantity, summary: &Summary, system: &str) -> Result<f64, String> {
+fn divisor(quantity: &Quantity, summary: &RunSummary, system: &str) -> Result<f64, String> {
     let Some(per) = quantity.per else { return Ok(1.0) };
-    number(per, summary).filter(|value| *value != 0.0).ok_or_else(|| format!("`{system}` has no {}", per.name))
+    per.of(summary).filter(|value| *value != 0.0).ok_or_else(|| format!("`{system}` has no {}", per.name()))
 }
 
 #[cfg(test)]
@@ -189,8 +192,9 @@ mod tests {
     fn values_between_two_points_lie_on_a_straight_line() {
         let summaries = [1, 3].map(|ms| super::super::testing::summary(ms * 1_000_000));
         let points: Vec<_> = [10.0, 20.0].into_iter().zip(&summaries).collect();
-        let latency =
-            |summary: &Summary| Ok(number(Summary::column("mean_e2el_ms").expect("a column"), summary).expect("ms"));
+        let measure = super::super::testing::study().measure("mean_e2el_ms", super::super::testing::at());
+        let Ok(measure) = measure else { panic!("it is a measure") };
+        let latency = |summary: &RunSummary| Ok(measure.of(summary).expect("ms"));
         for (x, expected) in [(10.0, 1.0), (15.0, 2.0), (20.0, 3.0)] {
             assert!((between(&points, x, latency).expect("a value") - expected).abs() < 1e-12);
         }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use profiles::Evidence;
+use sim::Summary;
 
+use super::measured::{RunSummary, Study};
 use super::paper::{Figure, Paper};
 use super::show::came_to;
 use super::simulate::Runs;
@@ -135,13 +137,16 @@ fn runs(figure: &Figure, runs: &Runs) -> String {
 
 /// What step times stand on, mean over runs: of all systems together where they agree to a percent, else of each.
 fn evidence(figure: &Figure, runs: &Runs) -> String {
-    let shares = (0..figure.points[0].systems.len()).map(|system| {
+    let shares = (0..figure.points[0].systems().len()).map(|system| {
         let share = |evidence| {
-            let shares: Vec<f64> = runs.of_system(system).filter_map(|run| run.evidence_share(evidence)).collect();
+            let shares: Vec<f64> = served(runs, system).filter_map(|run| run.evidence_share(evidence)).collect();
             (100.0 * shares.iter().sum::<f64>() / shares.len().max(1) as f64).round() as u32
         };
         Evidence::ALL.map(share)
     });
+    if let Study::Cached(_) = figure.points[0] {
+        return "Prefix caches alone: nothing is served, and TTFT is the straight line of the study.".to_owned();
+    }
     let shares: Vec<[u32; 3]> = shares.collect();
     let words = |shares: &[u32; 3]| {
         let named = Evidence::ALL.iter().zip(shares).filter(|(_, share)| **share > 0);
@@ -154,6 +159,11 @@ fn evidence(figure: &Figure, runs: &Runs) -> String {
         of_each.map(|(name, shares)| format!("{name} {}", words(shares))).collect::<Vec<_>>().join("; ")
     };
     format!("Step time stands on: {said}.")
+}
+
+/// Runs of a system that served and did not fail.
+fn served(runs: &Runs, system: usize) -> impl Iterator<Item = &Summary> {
+    runs.of_system(system).filter_map(|run| if let RunSummary::Served(summary) = run { Some(&**summary) } else { None })
 }
 
 /// Text that breaks no table.

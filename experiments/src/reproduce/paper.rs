@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use sim::{Column, Summary};
-
 use super::claim::{self, Claim};
 use super::keys;
+use super::measured::Study;
+use crate::caches;
 use crate::diagnostic::{Problem, Sources, Span, nearest};
-use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::file;
 use crate::file::document::Table;
@@ -55,8 +54,8 @@ pub(super) struct Figure {
     pub(super) conditions: String,
     /// The swept key.
     pub(super) vary: Option<Vary>,
-    /// The experiment at each value of the swept key; one without.
-    pub(super) points: Vec<Experiment>,
+    /// The experiment or cache study at each value of the swept key; one without.
+    pub(super) points: Vec<Study>,
     /// What was published.
     pub(super) claims: Vec<Claim>,
 }
@@ -140,8 +139,14 @@ fn vary(reader: &mut Reader<'_>) -> Result<Vary, Problem> {
 }
 
 /// The experiment at each value of the swept key.
-fn points(file: &Path, vary: Option<&Vary>, depth: Depth) -> Result<Vec<Experiment>, Failure> {
-    let load = |settings: &[String]| run::load(file, settings).map(|loaded| loaded.experiment);
+fn points(file: &Path, vary: Option<&Vary>, depth: Depth) -> Result<Vec<Study>, Failure> {
+    let is_study = std::fs::read_to_string(file).is_ok_and(|text| caches::is_study(&text));
+    let load = |settings: &[String]| {
+        if is_study {
+            return load_caches(file, settings);
+        }
+        run::load(file, settings).map(|loaded| Study::Served(Box::new(loaded.experiment)))
+    };
     match vary {
         None => Ok(vec![load(&[])?]),
         Some(vary) => {
@@ -149,6 +154,15 @@ fn points(file: &Path, vary: Option<&Vary>, depth: Depth) -> Result<Vec<Experime
             vary.values[..count].iter().map(|value| load(&[format!("{}={}", vary.key, Plain(*value))])).collect()
         }
     }
+}
+
+fn load_caches(file: &Path, settings: &[String]) -> Result<Study, Failure> {
+    let study = caches::load(file, settings)?;
+    if study.capacities.len() > 1 {
+        let expected = "a study with claims has one `capacity`; `vary` sweeps it";
+        return Err(Failure::Request(format!("{}: several `capacities`: {expected}", file.display())));
+    }
+    Ok(Study::Cached(Box::new(study)))
 }
 
 fn read_as(path: &PathBuf, root: &'static TableDef) -> Result<(Table, Span, Sources), Failure> {
@@ -172,20 +186,4 @@ fn check_ids(figures: &[Figure], tests: &[Tested]) -> Result<(), Failure> {
         Some(pair) => Err(Failure::Request(format!("two claims of one paper are called `{}`", pair[0]))),
         None => Ok(()),
     }
-}
-
-/// The measure of this name, written at `span`.
-pub(super) fn column(name: &str, span: Span) -> Result<&'static Column, Problem> {
-    Summary::column(name).ok_or_else(|| {
-        let problem = Problem::at(span, format!("there is no measure `{name}`"));
-        match nearest(name, Summary::columns().iter().map(|column| column.name.as_str())) {
-            Some(meant) => problem.label(format!("did you mean `{meant}`?")),
-            None => problem.label("measures: servesim reference measures"),
-        }
-    })
-}
-
-/// A measure of a run as a number.
-pub(super) fn number(column: &Column, summary: &Summary) -> Option<f64> {
-    column.value(summary)?.as_f64()
 }

@@ -6,7 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 use sim::{Measures, Summary};
 
+use super::measured::{RunSummary, Study};
 use super::paper::{Figure, Paper};
+use crate::caches;
 use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -17,7 +19,7 @@ pub(super) struct Runs {
     pub(super) seeds: usize,
     points: usize,
     /// System by system, in each point by point, in each seed by seed.
-    results: Vec<Result<Summary, String>>,
+    results: Vec<Result<RunSummary, String>>,
 }
 
 impl Runs {
@@ -25,7 +27,7 @@ impl Runs {
     ///
     /// # Panics
     /// If they are not systems × points × seeds.
-    pub(super) fn new(seeds: usize, points: usize, results: Vec<Result<Summary, String>>) -> Self {
+    pub(super) fn new(seeds: usize, points: usize, results: Vec<Result<RunSummary, String>>) -> Self {
         assert_eq!(results.len() % (seeds * points), 0, "runs are systems × points × seeds");
         Runs { seeds, points, results }
     }
@@ -34,12 +36,12 @@ impl Runs {
     ///
     /// # Errors
     /// Why it failed.
-    pub(super) fn summary(&self, system: usize, point: usize, seed: usize) -> Result<&Summary, String> {
+    pub(super) fn summary(&self, system: usize, point: usize, seed: usize) -> Result<&RunSummary, String> {
         self.results[(system * self.points + point) * self.seeds + seed].as_ref().map_err(Clone::clone)
     }
 
     /// Runs of a system that did not fail.
-    pub(super) fn of_system(&self, system: usize) -> impl Iterator<Item = &Summary> {
+    pub(super) fn of_system(&self, system: usize) -> impl Iterator<Item = &RunSummary> {
         let count = self.points * self.seeds;
         self.results[system * count..(system + 1) * count].iter().filter_map(|run| run.as_ref().ok())
     }
@@ -52,7 +54,7 @@ impl Runs {
 
 /// One run to be done.
 struct Job<'a> {
-    experiment: &'a Experiment,
+    study: &'a Study,
     system: usize,
     seed: u64,
 }
@@ -75,8 +77,8 @@ pub(super) fn all(papers: &[Paper], jobs: Option<usize>, terminal: Terminal) -> 
     bar.finish_and_clear();
     let mut results = results.into_iter();
     let mut take = |figure: &Figure| {
-        let (points, seeds) = (figure.points.len(), figure.points[0].seeds.len());
-        let count = figure.points[0].systems.len() * points * seeds;
+        let (points, seeds) = (figure.points.len(), figure.points[0].seeds().len());
+        let count = figure.points[0].systems().len() * points * seeds;
         Runs::new(seeds, points, results.by_ref().take(count).collect())
     };
     Ok(papers.iter().map(|paper| paper.figures.iter().map(&mut take).collect()).collect())
@@ -84,21 +86,37 @@ pub(super) fn all(papers: &[Paper], jobs: Option<usize>, terminal: Terminal) -> 
 
 fn of_figure(figure: &Figure) -> Vec<Job<'_>> {
     let mut jobs = Vec::new();
-    for system in 0..figure.points[0].systems.len() {
-        for experiment in &figure.points {
-            jobs.extend(experiment.seeds.iter().map(|&seed| Job { experiment, system, seed }));
+    for system in 0..figure.points[0].systems().len() {
+        for study in &figure.points {
+            jobs.extend(study.seeds().iter().map(|&seed| Job { study, system, seed }));
         }
     }
     jobs
 }
 
-fn run(job: &Job<'_>) -> Result<Summary, String> {
-    let Job { experiment, system, seed } = job;
-    let system = &experiment.systems[*system];
+fn run(job: &Job<'_>) -> Result<RunSummary, String> {
+    let Job { study, system, seed } = *job;
+    match study {
+        Study::Served(experiment) => {
+            serve(experiment, system, seed).map(|summary| RunSummary::Served(Box::new(summary)))
+        }
+        Study::Cached(study) => cache(study, system, seed).map(RunSummary::Cached),
+    }
+}
+
+fn cache(study: &caches::CacheStudy, cache: usize, seed: u64) -> Result<caches::CacheSummary, String> {
+    let cache = &study.caches[cache];
+    let requests = caches::Requests::of(study, seed)
+        .map_err(|error| format!("{}, cache `{}`, seed {seed}: {error}", study.name, cache.name))?;
+    Ok(caches::Job { study, cache, capacity: study.capacities[0] }.run(&requests))
+}
+
+fn serve(experiment: &Experiment, system: usize, seed: u64) -> Result<Summary, String> {
+    let system = &experiment.systems[system];
     let failed = |error: String| format!("{}, system `{}`, seed {seed}: {error}", experiment.name, system.name);
-    let mut requests = experiment.workload.requests(*seed).map_err(|error| failed(error.to_string()))?;
+    let mut requests = experiment.workload.requests(seed).map_err(|error| failed(error.to_string()))?;
     let mut measures = Measures::new(experiment.slos, None);
-    let outcome = sim::simulate(system.deployment(*seed), &mut requests, &mut measures)
+    let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
         .map_err(|error| failed(error.to_string()))?;
     Ok(Summary::new(&mut measures, &outcome, &system.facts()))
 }

@@ -6,6 +6,7 @@ use sim::Summary;
 
 use super::claim::{self, Claim};
 use super::keys;
+use super::measured::{RunSummary, Study};
 use super::paper::Figure;
 use super::simulate::Runs;
 use crate::diagnostic::{Sources, Span};
@@ -13,7 +14,12 @@ use crate::experiment::Experiment;
 use crate::file;
 use crate::file::reader::Reader;
 
-pub(super) use crate::output::tiny_summary as summary;
+use crate::output::tiny_summary;
+
+/// A run with this E2E latency in ns.
+pub(super) fn summary(e2e_ns: u64) -> RunSummary {
+    RunSummary::Served(Box::new(tiny_summary(e2e_ns)))
+}
 
 /// Two systems that take next to no time to read.
 const EXPERIMENT: &str = "model = \"Qwen/Qwen3-8B\"\nseeds = [1, 2, 3]\n[workload]\nrequests = 1\nrate = 1\n\
@@ -27,8 +33,13 @@ pub(super) fn at() -> Span {
 }
 
 /// A run with this attainment.
-pub(super) fn summary_with_attainment(share: f64) -> Summary {
-    Summary { slo_attainment: Some(share), ..summary(1) }
+pub(super) fn summary_with_attainment(share: f64) -> RunSummary {
+    RunSummary::Served(Box::new(Summary { slo_attainment: Some(share), ..tiny_summary(1) }))
+}
+
+/// The two systems.
+pub(super) fn study() -> Study {
+    Study::Served(Box::new(experiment()))
 }
 
 fn experiment() -> Experiment {
@@ -50,7 +61,7 @@ pub(super) fn claim(rest: &str) -> Claim {
     let table = file::read_as(source, &keys::ROOT, &sources);
     let table = table.unwrap_or_else(|problems| panic!("{}", problems.brief()));
     let mut reader = Reader::new(&table, Span { source, start: 0, end: 0 }, &keys::ROOT);
-    let claims = reader.tables(&keys::CLAIMS, |table| claim::read(table, &experiment(), None));
+    let claims = reader.tables(&keys::CLAIMS, |table| claim::read(table, &study(), None));
     claims.unwrap_or_else(|problem| panic!("{problem:?}")).remove(0)
 }
 
@@ -61,7 +72,7 @@ pub(super) fn figure(computed: &str) -> Figure {
         title: "F".to_owned(),
         conditions: "C".to_owned(),
         vary: None,
-        points: vec![experiment()],
+        points: vec![study()],
         claims: vec![claim(&format!("published = 1\nstatus = \"predicted\"\n{computed}"))],
     }
 }

@@ -61,9 +61,9 @@ pub(super) fn sides(estimate: &Estimate, quantity: &Quantity) -> Option<String> 
 /// How it is computed: `change of mean_ttft_ms, layered against chunked`.
 pub(super) fn computed(quantity: &Quantity, systems: &[&str]) -> String {
     let what = match (quantity.measure, quantity.per) {
-        (Some(measure), Some(per)) => format!("{} ÷ {}", measure.name, per.name),
-        (Some(measure), None) => measure.name.clone(),
-        (None, Some(per)) => format!("highest value ÷ {}", per.name),
+        (Some(measure), Some(per)) => format!("{} ÷ {}", measure.name(), per.name()),
+        (Some(measure), None) => measure.name().to_owned(),
+        (None, Some(per)) => format!("highest value ÷ {}", per.name()),
         (None, None) => "highest value".to_owned(),
     };
     let factor = if (quantity.times - 1.0).abs() < f64::EPSILON {

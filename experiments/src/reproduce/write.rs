@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sim::{Summary, Value};
 
+use super::measured::RunSummary;
 use super::words::computed;
 use super::{Outcome, Reproduced, page};
+use crate::caches::CacheMeasure;
 use crate::failure::Failure;
 use crate::file::quantity::Plain;
 use crate::output::{OutputError, claim, write_whole};
 
 /// Names of the files.
-const FILES: [&str; 3] = ["claims.csv", "runs.csv", "reproduction.md"];
+const FILES: [&str; 4] = ["claims.csv", "runs.csv", "cache_runs.csv", "reproduction.md"];
 
 /// Row of `claims.csv`.
 #[derive(Serialize)]
@@ -44,7 +46,7 @@ pub(super) fn claim_files(directory: &Path, force: bool) -> Result<(), Failure> 
 
 /// Writes them, and says where.
 pub(super) fn all(directory: &Path, reproduced: &[Reproduced]) -> Result<Vec<PathBuf>, Failure> {
-    let texts = [claims_csv(reproduced), runs_csv(reproduced), Ok(page::page(reproduced))];
+    let texts = [claims_csv(reproduced), runs_csv(reproduced), cache_runs_csv(reproduced), Ok(page::page(reproduced))];
     let mut paths = Vec::new();
     for (name, text) in FILES.into_iter().zip(texts) {
         let text = text.map_err(|error| Failure::Run(format!("{name}: {error}")))?;
@@ -89,24 +91,44 @@ fn claims_csv(reproduced: &[Reproduced]) -> Result<String, csv::Error> {
     text(writer)
 }
 
-/// One row per run, with every measure.
+/// One row per run of a system that served, with every measure.
 fn runs_csv(reproduced: &[Reproduced]) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let names = Summary::columns().iter().map(|column| column.name.as_str());
+    rows(reproduced, names, |run| {
+        let RunSummary::Served(summary) = run else { return None };
+        Some(Summary::columns().iter().map(|column| word(column.value(summary))).collect())
+    })
+}
+
+/// One row per replay of a cache, with every measure.
+fn cache_runs_csv(reproduced: &[Reproduced]) -> Result<String, csv::Error> {
+    rows(reproduced, CacheMeasure::all().iter().map(|measure| measure.name), |run| {
+        let RunSummary::Cached(summary) = run else { return None };
+        Some(CacheMeasure::all().iter().map(|measure| word(measure.value(summary).map(Value::Real))).collect())
+    })
+}
+
+/// One row per run of which `values` gives the measures.
+fn rows<'a>(
+    reproduced: &[Reproduced],
+    names: impl Iterator<Item = &'a str>,
+    values: impl Fn(&RunSummary) -> Option<Vec<String>>,
+) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["paper", "experiment", "key", "value", "system", "seed"].into_iter().chain(names))?;
     for paper in reproduced {
         for judged in &paper.figures {
             let figure = &judged.figure;
             for (system, name) in figure.system_names().into_iter().enumerate() {
-                for (point, experiment) in figure.points.iter().enumerate() {
-                    for (place, seed) in experiment.seeds.iter().enumerate() {
-                        let Ok(summary) = judged.runs.summary(system, point, place) else { continue };
+                for (point, study) in figure.points.iter().enumerate() {
+                    for (place, seed) in study.seeds().iter().enumerate() {
+                        let run = judged.runs.summary(system, point, place).ok();
+                        let Some(values) = run.and_then(&values) else { continue };
                         let vary = figure.vary.as_ref();
                         let key = vary.map_or("", |vary| vary.key.as_str());
                         let value = vary.map_or(String::new(), |vary| Plain(vary.values[point]).to_string());
                         let labels =
                             [&paper.paper.name, &figure.name, key, &value, name, &seed.to_string()].map(str::to_owned);
-                        let values = Summary::columns().iter().map(|column| word(column.value(summary)));
                         writer.write_record(labels.into_iter().chain(values))?;
                     }
                 }

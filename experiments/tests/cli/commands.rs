@@ -7,9 +7,12 @@ use super::support::Place;
 #[test]
 fn the_reference_pages_are_up_to_date() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    for (page, file) in
-        [("experiment-file", "experiment-file.md"), ("measures", "measures.md"), ("kernel-tables", "kernel-tables.md")]
-    {
+    for (page, file) in [
+        ("experiment-file", "experiment-file.md"),
+        ("measures", "measures.md"),
+        ("cache-study", "cache-study.md"),
+        ("kernel-tables", "kernel-tables.md"),
+    ] {
         let committed = std::fs::read_to_string(docs.join(file)).unwrap_or_default();
         let written = Place::new().succeed(&["reference", page]).stdout;
         assert!(committed == written, "docs/{file} is stale: cargo run -p servesim -- reference {page} > docs/{file}");

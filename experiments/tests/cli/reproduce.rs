@@ -142,7 +142,7 @@ fn everything_is_written_and_the_same_on_any_number_of_threads() {
     for (folder, jobs) in [("one", "1"), ("many", "4")] {
         place.succeed(&["reproduce", "-o", folder, "-j", jobs]);
     }
-    assert_eq!(place.files("one"), ["claims.csv", "reproduction.md", "runs.csv"]);
+    assert_eq!(place.files("one"), ["cache_runs.csv", "claims.csv", "reproduction.md", "runs.csv"]);
     for name in place.files("one") {
         assert_eq!(place.read(&format!("one/{name}")), place.read(&format!("many/{name}")), "{name}");
     }

@@ -36,6 +36,7 @@ fn workload(seed: u64) -> Synthetic {
         think: Durations::Exponential { mean_s: 0.5 },
         followup: None,
         max_context: Some(4000),
+        kept_messages: None,
     };
     let spec = WorkloadSpec { prefix, sessions: Some(sessions), ..WorkloadSpec::new(arrivals, lengths, 1500) };
     Synthetic::new(&spec, seed).expect("valid")

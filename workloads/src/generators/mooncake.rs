@@ -79,6 +79,7 @@ fn conversation(requests: u64) -> WorkloadSpec {
         think: Durations::Quantiles { table: super::PROBABILITIES.into_iter().zip(BETWEEN_TURNS_S).collect() },
         followup: Some(quantile_table(FOLLOWUP)),
         max_context: Some(131_072),
+        kept_messages: None,
     };
     WorkloadSpec {
         arrivals: Arrivals::Gamma { rate: CONVERSATIONS_PER_SECOND, cv: 1.6 },

@@ -41,6 +41,7 @@ pub(super) struct Rules {
     think_draws: Streams,
     followup: Option<LengthSampler>,
     max_context: u64,
+    kept_messages: Option<u64>,
 }
 
 impl Rules {
@@ -53,6 +54,7 @@ impl Rules {
             think_draws: Streams::new(seed, "think"),
             followup: spec.followup.as_ref().map(LengthSampler::new).transpose()?,
             max_context: u64::from(spec.max_context.unwrap_or(u32::MAX)),
+            kept_messages: spec.kept_messages.map(u64::from),
         })
     }
 
@@ -61,15 +63,23 @@ impl Rules {
         self.followup.as_ref().map_or(draw.input, |followup| followup.quantile(draw.u_input))
     }
 
+    /// The earlier turn, not the first, whose message is no longer part of the prompt from this turn on.
+    pub(super) fn dropped(&self, turn: u64) -> Option<u64> {
+        turn.checked_sub(self.kept_messages? + 1).filter(|&dropped| dropped > 0)
+    }
+
     /// Turns a session just started will have, at most `most`: those drawn for it, unless its context becomes too long
     /// before. `draw` gives what is drawn for a turn.
     pub(super) fn turns(&self, session: &Conversation, most: u64, draw: impl Fn(u64) -> TurnDraw) -> u64 {
         let wanted = u64::from(self.turns.quantile(self.turn_draws.uniform(session.number))).min(most);
         let prompt: u64 = session.spans.iter().map(|span| u64::from(span.tokens)).sum();
         let mut context = prompt + u64::from(session.output);
+        let mut added: Vec<u64> = vec![0];
         for turn in 1..wanted {
             let draw = draw(turn);
-            context += u64::from(self.added(&draw)) + u64::from(draw.output);
+            added.push(u64::from(self.added(&draw)));
+            context += added[turn as usize] + u64::from(draw.output);
+            context -= self.dropped(turn).map_or(0, |dropped| added[dropped as usize]);
             if context > self.max_context {
                 return turn;
             }

@@ -3,7 +3,8 @@
 use super::distributions::{lengths, times};
 use crate::file::document::Table;
 use crate::file::key::{
-    Bounds, COUNT, Key, Kind, NOT_NEGATIVE, POSITIVE, RATE as REQUESTS_PER_SECOND, SHARE, TableDef, Tag, time,
+    Bounds, COUNT, Key, Kind, MAX_COUNT, NOT_NEGATIVE, POSITIVE, RATE as REQUESTS_PER_SECOND, SHARE, TableDef, Tag,
+    time,
 };
 use crate::file::quantity::Dimension;
 
@@ -65,6 +66,9 @@ pub(crate) static GENERATOR: Key = Key::new(
         ("mooncake-conversation", "long conversations with shared prefixes as in Mooncake's trace; `rate` is that of the steady state, which a run of the default length hardly reaches: turns come minutes apart, so its first half hour is thinner and its last turns trail for up to an hour"),
         ("sharegpt-8k", "ShareGPT conversations of at most 8192 tokens"),
         ("arxiv-summarization", "summaries of papers, prompts of at most 32768 tokens"),
+        ("lmsys-sessions", "conversations of at least 10 turns with long answers, shaped like LMSys-Chat-1M's"),
+        ("sharegpt-sessions", "conversations of at least 10 short turns, shaped like ShareGPT's"),
+        ("swe-agent-sessions", "trajectories of a coding agent that collapses old observations"),
     ]),
     "Make requests like those of a published workload, from its published statistics (`servesim trace stats NAME`).",
 )
@@ -366,12 +370,20 @@ pub(crate) static MAX_CONTEXT: Key = Key::new(
     "A session ends before the first turn whose prompt and answer together would be longer than this, in tokens.",
 )
 .nothing("no limit");
+/// Messages that stay.
+pub(crate) static KEPT_MESSAGES: Key = Key::new(
+    "kept_messages",
+    Kind::Integer(0, MAX_COUNT),
+    "How many of the latest earlier messages of the user stay in a prompt beside the first one, as with agents that collapse \
+     old observations; older ones are left out of it, their answers are not.",
+)
+.nothing("all of them");
 
 static SESSIONS_TABLE: TableDef = TableDef {
     path: "workload.sessions",
     doc: "Conversations of several turns.",
     tag: Tag::None,
-    keys: &[&TURNS, &THINK, &FOLLOWUP, &MAX_CONTEXT],
+    keys: &[&TURNS, &THINK, &FOLLOWUP, &MAX_CONTEXT, &KEPT_MESSAGES],
 };
 
 static TURNS_TABLE: TableDef =
