@@ -30,6 +30,7 @@ pub(crate) use constants::EngineConstants;
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
+pub(crate) use pool::Pool;
 pub(crate) use requests::left_out;
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, read as read_workload};

@@ -36,7 +36,7 @@ pub(crate) struct Loaded {
 struct Finished {
     summary: Summary,
     measures: Measures,
-    timeline: Option<TimelineCollector>,
+    timelines: Vec<TimelineCollector>,
     remarks: Vec<String>,
 }
 
@@ -187,21 +187,22 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let system = &experiment.systems[run / experiment.seeds.len()];
     let seed = experiment.seeds[run % experiment.seeds.len()];
     let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
-    let timeline = (experiment.output.figures && run == 0).then(|| TimelineCollector::new(0));
+    let drawn = experiment.output.figures && run == 0;
+    let watched = system.first_engines().filter(|_| drawn);
     let header = experiment.output.record_steps.then(|| system.schedule_header(seed));
     let mut observer = RunObserver {
         files: plan.start(run, system.idle_power_w(), header).map_err(|error| Failure::while_writing(&error))?,
         measures: Measures::new(experiment.slos, None),
-        timeline,
+        timelines: watched.map(|(engine, _)| TimelineCollector::new(engine)).collect(),
         progress: progress.of_run(requests.remaining_hint()),
     };
     let outcome: Outcome = sim::simulate(system.deployment(seed), &mut requests, &mut observer)
         .map_err(|error| failed(&system.name, seed, &error))?;
-    let RunObserver { files, mut measures, timeline, .. } = observer;
+    let RunObserver { files, mut measures, timelines, .. } = observer;
     files.finish(outcome.first_arrival..outcome.end).map_err(|error| Failure::while_writing(&error))?;
     let summary = Summary::new(&mut measures, &outcome, &system.facts());
     let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
-    Ok(Finished { summary, measures, timeline, remarks })
+    Ok(Finished { summary, measures, timelines, remarks })
 }
 
 pub(crate) fn unreadable(error: &WorkloadError) -> Failure {

@@ -113,9 +113,13 @@ impl System {
         engines.nth(engine as usize).expect("the system has this engine")
     }
 
-    /// KV blocks of the engine that has most.
-    pub(crate) fn most_kv_blocks(&self) -> u32 {
-        self.pools.iter().map(|pool| pool.kv.blocks).max().expect("a system has a pool")
+    /// The first engine of each pool, by its number.
+    pub(crate) fn first_engines(&self) -> impl Iterator<Item = (u32, &Pool)> {
+        self.pools.iter().scan(0, |next, pool| {
+            let first = *next;
+            *next += pool.engines;
+            Some((first, pool))
+        })
     }
 
     /// What its reader has to know to judge its figures.

@@ -37,11 +37,6 @@ impl TimelineCollector {
         }
     }
 
-    /// Number of the replica that it watches.
-    pub(crate) fn replica(&self) -> u32 {
-        self.replica
-    }
-
     /// The timeline of the busiest window, step by step. `kv_blocks` is how many the watched replica has, `layers` those of the
     /// model.
     pub(crate) fn draw_steps(&self, title: &str, kv_blocks: u32, layers: u32) -> Drawing {

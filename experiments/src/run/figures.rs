@@ -1,12 +1,13 @@
-//! The figures of `run`: distributions of TTFT and TBT of all systems, and what the first system's steps did.
+//! The figures of `run`: distributions of TTFT and TBT of all systems, and what the steps of the first system's pools did.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sim::{Distribution, WeightedHistogram};
 use workloads::SimDuration;
 
 use super::Finished;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Pool, System};
 use crate::figures::{CdfFigure, CdfSeries, FigureSet, Format, TimelineCollector, Width};
 use crate::output::OutputError;
 
@@ -30,7 +31,7 @@ pub(super) fn draw(
     finished: Vec<Finished>,
     directory: &Path,
 ) -> Result<Vec<PathBuf>, OutputError> {
-    let timeline = finished.first().and_then(|run| run.timeline.clone());
+    let timelines = finished.first().map_or(Vec::new(), |run| run.timelines.clone());
     let mut pooled: Vec<(&str, Distribution, WeightedHistogram)> = Vec::new();
     for (run, finished) in finished.into_iter().enumerate() {
         let mut measures = finished.measures;
@@ -68,16 +69,34 @@ pub(super) fn draw(
     let mut figures = FigureSet::default();
     figures.add("ttft_cdf", ttft);
     figures.add("tbt_cdf", tbt);
-    if let Some(timeline) = timeline {
-        add_timelines(&mut figures, experiment, &timeline);
-    }
+    add_timelines(&mut figures, &experiment.systems[0], &timelines);
     figures.write(directory, &Format::ALL)
 }
 
-fn add_timelines(figures: &mut FigureSet, experiment: &Experiment, timeline: &TimelineCollector) {
-    let system = &experiment.systems[0];
+/// The first replica of each pool, which stands for the others.
+fn add_timelines(figures: &mut FigureSet, system: &System, timelines: &[TimelineCollector]) {
     let layers = system.model.layers.len() as u32;
-    let kv_blocks = system.kv_blocks(timeline.replica());
-    figures.add(&format!("steps_{}", system.name), timeline.draw_steps(&system.name, kv_blocks, layers));
-    figures.add(&format!("run_{}", system.name), timeline.draw_run(&system.name, kv_blocks));
+    for (timeline, (engine, pool)) in timelines.iter().zip(system.first_engines()) {
+        let kv_blocks = system.kv_blocks(engine);
+        let (file, title) = names(system, engine, pool);
+        figures.add(&format!("steps_{file}"), timeline.draw_steps(&title, kv_blocks, layers));
+        figures.add(&format!("run_{file}"), timeline.draw_run(&title, kv_blocks));
+    }
+}
+
+/// What the timelines of an engine are called, as files and in words: the system, and of several pools and replicas which one.
+fn names(system: &System, engine: u32, pool: &Pool) -> (String, String) {
+    let mut title = system.name.clone();
+    let (mut file, mut role) = (title.clone(), String::new());
+    if system.pools.len() > 1 {
+        file = format!("{file}_{}", pool.role.name());
+        role = format!("{} ", pool.role.name());
+    }
+    if system.engines() > 1 {
+        let _ = write!(title, ", {role}replica {engine}");
+    }
+    if pool.engines > 1 {
+        let _ = write!(title, " of {} alike", pool.engines);
+    }
+    (file, title)
 }

@@ -11,13 +11,13 @@ use crate::output::RunOutputs;
 pub(super) struct RunObserver<'a> {
     pub(super) files: RunOutputs<'a>,
     pub(super) measures: Measures,
-    pub(super) timeline: Option<TimelineCollector>,
+    pub(super) timelines: Vec<TimelineCollector>,
     pub(super) progress: Option<RunProgress<'a>>,
 }
 
 impl Observer for RunObserver<'_> {
     fn wants_steps(&self) -> bool {
-        self.timeline.is_some() || self.files.wants_steps()
+        !self.timelines.is_empty() || self.files.wants_steps()
     }
 
     fn wants_step_work(&self) -> bool {
@@ -40,9 +40,7 @@ impl Observer for RunObserver<'_> {
 
     fn step(&mut self, record: &StepRecord) {
         self.files.step(record);
-        if let Some(timeline) = &mut self.timeline {
-            timeline.step(record);
-        }
+        self.timelines.iter_mut().for_each(|timeline| timeline.step(record));
     }
 
     fn step_details(&mut self, details: &StepDetails<'_>) {

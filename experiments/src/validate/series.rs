@@ -7,13 +7,12 @@ use super::figure::{Figure, Metric, Statistic};
 
 /// Collects what a real engine logs every second.
 pub(super) struct Recorder {
-    blocks: f64,
     replicas: Vec<Replica>,
 }
 
 /// What one replica did: per step its end, and its state once it was scheduled.
-#[derive(Default)]
 struct Replica {
+    blocks: f64,
     steps: Vec<Step>,
 }
 
@@ -28,21 +27,23 @@ struct Step {
 }
 
 impl Recorder {
-    /// For replicas of so many blocks each.
-    pub(super) fn new(blocks: u32, replicas: u32) -> Self {
-        Recorder { blocks: f64::from(blocks), replicas: (0..replicas).map(|_| Replica::default()).collect() }
+    /// For replicas of so many blocks.
+    pub(super) fn new(blocks: impl Iterator<Item = u32>) -> Self {
+        let replica = |blocks| Replica { blocks: f64::from(blocks), steps: Vec::new() };
+        Recorder { replicas: blocks.map(replica).collect() }
     }
 
     /// A step of the simulated run.
     pub(super) fn step(&mut self, record: &StepRecord) {
-        self.replicas[record.replica as usize].steps.push(Step {
+        let replica = &mut self.replicas[record.replica as usize];
+        replica.steps.push(Step {
             start_s: record.start.as_secs_f64(),
             end_s: record.end.as_secs_f64(),
             prompt_tokens: f64::from(record.prefill_tokens),
             output_tokens: f64::from(record.decode_requests),
             running: f64::from(record.running),
             waiting: f64::from(record.waiting),
-            used_blocks: self.blocks - f64::from(record.free_blocks),
+            used_blocks: replica.blocks - f64::from(record.free_blocks),
         });
     }
 
@@ -55,7 +56,7 @@ impl Recorder {
         for end_s in measured.iter().map(|second| second.end_s) {
             let mut second = Second { end_s, ..Second::default() };
             for replica in &self.replicas {
-                replica.add_to(&mut second, before_s, self.blocks * self.replicas.len() as f64);
+                replica.add_to(&mut second, before_s, self.replicas.len() as f64);
             }
             seconds.push(second);
             before_s = end_s;
@@ -65,7 +66,7 @@ impl Recorder {
 }
 
 impl Replica {
-    fn add_to(&self, second: &mut Second, before_s: f64, all_blocks: f64) {
+    fn add_to(&self, second: &mut Second, before_s: f64, replicas: f64) {
         let first = self.steps.partition_point(|step| step.end_s <= before_s);
         let last = self.steps.partition_point(|step| step.end_s <= second.end_s);
         let length_s = second.end_s - before_s;
@@ -76,7 +77,7 @@ impl Replica {
         if let Some(step) = self.steps.get(last).filter(|step| step.start_s <= second.end_s) {
             second.running += step.running;
             second.waiting += step.waiting;
-            second.kv_usage += step.used_blocks / all_blocks;
+            second.kv_usage += step.used_blocks / (self.blocks * replicas);
         }
     }
 }

@@ -109,7 +109,8 @@ pub(super) fn run(case: &Case, experiment: &Experiment) -> Result<Simulated, Not
     let mut watch = Watch {
         latencies: Vec::new(),
         rejected: Vec::new(),
-        steps: (!case.series.is_empty()).then(|| series::Recorder::new(system.most_kv_blocks(), system.engines())),
+        steps: (!case.series.is_empty())
+            .then(|| series::Recorder::new((0..system.engines()).map(|engine| system.kv_blocks(engine)))),
         power: Steady { wanted: wants_power, ..Steady::default() },
         measures: sim::Measures::new(sim::Slos::default(), None),
     };

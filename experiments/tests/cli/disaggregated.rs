@@ -166,7 +166,7 @@ fn pools_that_make_no_sense_are_refused_with_a_reason() {
 }
 
 #[test]
-fn the_free_kv_of_a_prefill_replica_is_drawn_as_a_share_of_its_own_cache() {
+fn a_replica_of_each_pool_is_drawn_with_its_own_cache_and_says_which_it_is() {
     let timeline = |decode_blocks: u32| {
         let place = Place::new();
         place.write(
@@ -194,7 +194,14 @@ num_gpu_blocks_override = {decode_blocks}
             ),
         );
         place.succeed(&["run", "x.toml"]);
-        ["steps_pools", "run_pools"].map(|name| place.text(&format!("results/x/figures/{name}.svg")))
+        let names = ["steps_pools_prefill", "run_pools_prefill", "steps_pools_decode", "run_pools_decode"];
+        names.map(|name| place.text(&format!("results/x/figures/{name}.svg")))
     };
-    assert!(timeline(2000) == timeline(20_000), "the decode pool's cache changes the figure of a prefill replica");
+    let (small, large) = (timeline(2000), timeline(20_000));
+    assert!(small[..2] == large[..2], "the decode pool's cache changes the figure of a prefill replica");
+    assert!(small[2] != large[2] && small[3] != large[3], "the decode replica is drawn with its own cache");
+    for (figure, title) in [(0, "pools, prefill replica 0"), (2, "pools, decode replica 1")] {
+        let described = format!("<title>Timeline of {title}</title>");
+        assert!(small[figure].contains(&described), "no {described}");
+    }
 }

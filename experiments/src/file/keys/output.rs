@@ -32,7 +32,7 @@ pub(crate) static RECORD_STEPS: Key = Key::new(
 pub(crate) static FIGURES: Key = Key::new(
     "figures",
     Kind::Flag,
-    "Draw `figures/*.svg` and `*.png`: TTFT and TBT distributions, and the steps of the first system.",
+    "Draw `figures/*.svg` and `*.png`: TTFT and TBT distributions, and the steps of the first replica of each pool of the first system.",
 )
 .value("true");
 /// In which format tables are written.
