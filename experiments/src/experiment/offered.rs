@@ -23,22 +23,25 @@ impl Workload {
                 **spec = spec.at_rate(rate)?;
                 spec.requests = spec.requests.max((rate * least_duration_s).ceil() as u64);
             }
+            Origin::Parts(_) => unreachable!("workloads of several parts have no rate of their own"),
         }
         Ok(workload)
     }
 
     /// The same prompts with answers of one token: what prefill has to do.
     pub(crate) fn prompts_only(&self) -> Self {
+        let one_token = |lengths: &mut RequestLengths| match lengths {
+            RequestLengths::Independent { output, .. } | RequestLengths::Correlated { output, .. } => {
+                *output = Lengths::Fixed { tokens: 1 };
+            }
+            RequestLengths::Resampled { pairs } => pairs.iter_mut().for_each(|(_, output)| *output = 1),
+        };
         let mut workload = self.clone();
         match &mut workload.origin {
             // Every answer is then rounded to one token, the least there is.
             Origin::Trace { replay, .. } => replay.output_scale = f64::MIN_POSITIVE,
-            Origin::Made { spec, .. } => match &mut spec.lengths {
-                RequestLengths::Independent { output, .. } | RequestLengths::Correlated { output, .. } => {
-                    *output = Lengths::Fixed { tokens: 1 };
-                }
-                RequestLengths::Resampled { pairs } => pairs.iter_mut().for_each(|(_, output)| *output = 1),
-            },
+            Origin::Made { spec, .. } => one_token(&mut spec.lengths),
+            Origin::Parts(parts) => parts.iter_mut().for_each(|spec| one_token(&mut spec.lengths)),
         }
         workload
     }
@@ -47,6 +50,7 @@ impl Workload {
     pub(crate) fn requests_made(&self) -> Option<u64> {
         match &self.origin {
             Origin::Made { spec, .. } => Some(spec.requests),
+            Origin::Parts(parts) => Some(parts.iter().map(|spec| spec.requests).sum()),
             Origin::Trace { .. } => None,
         }
     }
@@ -76,6 +80,7 @@ impl Workload {
         }
         let arrivals = match &self.origin {
             Origin::Made { spec, .. } => &spec.arrivals,
+            Origin::Parts(_) => return Some(("its parts have rates of their own", "search with one part alone")),
             Origin::Trace { replay, .. } => match &replay.timing {
                 Timing::Process(arrivals) => arrivals,
                 Timing::Own | Timing::Rate(_) => return None,

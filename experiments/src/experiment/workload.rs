@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use workloads::trace::Skipped;
 use workloads::{
-    Arrivals, ConcurrencyLimit, Lengths, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths, ReadOptions,
-    Replay, ReplaySpec, RequestLengths, SessionSpec, Source, Synthetic, Timing, TraceReader, WorkloadError,
-    WorkloadSpec, ZeroTokens, generators,
+    Arrivals, ConcurrencyLimit, Lengths, Mixture, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths,
+    ReadOptions, Replay, ReplaySpec, RequestLengths, SessionSpec, Source, Synthetic, Timing, TraceReader,
+    WorkloadError, WorkloadSpec, ZeroTokens, generators,
 };
 
 use super::distributions::{arrivals, durations};
@@ -49,6 +49,8 @@ pub(crate) enum Origin {
         /// Trace their lengths were drawn from.
         lengths_from: Option<PathBuf>,
     },
+    /// Several kinds of requests at once.
+    Parts(Vec<WorkloadSpec>),
 }
 
 impl Workload {
@@ -69,6 +71,7 @@ impl Workload {
                 self.limited(Replay::new(path.display().to_string(), open, replay, seed)?)
             }
             Origin::Made { spec, .. } => self.limited(Synthetic::new(spec, seed)?),
+            Origin::Parts(parts) => self.limited(Mixture::new(parts, seed)?),
         }?;
         Ok(Requests::new(source, left_out, self.session_rate()))
     }
@@ -88,15 +91,14 @@ impl Workload {
 
     /// Whether requests wait for earlier answers, so that their times depend on the system.
     pub(crate) fn waits_for_answers(&self) -> bool {
-        let arrivals = match &self.origin {
-            Origin::Made { spec, .. } if spec.sessions.is_some() => return true,
-            Origin::Made { spec, .. } => Some(&spec.arrivals),
-            Origin::Trace { replay, .. } => match &replay.timing {
-                Timing::Process(arrivals) => Some(arrivals),
-                _ => None,
-            },
+        let loops = |arrivals: &Arrivals| matches!(arrivals, Arrivals::ClosedLoop { .. });
+        let waits = |spec: &WorkloadSpec| spec.sessions.is_some() || loops(&spec.arrivals);
+        let by_origin = match &self.origin {
+            Origin::Made { spec, .. } => waits(spec),
+            Origin::Parts(parts) => parts.iter().any(waits),
+            Origin::Trace { replay, .. } => matches!(&replay.timing, Timing::Process(arrivals) if loops(arrivals)),
         };
-        self.max_concurrency.is_some() || matches!(arrivals, Some(Arrivals::ClosedLoop { .. }))
+        self.max_concurrency.is_some() || by_origin
     }
 
     /// The file they stand on, if they do.
@@ -104,13 +106,16 @@ impl Workload {
         match &self.origin {
             Origin::Trace { path, .. } => Some(path),
             Origin::Made { lengths_from, .. } => lengths_from.as_deref(),
+            Origin::Parts(_) => None,
         }
     }
 }
 
 /// Reads `[workload]`.
 pub(crate) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workload, Problem> {
-    let origin = if reader.has(&w::TRACE) {
+    let origin = if reader.has(&w::PART) {
+        reader.tables(&w::PART, |part| self::part(part, sources)).map(Origin::Parts)
+    } else if reader.has(&w::TRACE) {
         trace(reader, sources)
     } else if reader.has(&w::GENERATOR) {
         generator(reader)
@@ -119,9 +124,25 @@ pub(crate) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workloa
     } else {
         Err(reader
             .problem(&w::TRACE, "`[workload]` says not where the requests come from")
-            .label("expected `trace`, `generator`, `input` and `output`, or `lengths_from`"))
+            .label("expected `trace`, `generator`, `input` and `output`, `lengths_from`, or `part`"))
     }?;
     Ok(Workload { origin, max_concurrency: reader.maybe(&w::MAX_CONCURRENCY) })
+}
+
+/// One of several kinds of requests.
+fn part(reader: &mut Reader<'_>, sources: &Sources) -> Result<WorkloadSpec, Problem> {
+    let origin = if reader.has(&w::GENERATOR) {
+        generator(reader)?
+    } else if reader.has(&w::INPUT) {
+        made(reader, sources)?
+    } else {
+        let problem = reader.problem(&w::INPUT, "`[[workload.part]]` says not what its requests are like");
+        return Err(problem.label("expected `generator`, or `input` and `output`"));
+    };
+    match origin {
+        Origin::Made { spec, .. } => Ok(*spec),
+        Origin::Trace { .. } | Origin::Parts(_) => unreachable!("a part is made"),
+    }
 }
 
 /// How a trace is to be read.

@@ -57,6 +57,30 @@ fn what_cannot_be_is_refused_where_it_is_written() {
     assert!(replayed.contains("`chunked` computes prefixes that are no requests"), "{replayed}");
 }
 
+/// Two kinds of requests, one of which has something to share.
+#[test]
+fn workloads_of_several_parts_are_run_and_told_apart_from_wrong_ones() {
+    let workload = "requests = 60\narrivals = { process = \"poisson\", rate = 20 }\ninput = { distribution = \"lognormal\", \
+                    mean = 400, p90 = 800 }\noutput = { distribution = \"uniform\", min = 1, max = 40 }\nprefix = { structure = \
+                    \"system-prompts\", lengths = [128, 64] }\n";
+    let part = |more: &str| {
+        format!(
+            "[[workload.part]]\nrequests = 40\narrivals = {{ process = \"all-at-once\" }}\ninput = {{ distribution = \"fixed\", \
+             tokens = 100 }}\noutput = {{ distribution = \"fixed\", tokens = 20 }}\n{more}\n"
+        )
+    };
+    let parts = part("prefix = { structure = \"system-prompts\", lengths = [640], length = \"on-top\" }") + &part("");
+    let place = Place::with_small(&[(workload, &parts)]);
+    place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);
+    place.succeed(&["run", "out/experiment.lock.toml", "--no-figures", "-o", "again"]);
+    assert_eq!(place.text("out/summary.csv"), place.text("again/summary.csv"), "the lock file says all of it");
+    let message = |parts: &str| Place::with_small(&[(workload, parts)]).fail(2, &["run", "x.toml"]);
+    let beside = message(&format!("rate = 3\n{parts}"));
+    assert!(beside.contains("`rate`") && beside.contains("`part`"), "{beside}");
+    let nothing = message("[[workload.part]]\nrequests = 40\nrate = 1\n");
+    assert!(nothing.contains("expected `generator`, or `input` and `output`"), "{nothing}");
+}
+
 #[test]
 fn other_policies_have_nothing_to_read_once() {
     let scheduler = "{ policy = \"chunked-prefill\", max_num_batched_tokens = 512, max_num_seqs = 64 }";

@@ -16,6 +16,9 @@ pub(crate) const FROM_GENERATOR: &str = "generator";
 pub(crate) const FROM_INPUT: &str = "input";
 /// A workload whose lengths are drawn from a trace.
 pub(crate) const FROM_LENGTHS: &str = "lengths_from";
+/// A workload of several.
+pub(crate) const FROM_PARTS: &str = "part";
+const ALONE: &[&str] = &[FROM_TRACE, FROM_GENERATOR, FROM_INPUT, FROM_LENGTHS];
 
 /// The trace.
 pub(crate) static TRACE: Key = Key::new("trace", Kind::Path, "Replay this trace, plain or gzip.").only(&[FROM_TRACE]);
@@ -80,10 +83,12 @@ pub(crate) static RATE: Key = Key::new(
     "Requests per second. trace: its own times, stretched or squeezed to this mean rate; generator: its own arrival \
      process at this rate; else: a Poisson process. Not beside `arrivals`.",
 )
+.only(ALONE)
 .nothing("trace: its own times; generator: its published rate; else `arrivals` says it");
 /// Requests.
 pub(crate) static REQUESTS: Key =
     Key::new("requests", Kind::Integer(1, 1 << 40), "How many requests; of a trace, the first ones.")
+        .only(ALONE)
         .computed("trace: all; generator: as many as the published trace has; else 1000");
 /// Cap of the client.
 pub(crate) static MAX_CONCURRENCY: Key = Key::new(
@@ -99,6 +104,7 @@ pub(crate) static ARRIVALS: Key = Key::new(
     Kind::Table(&ARRIVALS_TABLE),
     "When requests (with `sessions`: sessions) arrive. Beside a trace or generator it replaces their times.",
 )
+.only(ALONE)
 .nothing("`rate` says it");
 /// Prompt lengths.
 pub(crate) static INPUT: Key =
@@ -135,14 +141,23 @@ pub(crate) static SESSIONS: Key = Key::new(
 .only(&[FROM_INPUT, FROM_LENGTHS])
 .nothing("every request stands alone");
 
+/// Workloads that come together.
+pub(crate) static PART: Key = Key::new(
+    "part",
+    Kind::Tables(&PART_TABLE),
+    "Several kinds of requests at once: each part is a workload of its own, with prefixes that no other part has. Of those that come at \
+     the same time, each is as likely to be the next: what is there all at once is shuffled.",
+)
+.only(&[FROM_PARTS]);
+
 fn origin(table: &Table) -> Option<&'static str> {
-    [FROM_TRACE, FROM_GENERATOR, FROM_LENGTHS, FROM_INPUT].into_iter().find(|key| table.get(key).is_some())
+    [FROM_PARTS, FROM_TRACE, FROM_GENERATOR, FROM_LENGTHS, FROM_INPUT].into_iter().find(|key| table.get(key).is_some())
 }
 
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
     path: "workload",
-    doc: "The requests: a `trace`, a `generator`, or distributions (`input` and `output`, or `lengths_from`).",
+    doc: "The requests: a `trace`, a `generator`, distributions (`input` and `output`, or `lengths_from`), or several such (`part`).",
     tag: Tag::Implied(origin),
     keys: &[
         &TRACE,
@@ -161,7 +176,16 @@ pub(crate) static TABLE: TableDef = TableDef {
         &LENGTHS_FROM,
         &PREFIX,
         &SESSIONS,
+        &PART,
     ],
+};
+
+/// A part.
+static PART_TABLE: TableDef = TableDef {
+    path: "workload.part",
+    doc: "One of several kinds of requests: `[[workload.part]]`. A `generator`, or `input` and `output`.",
+    tag: Tag::Implied(origin),
+    keys: &[&GENERATOR, &RATE, &REQUESTS, &ARRIVALS, &INPUT, &OUTPUT, &CORRELATION, &PREFIX, &SESSIONS],
 };
 
 static INPUT_TABLE: TableDef = lengths("workload.input", "Lengths of prompts, in tokens. Every draw is at least 1.");
