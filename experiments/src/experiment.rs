@@ -8,6 +8,7 @@ mod handover;
 mod kernels;
 mod lengths;
 mod memory;
+mod mixing;
 mod offered;
 mod offload;
 mod plan;

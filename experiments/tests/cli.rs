@@ -15,6 +15,7 @@ mod cli {
     pub(crate) mod import;
     pub(crate) mod kernel_tables;
     pub(crate) mod layered;
+    pub(crate) mod mixed_pool;
     pub(crate) mod model_limits;
     pub(crate) mod offloaded;
     pub(crate) mod output_folder;

@@ -2,6 +2,7 @@
 
 mod check;
 mod handover;
+mod mixing;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,6 +17,7 @@ use crate::router::Router;
 use crate::spec::{DeploymentSpec, ReplicaSpec, Role};
 use check::check;
 use handover::Handovers;
+use mixing::{Mixing, Place};
 
 /// What is due at which time.
 #[derive(Default)]
@@ -57,6 +59,8 @@ struct Engine<'a, O> {
     router: Router,
     /// What goes from prefill to decode replicas, if anything does.
     handovers: Option<Handovers>,
+    /// Who is in which pool, if replicas change between them.
+    mixing: Option<Mixing>,
     source: &'a mut dyn Source,
     observer: &'a mut O,
     wants: Wants,
@@ -86,14 +90,16 @@ pub fn simulate(
     let prefilling = numbers(&spec.replicas, Role::Prefill);
     let all = (0..spec.replicas.len() as u32).collect();
     let router = Router::new(spec.router, if prefilling.is_empty() { all } else { prefilling }, spec.seed, "router");
-    let mode = spec.handover.as_ref().map(|handover| handover.mode);
+    let mode = spec.handover.as_ref().map(|handover| (handover.mode, handover.mixing.is_some()));
+    let mixing = spec.handover.as_ref().and_then(|handover| handover.mixing);
     let seed = spec.seed;
     let build = |(number, spec): (usize, ReplicaSpec)| {
-        let piping = mode.map_or_else(Piping::default, |mode| Piping::new(spec.role, mode));
+        let piping = mode.map_or_else(Piping::default, |(mode, mixes)| Piping::new(spec.role, mode, mixes));
         Replica::new(number as u32, spec, piping, seed)
     };
     let mut replicas: Vec<Replica> = spec.replicas.into_iter().enumerate().map(build).collect();
     let handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed)).transpose()?;
+    let mixing = mixing.map(|mixing| Mixing::new(mixing, &replicas));
     for replica in &mut replicas {
         replica.start(first_arrival);
     }
@@ -101,6 +107,7 @@ pub fn simulate(
         replicas,
         router,
         handovers,
+        mixing,
         source,
         wants: Wants {
             steps: observer.wants_steps(),
@@ -120,7 +127,8 @@ pub fn simulate(
     assert_eq!(counts.issued, counts.completed + counts.rejected(), "a request was lost");
     let replicas: Vec<_> = engine.replicas.into_iter().map(|replica| replica.close(first_arrival, end)).collect();
     let transfers = engine.handovers.map(|handovers| handovers.close(&replicas));
-    Ok(Outcome { first_arrival, end, requests: counts, replicas, transfers })
+    let mixed = engine.mixing.map(Mixing::close);
+    Ok(Outcome { first_arrival, end, requests: counts, replicas, transfers, mixed })
 }
 
 /// The replicas of a role.
@@ -240,25 +248,44 @@ impl<O: Observer> Engine<'_, O> {
             });
         }
         self.counts.issued += 1;
-        let chosen = self.router.choose(&self.replicas, &request.prompt);
-        self.replicas[chosen as usize].count_request();
-        let refusal = self.replicas[chosen as usize].refusal(&request);
-        let decode_refusal =
-            || self.handovers.as_ref().and_then(|handovers| handovers.refusal(&request, &self.replicas));
-        if let Some(rejection) = refusal.or_else(decode_refusal) {
-            self.reject(&request, chosen, rejection, now);
-        } else {
-            self.send(chosen, request, now);
+        match self.place(&request) {
+            Ok(place) => {
+                self.replicas[place.prefill as usize].count_request();
+                self.send(place, request, now);
+            }
+            Err((replica, rejection)) => {
+                self.replicas[replica as usize].count_request();
+                self.reject(&request, replica, rejection, now);
+            }
         }
         Ok(())
     }
 
-    /// Sends a request on its way to the queue of a replica.
-    fn send(&mut self, chosen: u32, request: Request, now: SimTime) {
+    /// Where a request goes, or which replica can never serve it, and why.
+    fn place(&mut self, request: &Request) -> Result<Place, (u32, Rejection)> {
+        if let Some(mixing) = &mut self.mixing {
+            return match Mixing::refusal(request, &self.replicas) {
+                Some(refusal) => Err(refusal),
+                None => Ok(mixing.place(request, &mut self.replicas)),
+            };
+        }
+        let prefill = self.router.choose(&self.replicas, &request.prompt);
+        let refusal = self.replicas[prefill as usize].refusal(request);
+        let decode_refusal =
+            || self.handovers.as_ref().and_then(|handovers| handovers.refusal(request, &self.replicas));
+        if let Some(rejection) = refusal.or_else(decode_refusal) {
+            return Err((prefill, rejection));
+        }
         let handovers = self.handovers.as_mut();
-        let decode_replica = handovers.and_then(|handovers| handovers.choose_early(&request, &mut self.replicas));
+        let decode = handovers.and_then(|handovers| handovers.choose_early(request, &mut self.replicas));
+        Ok(Place { prefill, decode })
+    }
+
+    /// Sends a request on its way to the queue of a replica.
+    fn send(&mut self, place: Place, request: Request, now: SimTime) {
+        let chosen = place.prefill;
         let replica = &mut self.replicas[chosen as usize];
-        replica.send(request, decode_replica);
+        replica.send(request, place.decode);
         let on_the_way = replica.client_to_engine();
         if on_the_way == SimDuration::ZERO {
             replica.enqueue_next();

@@ -25,7 +25,7 @@ pub use measures::{
     TransferFigures, Value, Verdict, WeightedHistogram, Window,
 };
 pub use offline::{FirstLevel, PrefixGroup, Sharing};
-pub use outcome::{Outcome, ReplicaOutcome, RequestCounts, Transfers};
+pub use outcome::{MixedPool, Outcome, ReplicaOutcome, RequestCounts, Transfers};
 pub use power::{PowerMeter, PowerSample};
 pub use record::{
     DecodeMember, Ending, HandoverRecord, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord,
@@ -33,6 +33,6 @@ pub use record::{
 };
 pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder,
-    ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy,
+    QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };

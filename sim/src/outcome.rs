@@ -20,6 +20,19 @@ pub struct Outcome {
     pub replicas: Vec<ReplicaOutcome>,
     /// What went from prefill to decode replicas; `None` where nothing is handed over.
     pub transfers: Option<Transfers>,
+    /// What the mixed pool came to; `None` where there is none.
+    pub mixed: Option<MixedPool>,
+}
+
+/// What a mixed pool came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MixedPool {
+    /// Times a prefill replica was taken into it, to decode.
+    pub taken_from_prefill: u64,
+    /// Times a decode replica was taken into it, for prompts.
+    pub taken_from_decode: u64,
+    /// Requests of several output tokens that stayed on one replica from prompt to end.
+    pub whole_requests: u64,
 }
 
 /// The KV caches that went from prefill to decode replicas.

@@ -10,6 +10,7 @@ mod dispatch;
 mod group;
 mod intake;
 mod live;
+mod load;
 mod order;
 mod output;
 mod passing;
@@ -35,6 +36,7 @@ use intake::Intake;
 pub(crate) use intake::{Offer, Origin, Piping};
 pub(crate) use live::{Live, LiveId};
 use live::{Lives, Phase};
+use load::Load;
 use order::Ordering;
 use passing::Passing;
 use prefixes::{Grouped, Prefixes};
@@ -107,6 +109,9 @@ struct Counts {
 pub(crate) struct Replica {
     number: u32,
     role: Role,
+    /// Whether it may have to compute prompts and to decode, whatever its role.
+    mixes: bool,
+    load: Load,
     limits: SchedulerSpec,
     max_model_len: u32,
     devices: u32,
@@ -176,6 +181,8 @@ impl Replica {
         Replica {
             number,
             role: spec.role,
+            mixes: piping.mixes,
+            load: Load::default(),
             limits: spec.scheduler,
             max_model_len: spec.max_model_len,
             devices: spec.devices,
@@ -220,6 +227,10 @@ impl Replica {
         }
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Σ prompt tokens of requests that were sent here and have not ended.
     pub(crate) fn outstanding_tokens(&self) -> u64 {
         self.outstanding_tokens
@@ -238,13 +249,14 @@ impl Replica {
         if total > u64::from(self.max_model_len) {
             return Some(Rejection::ExceedsModelLength);
         }
-        let written = if self.role == Role::Prefill { request.prompt.tokens() } else { (total - 1) as u32 };
+        let prompts_only = self.role == Role::Prefill && !self.mixes;
+        let written = if prompts_only { request.prompt.tokens() } else { (total - 1) as u32 };
         if self.kv.blocks_for(written) + self.scheduler.watermark_blocks() > self.kv.blocks() {
             return Some(Rejection::ExceedsKvCache);
         }
         // Whoever may be preempted computes its answer again, as part of a whole prompt.
         let largest = if self.decode_takes_blocks { written } else { request.prompt.tokens() };
-        if self.limits.policy.whole_prompts() && largest > self.limits.max_num_batched_tokens {
+        if self.limits.policy.bounds_prompts() && largest > self.limits.max_num_batched_tokens {
             return Some(Rejection::ExceedsBatch);
         }
         None
@@ -281,7 +293,7 @@ impl Replica {
         let (request, decode_replica) = self.sent.pop_front().expect("a request was sent");
         let mut live = Live::new(request);
         live.decode_replica = decode_replica;
-        if self.role == Role::Decode {
+        if self.role == Role::Decode && !self.mixes {
             self.queue_prefilled(live);
         } else {
             let id = self.lives.insert(live);
@@ -316,6 +328,7 @@ impl Replica {
         assert!(nobody, "a request never left replica {}", self.number);
         assert_eq!(self.held, 0, "replica {} still holds the KV cache of a request handed over", self.number);
         self.intake.assert_empty();
+        self.load.assert_nothing();
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
         if let Some(prefixes) = &self.prefixes {
             prefixes.assert_none_left();

@@ -15,6 +15,7 @@ mod layered_prefill;
 mod orca;
 mod prefill_first;
 mod sarathi;
+mod splitwise;
 
 use crate::spec::{KvSpec, Policy, SchedulerSpec};
 
@@ -153,6 +154,7 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
             Box::new(prefill_first::PrefillFirst::new(kv.share_of_blocks(watermark_permille)))
         }
         Policy::Orca => Box::new(orca::Orca),
+        Policy::Splitwise => Box::new(splitwise::Splitwise),
         Policy::LayeredPrefill { groups, collapse_without_decodes } => {
             Box::new(layered_prefill::LayeredPrefill::new(groups, layers, collapse_without_decodes))
         }

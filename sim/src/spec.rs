@@ -9,7 +9,7 @@ use profiles::CostModel;
 use workloads::SimDuration;
 
 pub use group_order::GroupOrder;
-pub use handover::{DecodeChoice, HandoverSpec, Role, TransferMode};
+pub use handover::{DecodeChoice, HandoverSpec, MixingSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
 pub use queue_order::QueueOrder;
 
@@ -106,7 +106,8 @@ impl KvSpec {
 pub struct SchedulerSpec {
     /// The policy.
     pub policy: Policy,
-    /// Most tokens in a step, decode tokens included; with layered prefill most prompt tokens in a cohort.
+    /// Most tokens in a step, decode tokens included; with layered prefill most prompt tokens in a cohort. Under Splitwise's
+    /// policy a longer prompt has a step to itself.
     pub max_num_batched_tokens: u32,
     /// Most requests running at a time (≤ `max_num_batched_tokens`, unless decodes cost none of them).
     pub max_num_seqs: u32,
@@ -115,10 +116,18 @@ pub struct SchedulerSpec {
 }
 
 impl SchedulerSpec {
-    /// Most rows of a step: prompt tokens and decoding requests.
-    pub fn max_rows(&self) -> u32 {
+    /// Most prompt tokens of a step, where requests are no longer than `max_model_len`.
+    pub fn max_prompt_tokens(&self, max_model_len: u32) -> u32 {
+        if self.policy == Policy::Splitwise {
+            return self.max_num_batched_tokens.max(max_model_len);
+        }
+        self.max_num_batched_tokens
+    }
+
+    /// Most rows of a step, prompt tokens and decoding requests, likewise.
+    pub fn max_rows(&self, max_model_len: u32) -> u32 {
         let decodes = if let Policy::LayeredPrefill { .. } = self.policy { self.max_num_seqs } else { 0 };
-        self.max_num_batched_tokens.saturating_add(decodes)
+        self.max_prompt_tokens(max_model_len).saturating_add(decodes)
     }
 
     /// Most requests running at a time, with what the policy allows beyond `max_num_seqs`.
@@ -149,6 +158,9 @@ pub enum Policy {
     },
     /// Orca: whole prompts join the decodes; blocks for prompt and answer are reserved when a request is let in.
     Orca,
+    /// Splitwise: whole prompts first, then as many decodes as the step has room for; blocks for prompt and answer are
+    /// reserved when a request is let in.
+    Splitwise,
     /// Layered prefill: a cohort of prompts passes one group of layers per step, beside all decodes. Needs a cost model that
     /// [knows layers](CostModel::layers), and one pipeline stage.
     LayeredPrefill {
@@ -174,7 +186,17 @@ pub enum Policy {
 impl Policy {
     /// Whether a prompt is always computed in one step.
     pub fn whole_prompts(self) -> bool {
+        matches!(self, Policy::PrefillFirst { .. } | Policy::Orca | Policy::Splitwise)
+    }
+
+    /// Whether a prompt longer than `max_num_batched_tokens` can never be computed.
+    pub(crate) fn bounds_prompts(self) -> bool {
         matches!(self, Policy::PrefillFirst { .. } | Policy::Orca)
+    }
+
+    /// Whether all blocks that a request will ever need are taken when it is let in.
+    pub fn reserves_answers(self) -> bool {
+        matches!(self, Policy::Orca | Policy::Splitwise)
     }
 }
 

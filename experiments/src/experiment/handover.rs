@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use profiles::topology::{Interconnect, ServerSpec, Topology};
 use profiles::{Mixer, ModelSpec, ProfileError};
 use sim::network::{NetworkSpec, Path, RouteId};
-use sim::{DecodeChoice, HandoverSpec, Policy, TransferMode};
+use sim::{DecodeChoice, HandoverSpec, MixingSpec, Policy, TransferMode};
 
+use super::mixing;
 use super::pool::Pool;
-use super::system::router;
+use super::system::router_unless_mixed;
 use crate::diagnostic::Problem;
 use crate::file::keys::pools as p;
 use crate::file::reader::Reader;
@@ -17,16 +18,16 @@ use crate::file::reader::Reader;
 pub(super) fn read(
     reader: &mut Reader<'_>,
     model: &ModelSpec,
-    prefill: &Pool,
-    decode: &Pool,
+    [prefill, decode]: [&Pool; 2],
+    mixing: Option<MixingSpec>,
 ) -> Result<HandoverSpec, Problem> {
     go_together(reader, model, prefill, decode)?;
-    let mode = mode(reader, model, prefill, decode)?;
-    let router = reader.table(&p::DECODE_ROUTER, |table| Ok(router(table)))?.expect("it has a default");
-    let choice = choice(reader, mode)?;
-    let (links, ways) = network(reader, prefill, decode)?;
+    let mode = mode(reader, model, [prefill, decode], mixing.is_some())?;
+    let router = router_unless_mixed(reader, &p::DECODE_ROUTER, mixing.is_some())?;
+    let choice = choice(reader, mode, mixing.is_some())?;
+    let (links, ways) = network(reader, prefill, decode, mixing.is_some())?;
     let kv_bytes_per_token = model.kv_bytes_per_token(decode.precision.kv_cache);
-    Ok(HandoverSpec { mode, router, choice, kv_bytes_per_token, network: links, routes: ways })
+    Ok(HandoverSpec { mode, router, choice, kv_bytes_per_token, network: links, routes: ways, mixing })
 }
 
 /// Whether what one pool computes is of use to the other.
@@ -51,8 +52,16 @@ fn go_together(reader: &Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &
     Ok(())
 }
 
-fn mode(reader: &mut Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &Pool) -> Result<TransferMode, Problem> {
+fn mode(
+    reader: &mut Reader<'_>,
+    model: &ModelSpec,
+    [prefill, decode]: [&Pool; 2],
+    mixed: bool,
+) -> Result<TransferMode, Problem> {
     let mode: String = reader.get(&p::MODE);
+    if mixed {
+        mixing::check_transfer(reader, &mode)?;
+    }
     Ok(match mode.as_str() {
         p::PULL => {
             let share: f64 = reader.get(&p::MAX_UNBATCHED);
@@ -81,9 +90,10 @@ fn mode(reader: &mut Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &Poo
     })
 }
 
-fn choice(reader: &mut Reader<'_>, mode: TransferMode) -> Result<DecodeChoice, Problem> {
+fn choice(reader: &mut Reader<'_>, mode: TransferMode, mixed: bool) -> Result<DecodeChoice, Problem> {
     let pushes = matches!(mode, TransferMode::PushByLayer { .. });
-    let name = reader.or(&p::DECODE_CHOICE, || (if pushes { "at-arrival" } else { "after-prefill" }).to_owned());
+    let name =
+        reader.or(&p::DECODE_CHOICE, || (if pushes || mixed { "at-arrival" } else { "after-prefill" }).to_owned());
     if name == "at-arrival" {
         return Ok(DecodeChoice::AtArrival);
     }
@@ -91,13 +101,23 @@ fn choice(reader: &mut Reader<'_>, mode: TransferMode) -> Result<DecodeChoice, P
         let problem = reader.problem(&p::DECODE_CHOICE, "layers are pushed before the prompt is complete");
         return Err(problem.label("expected \"at-arrival\" with push-by-layer"));
     }
+    if mixed {
+        let problem =
+            reader.problem(&p::DECODE_CHOICE, "with a mixed pool both replicas of a request are chosen together");
+        return Err(problem.label("expected \"at-arrival\""));
+    }
     Ok(DecodeChoice::AfterPrefill)
 }
 
 /// Routes by numbers of prefill and decode replica.
 type Routes = BTreeMap<(u32, u32), RouteId>;
 
-fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(NetworkSpec, Routes), Problem> {
+fn network(
+    reader: &mut Reader<'_>,
+    prefill: &Pool,
+    decode: &Pool,
+    mixed: bool,
+) -> Result<(NetworkSpec, Routes), Problem> {
     let (from, to) = (prefill.kv_gpus().0, decode.kv_gpus().0);
     let alike = from.name == to.name && prefill.kv_server() == decode.kv_server();
     let placement = reader.or(&p::PLACEMENT, || (if alike { "packed" } else { "apart" }).to_owned());
@@ -114,7 +134,7 @@ fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(Ne
     if name.as_deref() == Some("instant") {
         let mut network = NetworkSpec::new(Vec::new());
         let route = network.add_route(vec![Path { links: Vec::new(), parts: 1 }]);
-        return Ok((network, pairs(prefill, decode).map(|pair| (pair, route)).collect()));
+        return Ok((network, pairs(prefill, decode, mixed).map(|pair| (pair, route)).collect()));
     }
     let mut placed = Placed::default();
     placed.place(prefill, decode, packed);
@@ -134,7 +154,7 @@ fn network(reader: &mut Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(Ne
     let cluster = Topology::of(&placed.servers, interconnect).map_err(|error| unusable(reader, &error))?;
     let mut network = NetworkSpec::of(&cluster);
     let mut routes = BTreeMap::new();
-    for (from, to) in pairs(prefill, decode) {
+    for (from, to) in pairs(prefill, decode, mixed) {
         let gpus = [from, to].map(|replica| placed.gpus[&replica].as_slice());
         let route = network.connect(&cluster, gpus[0], gpus[1]).map_err(|error| unusable(reader, &error))?;
         routes.insert((from, to), route);
@@ -146,10 +166,11 @@ fn unusable(reader: &Reader<'_>, error: &ProfileError) -> Problem {
     reader.problem(&p::NETWORK, "this is not a network to send KV caches over").label(error.to_string())
 }
 
-/// All pairs of replicas, numbered as in the deployment: prefill ones first.
-fn pairs(prefill: &Pool, decode: &Pool) -> impl Iterator<Item = (u32, u32)> {
+/// All pairs of replicas between which KV caches may go, numbered as in the deployment: prefill ones first.
+fn pairs(prefill: &Pool, decode: &Pool, mixed: bool) -> impl Iterator<Item = (u32, u32)> {
     let (first, last) = (prefill.engines, prefill.engines + decode.engines);
-    (0..first).flat_map(move |from| (first..last).map(move |to| (from, to)))
+    let (from, to) = if mixed { (0..last, 0..last) } else { (0..first, first..last) };
+    from.flat_map(move |from| to.clone().map(move |to| (from, to))).filter(|(from, to)| from != to)
 }
 
 /// Replicas on servers.

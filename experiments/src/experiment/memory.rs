@@ -18,10 +18,11 @@ pub(super) fn kv(
     parallelism: Parallelism,
     precision: Precision,
     scheduler: SchedulerSpec,
+    max_model_len: u32,
 ) -> Result<KvSpec, Problem> {
     let options = MemoryOptions {
         gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
-        max_num_batched_tokens: scheduler.max_rows(),
+        max_num_batched_tokens: scheduler.max_rows(max_model_len),
         max_num_seqs: scheduler.seats(),
         block_size: reader.get(&s::BLOCK_SIZE),
         num_gpu_blocks_override: reader.maybe(&s::NUM_GPU_BLOCKS_OVERRIDE),

@@ -67,7 +67,7 @@ impl Pool {
             return Err(problem.label("a group's prefix stays with its members, and is not handed over"));
         }
         let sliding_window = memory::sliding_window(reader, model)?;
-        let mut kv = memory::kv(reader, model, &device, parallelism, precision, scheduler)?;
+        let mut kv = memory::kv(reader, model, &device, parallelism, precision, scheduler, max_model_len)?;
         let utilization: f64 = reader.get(&s::GPU_MEMORY_UTILIZATION);
         let offload = Offload::read(reader, sources, utilization)?;
         if let Some(offload) = &offload {
@@ -79,8 +79,15 @@ impl Pool {
                 kv.blocks = offload.kv_blocks(reader, model, precision, kv.block_size)?;
             }
         }
-        let deployed =
-            Deployed { model, device: &device, parallelism, precision, scheduler, offload: offload.as_ref() };
+        let deployed = Deployed {
+            model,
+            device: &device,
+            parallelism,
+            precision,
+            scheduler,
+            max_model_len,
+            offload: offload.as_ref(),
+        };
         let head =
             |options: &CostOptions<'_>| schedule::header(system, options, scheduler, kv, max_model_len, sliding_window);
         let measured = library.read(reader, &device, sources)?;

@@ -34,6 +34,8 @@ pub(super) struct Deployed<'a> {
     pub(super) precision: Precision,
     /// Limits of a step.
     pub(super) scheduler: SchedulerSpec,
+    /// Longest request.
+    pub(super) max_model_len: u32,
     /// Where attention is computed, if not where everything else is.
     pub(super) offload: Option<&'a Offload>,
 }
@@ -72,11 +74,11 @@ impl Pricing {
         measured: Option<Measured>,
         header: impl FnOnce(&CostOptions<'_>) -> RunHeader,
     ) -> Result<(Self, RunHeader), Problem> {
-        let Deployed { model, device, parallelism, precision, scheduler, offload } = deployed;
+        let Deployed { model, device, parallelism, precision, scheduler, max_model_len, offload } = deployed;
         let mut options = CostOptions {
             parallelism,
             precision,
-            max_num_batched_tokens: scheduler.max_num_batched_tokens,
+            max_num_batched_tokens: scheduler.max_prompt_tokens(max_model_len),
             max_num_seqs: scheduler.seats(),
             engine: EngineOverheads::none(),
             ..CostOptions::new(model, device)

@@ -40,6 +40,7 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::Sarathi => "sarathi",
         Policy::PrefillFirst { .. } => "prefill-first",
         Policy::Orca => "orca",
+        Policy::Splitwise => "splitwise",
         Policy::LayeredPrefill { .. } => "layered-prefill",
         Policy::BatchLlm { .. } => "batchllm",
     }

@@ -49,6 +49,7 @@ fn scheduler(
         "sarathi" => Policy::Sarathi,
         "prefill-first" => Policy::PrefillFirst { watermark_permille: watermark_permille(reader)? },
         "orca" => Policy::Orca,
+        "splitwise" => Policy::Splitwise,
         "layered-prefill" => Policy::LayeredPrefill {
             groups: layer_groups(reader, model)?,
             collapse_without_decodes: reader.get(&s::COLLAPSE_WITHOUT_DECODES),
@@ -134,7 +135,7 @@ fn order(reader: &mut Reader<'_>) -> Result<QueueOrder, Problem> {
 
 /// vLLM's defaults of `max_num_batched_tokens` and `max_num_seqs` for its API server (`EngineArgs` in
 /// `vllm/engine/arg_utils.py`, v1: by device memory, A100 apart). Engines that never split prompts (v0) take at least one
-/// of `max_model_len`, and 256 requests. For layered prefill those of its public code, for
+/// of `max_model_len`, and 256 requests. For layered prefill and Splitwise those of their public code, for
 /// BatchLLM those of its authors' test.
 fn defaults(device: &DeviceSpec, policy: Policy, max_model_len: u32) -> (u32, u32) {
     /// The name says 80 GB where the driver reports a little less; vLLM asks the driver.
@@ -144,6 +145,9 @@ fn defaults(device: &DeviceSpec, policy: Policy, max_model_len: u32) -> (u32, u3
         Policy::LayeredPrefill { .. } => return (8192, 256),
         Policy::BatchLlm { .. } => return (2048, 256),
         _ => {}
+    }
+    if policy == Policy::Splitwise {
+        return (2048, 512);
     }
     match (policy.whole_prompts(), large) {
         (true, _) => (max_model_len.max(2048), 256),

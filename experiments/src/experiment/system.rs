@@ -6,8 +6,9 @@ use sim::{DeploymentSpec, HandoverSpec, Role, RouterSpec, SystemFacts};
 
 use super::kernels::Library;
 use super::pool::Pool;
-use super::{Digest, handover, profile};
+use super::{Digest, handover, mixing, profile};
 use crate::diagnostic::{Problem, Sources};
+use crate::file::key::Key;
 use crate::file::keys::pools as p;
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
@@ -38,14 +39,16 @@ pub(super) fn read(
         reader.spend(&s::INHERIT);
     }
     let model = model(reader, shared_model, sources)?;
-    let router = reader.table(&s::ROUTER, |table| Ok(router(table)))?.expect("it has a default");
+    let router = router_unless_mixed(reader, &s::ROUTER, reader.has(&p::MIXED))?;
     let elsewhere: bool = reader.get(&p::PREFILLED_ELSEWHERE);
     let pool = |table: &mut Reader<'_>, role| Pool::read(table, &name, role, &model, sources, library);
     let prefill = reader.table(&p::PREFILL, |table| pool(table, Role::Prefill))?;
     let decode = reader.table(&p::DECODE, |table| pool(table, Role::Decode))?;
     let (pools, handover) = match (prefill, decode) {
         (Some(prefill), Some(decode)) => {
-            let handover = reader.table(&p::TRANSFER, |table| handover::read(table, &model, &prefill, &decode))?;
+            let mixing = mixing::read(reader, [&prefill, &decode])?;
+            let handover =
+                reader.table(&p::TRANSFER, |table| handover::read(table, &model, [&prefill, &decode], mixing))?;
             (vec![prefill, decode], Some(handover.expect("it has a default")))
         }
         _ => (vec![pool(reader, if elsewhere { Role::Decode } else { Role::Serve })?], None),
@@ -64,7 +67,19 @@ fn model(reader: &mut Reader<'_>, shared: Option<&ModelSpec>, sources: &Sources)
     }
 }
 
-pub(super) fn router(reader: &mut Reader<'_>) -> RouterSpec {
+/// The router that `key` holds. With a mixed pool it is not asked, and `mixing` refuses it if it is written.
+pub(super) fn router_unless_mixed(
+    reader: &mut Reader<'_>,
+    key: &'static Key,
+    mixed: bool,
+) -> Result<RouterSpec, Problem> {
+    if mixed {
+        return Ok(RouterSpec::RoundRobin);
+    }
+    Ok(reader.table(key, |table| Ok(router(table)))?.expect("it has a default"))
+}
+
+fn router(reader: &mut Reader<'_>) -> RouterSpec {
     let policy: String = reader.get(&s::ROUTER_POLICY);
     match policy.as_str() {
         "round-robin" => RouterSpec::RoundRobin,

@@ -28,9 +28,12 @@ pub(crate) fn resolve(systems: &mut [Node], problems: &mut Problems) {
                 if table.get(system::GPU.name).is_none() {
                     problems.push(missing(span, &system::GPU, &system::TABLE, None));
                 }
-                if let Some(transfer) = table.entry(pools::TRANSFER.name) {
-                    let problem = Problem::at(transfer.key_span, "`transfer` has no effect without pools");
-                    problems.push(problem.label("it belongs beside `prefill` and `decode`"));
+                for key in [&pools::TRANSFER, &pools::MIXED] {
+                    if let Some(entry) = table.entry(key.name) {
+                        let message = format!("`{}` has no effect without pools", key.name);
+                        let problem = Problem::at(entry.key_span, message);
+                        problems.push(problem.label("it belongs beside `prefill` and `decode`"));
+                    }
                 }
             }
             (prefill, _) => {

@@ -5,7 +5,7 @@ use workloads::SimDuration;
 use super::columns::{Better, List, Section, Value};
 use super::statistics::Statistics;
 use super::summary::{Summary, SystemFacts, per};
-use crate::outcome::{Outcome, ReplicaOutcome};
+use crate::outcome::{MixedPool, Outcome, ReplicaOutcome};
 use crate::spec::Role;
 
 /// What the replicas of one role came to.
@@ -117,6 +117,24 @@ const FIGURES: [Figure; 4] = [
     ("max", "Largest", |statistics| statistics.max_ns),
 ];
 
+/// A count of the mixed pool: name, meaning, and how to read it.
+type Count = (&'static str, &'static str, fn(&MixedPool) -> u64);
+
+const OF_MIXED: [Count; 3] = [
+    ("mixed_taken_from_prefill", "Times a prefill replica was taken into the mixed pool to decode.", |mixed| {
+        mixed.taken_from_prefill
+    }),
+    ("mixed_taken_from_decode", "Times a decode replica was taken into the mixed pool for prompts.", |mixed| {
+        mixed.taken_from_decode
+    }),
+    (
+        "mixed_whole_requests",
+        "Requests of several output tokens that one replica of a system with a mixed pool served from prompt to end; their \
+         KV caches were not transferred.",
+        |mixed| mixed.whole_requests,
+    ),
+];
+
 pub(super) fn columns(list: &mut List) {
     list.section = Section::Pools;
     for (word, pool) in POOLS {
@@ -133,6 +151,11 @@ pub(super) fn columns(list: &mut List) {
     list.push(("kv_transfer_bytes", "B", Better::Neither), "Their size together.", |summary| {
         summary.transfers.as_ref().map(|transfers| Value::Count(transfers.bytes))
     });
+    for (name, doc, count) in OF_MIXED {
+        list.push((name, "", Better::Neither), doc, move |summary| {
+            summary.mixed.as_ref().map(|mixed| Value::Count(count(mixed)))
+        });
+    }
     for (name, meaning, statistics) in TIMES {
         for (figure, title, read) in FIGURES {
             let doc = format!("{title} {meaning}.");

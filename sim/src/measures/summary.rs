@@ -7,7 +7,7 @@ use workloads::{SimDuration, SimTime};
 use super::collector::Measures;
 use super::pools::{PoolFigures, TransferFigures};
 use super::statistics::Statistics;
-use crate::outcome::{Outcome, ReplicaOutcome, RequestCounts};
+use crate::outcome::{MixedPool, Outcome, ReplicaOutcome, RequestCounts};
 use crate::spec::Role;
 
 /// What a run's figures need to know of the hardware it ran on. Sums over all devices of the deployment, so that
@@ -88,6 +88,7 @@ pub struct Summary {
     pub prefill: Option<PoolFigures>,
     pub decode: Option<PoolFigures>,
     pub transfers: Option<TransferFigures>,
+    pub mixed: Option<MixedPool>,
 
     /// Seconds of step time by [`Operator`] and [`Evidence`] (index with `as usize`), summed over replicas.
     pub operator_time_s: [[f64; Evidence::COUNT]; Operator::COUNT],
@@ -156,6 +157,7 @@ impl Summary {
             mbu: per(necessary_bytes, facts.peak_memory_bytes_per_s * duration_s),
             prefill: PoolFigures::of(outcome, Role::Prefill, facts),
             decode: PoolFigures::of(outcome, Role::Decode, facts),
+            mixed: outcome.mixed,
             transfers: outcome.transfers.as_ref().map(|transfers| TransferFigures {
                 requests: transfers.requests,
                 bytes: transfers.bytes,
@@ -327,6 +329,7 @@ pub(in crate::measures) mod tests {
             requests,
             replicas: vec![replica()],
             transfers: None,
+            mixed: None,
         }
     }
 

@@ -9,7 +9,6 @@ use workloads::{RequestId, SimTime};
 use super::dispatch::{Dispatched, Wants};
 use super::{Phase, Replica};
 use crate::record::Observer;
-use crate::spec::Role;
 
 impl Replica {
     /// Composes and dispatches as many steps as may be by now; `sent` receives them.
@@ -99,10 +98,11 @@ impl Replica {
             live.in_flight -= 1;
             let last = live.generated == live.output_tokens;
             if piece.completes {
+                self.book_prompt(self.lives.get(piece.live).prompt.tokens());
                 self.put_token_out(piece.live, now, observer);
                 if last {
                     left(self.finish(piece.live, observer));
-                } else if self.role == Role::Prefill {
+                } else if self.leaves(self.lives.get(piece.live)) {
                     self.hand_over(piece.live);
                 }
             }

@@ -2,7 +2,6 @@
 
 use super::{Grouped, Live, LiveId, Phase, Piece, PrefillPiece, Replica};
 use crate::scheduler::{Action, Admission, CohortView, Reserve, StepView};
-use crate::spec::Role;
 
 /// A step while it is composed.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +214,7 @@ impl Replica {
             hold.table() >= self.kv.blocks_for(live.computed),
             "{tokens} tokens are computed without blocks for them"
         );
-        draft.budget -= tokens;
+        draft.budget = draft.budget.saturating_sub(tokens);
         let piece = Piece { live: id, tokens, completes: completes && !opens, opens };
         let shape = PrefillPiece { new_tokens: tokens, context_tokens };
         if self.gathers_cohorts {
@@ -254,11 +253,12 @@ impl Replica {
         let table = match admission.reserve {
             Reserve::Chunk => self.kv.blocks_for(cached + tokens),
             Reserve::Prompt => self.kv.blocks_for(total),
-            Reserve::Answer if self.role == Role::Prefill => self.kv.blocks_for(total),
+            Reserve::Answer if self.leaves(live) => self.kv.blocks_for(total),
             Reserve::Answer => self.kv.blocks_for(live.prompt.tokens() + live.output_tokens - 1),
         };
+        let keep_free = admission.keep_free + self.load.promised_blocks();
         let required = if admission.require_prompt { table.max(self.kv.blocks_for(total)) } else { table };
-        if required - found.blocks() + found.in_queue() + admission.keep_free > self.kv.free() {
+        if required - found.blocks() + found.in_queue() + keep_free > self.kv.free() {
             self.blocked = Some((self.kv.version(), admission.tokens));
             return false;
         }

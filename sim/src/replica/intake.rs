@@ -23,19 +23,21 @@ pub(crate) struct Piping {
     max_unbatched_permille: Option<u32>,
     /// Whether its loop awaits what it fetches.
     awaited: bool,
+    /// Whether it may have to compute prompts and to decode, whatever its role.
+    pub(crate) mixes: bool,
 }
 
 impl Piping {
-    /// Of a replica with this role.
-    pub(crate) fn new(role: Role, mode: TransferMode) -> Self {
+    /// Of a replica with this role, in a deployment with a mixed pool or without.
+    pub(crate) fn new(role: Role, mode: TransferMode, mixes: bool) -> Self {
         match (role, mode) {
-            (Role::Prefill, TransferMode::PushByLayer { layers }) => {
-                Piping { pushes_layers: Some(layers), ..Piping::default() }
+            (_, TransferMode::PushByLayer { layers }) if role == Role::Prefill || mixes => {
+                Piping { pushes_layers: Some(layers), mixes, ..Piping::default() }
             }
             (Role::Decode, TransferMode::Pull { max_unbatched_permille, awaited }) => {
                 Piping { max_unbatched_permille: Some(max_unbatched_permille), awaited, ..Piping::default() }
             }
-            _ => Piping::default(),
+            _ => Piping { mixes, ..Piping::default() },
         }
     }
 }
@@ -142,7 +144,8 @@ impl Replica {
     /// Notes the prompts that a step which was just dispatched completes, for their layers to be pushed.
     pub(super) fn begin_pushing(&mut self, slot: usize, start: SimTime, end: SimTime) {
         for piece in &self.slots[slot].batch.pieces {
-            if piece.completes && self.lives.get(piece.live).output_tokens > 1 {
+            let live = self.lives.get(piece.live);
+            if piece.completes && live.output_tokens > 1 && self.leaves(live) {
                 self.pushing.push((start, end, piece.live));
             }
         }
@@ -158,7 +161,9 @@ impl Replica {
         assert_eq!(self.lives.get(id).phase, Phase::Handed, "only what was handed over is given away");
         self.release(id);
         self.held -= 1;
-        self.lives.remove(id)
+        let live = self.lives.remove(id);
+        self.book_given(live.prompt.tokens());
+        live
     }
 }
 
@@ -181,18 +186,22 @@ impl Replica {
         self.intake.unbatched_blocks += blocks;
         let mut hold = Hold::default();
         self.kv.take(&mut hold, blocks);
+        if self.mixes {
+            self.load.keep_promise(blocks);
+        }
         Some((offer, hold))
     }
 
     /// Blocks for a request of which so many tokens are computed, if there are enough of them and, unless fetched requests
-    /// may wait for it, a place. Preempted requests come first.
+    /// may wait for it, a place. Preempted requests come first; with a mixed pool there are none, and what waits are prompts.
     fn room(&self, tokens: u32, longest: u32) -> Option<u32> {
         let intake = &self.intake;
         let taken = self.lives.running() + intake.in_transit + intake.arrived.len() as u32;
         let has_place = intake.piping.max_unbatched_permille.is_some() || taken < self.limits.max_num_seqs;
         let blocks = self.kv.blocks_for(if self.decode_takes_blocks { tokens } else { longest });
         let fits = blocks + self.scheduler.watermark_blocks() <= self.kv.free();
-        (self.waiting.is_empty() && has_place && fits).then_some(blocks)
+        let goes_first = self.mixes || self.waiting.is_empty();
+        (goes_first && has_place && fits).then_some(blocks)
     }
 
     /// The KV cache of an accepted request is there.
@@ -216,7 +225,7 @@ impl Replica {
 
     /// Lets in those whose KV cache is here, as far as there are places; returns how many.
     pub(super) fn let_arrived_in(&mut self) -> u32 {
-        if self.role != Role::Decode {
+        if self.role != Role::Decode && !self.mixes {
             return 0;
         }
         let before = self.lives.running();

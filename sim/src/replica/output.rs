@@ -4,7 +4,6 @@ use workloads::{RequestId, SimDuration, SimTime};
 
 use super::{LiveId, Phase, Replica};
 use crate::record::{Ending, Observer, RequestRecord};
-use crate::spec::Role;
 
 impl Replica {
     /// The step in `slot` that was dispatched first has ended at `now`; `left` receives the requests that end with it.
@@ -37,10 +36,11 @@ impl Replica {
                 self.open_group(piece.live);
             } else if piece.completes {
                 let last = self.count_token_of_prefill(piece.live);
+                self.book_prompt(self.lives.get(piece.live).prompt.tokens());
                 self.put_token_out(piece.live, now, observer);
                 if last {
                     left(self.finish(piece.live, observer));
-                } else if self.role == Role::Prefill {
+                } else if self.leaves(self.lives.get(piece.live)) {
                     self.hand_over(piece.live);
                 }
             }
@@ -92,10 +92,11 @@ impl Replica {
     /// A request whose last missing token was computed by a prompt piece generates one with it: it decodes from now on, here
     /// or elsewhere, unless that was its last one (`true`).
     pub(super) fn count_token_of_prefill(&mut self, id: LiveId) -> bool {
+        let leaves = self.leaves(self.lives.get(id));
         let live = self.lives.get_mut(id);
         live.generated += 1;
         let last = live.generated == live.output_tokens;
-        if last || self.role == Role::Prefill {
+        if last || leaves {
             live.phase = Phase::Finishing;
             return last;
         }
@@ -124,6 +125,7 @@ impl Replica {
         self.leave_group(&live);
         assert_eq!(live.generated, live.output_tokens, "request {:?} ends with other than all its tokens", live.id);
         self.outstanding_tokens -= u64::from(live.prompt.tokens());
+        self.book_ended(&live);
         let to_client = self.engine.engine_to_client;
         observer.request(&RequestRecord {
             id: live.id,

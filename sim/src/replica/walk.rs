@@ -2,7 +2,6 @@
 
 use super::compose::Draft;
 use super::{Kv, LiveId, Phase, Replica};
-use crate::spec::Role;
 
 impl Replica {
     /// Gives each running request from `from` on its next tokens, in order of admission: one to the members of the slot's
@@ -85,7 +84,7 @@ impl Replica {
             let live = self.lives.get(candidate);
             // What is about to be handed over keeps its KV cache, as do the prompts of a cohort.
             let spared = match live.phase {
-                Phase::Finishing => self.role == Role::Prefill,
+                Phase::Finishing => self.leaves(live),
                 Phase::Prefilling => self.gathers_cohorts,
                 _ => false,
             };

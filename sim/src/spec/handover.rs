@@ -44,7 +44,20 @@ pub struct HandoverSpec {
     /// What the KV caches travel over.
     pub network: NetworkSpec,
     /// The route from each prefill replica to each decode replica, by their numbers.
+    ///
+    /// With a mixed pool: from every replica to every other.
     pub routes: BTreeMap<(u32, u32), RouteId>,
+    /// Whether replicas leave their pools for a mixed one under load. Then neither router is asked.
+    pub mixing: Option<MixingSpec>,
+}
+
+/// Splitwise's mixed pool, whose replicas compute prompts and decode. It is empty at first; whoever is in it and has nothing
+/// to do goes home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MixingSpec {
+    /// A replica on which prompts wait gets another one only if it has no more than so many tokens pending with that
+    /// (Splitwise: 8,192). Where no prefill or mixed replica does, a decode replica is taken.
+    pub max_pending_tokens: u64,
 }
 
 /// When the KV cache of a prompt travels.

@@ -227,7 +227,7 @@ fn handover(mode: TransferMode, choice: DecodeChoice) -> HandoverSpec {
     let mut network = NetworkSpec::new(Vec::new());
     let route = network.add_route(vec![Path { links: Vec::new(), parts: 1 }]);
     let routes = BTreeMap::from([((0, 1), route)]);
-    HandoverSpec { mode, router: RouterSpec::RoundRobin, choice, kv_bytes_per_token: 1, network, routes }
+    HandoverSpec { mode, router: RouterSpec::RoundRobin, choice, kv_bytes_per_token: 1, network, routes, mixing: None }
 }
 
 #[test]

@@ -122,6 +122,11 @@ fn orca_is_exact() {
 }
 
 #[test]
+fn splitwise_is_exact() {
+    compare(PolicyKind::Splitwise, Timing::Synchronous, Shares { loosened: 5, ..Shares::SYNCHRONOUS });
+}
+
+#[test]
 fn asynchronous_chunked_prefill_is_exact() {
     compare(
         PolicyKind::ChunkedPrefill,
@@ -143,6 +148,11 @@ fn asynchronous_prefill_first_is_exact() {
 #[test]
 fn asynchronous_orca_is_exact() {
     compare(PolicyKind::Orca, Timing::Asynchronous, Shares { rejected_batch: 1, ..Shares::COMMON });
+}
+
+#[test]
+fn asynchronous_splitwise_is_exact() {
+    compare(PolicyKind::Splitwise, Timing::Asynchronous, Shares { loosened: 5, ..Shares::COMMON });
 }
 
 #[test]
@@ -186,6 +196,11 @@ fn disaggregated_orca_is_exact() {
 }
 
 #[test]
+fn disaggregated_splitwise_is_exact() {
+    compare_disaggregated(PolicyKind::Splitwise, Shares::DISAGGREGATED);
+}
+
+#[test]
 fn disaggregated_layered_prefill_is_exact() {
     compare_disaggregated(
         PolicyKind::LayeredPrefill,
@@ -204,6 +219,21 @@ fn orders_of_the_waiting_queue_are_exact() {
     ];
     let draw = |seed: u64| Scenario::draw_ordered(kinds[seed as usize % kinds.len()], seed);
     compare_drawn("orders", draw, Shares { reordered: 50, preemptions: 10, ..Shares::COMMON });
+}
+
+#[test]
+fn mixed_pools_of_splitwise_are_exact() {
+    compare_mixed(PolicyKind::Splitwise);
+}
+
+#[test]
+fn mixed_pools_of_orca_are_exact() {
+    compare_mixed(PolicyKind::Orca);
+}
+
+/// As [`compare`], with prefill and decode replicas that leave their pools for a mixed one.
+fn compare_mixed(kind: PolicyKind) {
+    compare_drawn((kind, "mixed"), |seed| Scenario::draw_mixed(kind, seed), Shares::MIXED);
 }
 
 /// As [`compare`], with `kind` on the prefill replicas.

@@ -330,6 +330,38 @@ fn orca_reserves_prompt_and_answer() {
 }
 
 #[test]
+fn splitwise_computes_prompts_first_and_a_long_one_alone() {
+    let run = run(scheduler(Policy::Splitwise, 4, 4), cache(4, 10), &interrupted());
+    assert_steps(
+        &run,
+        &[
+            [0, 140, 4, 1, 0, 0, 1, 0, 0, 1, 8],
+            [140, 241, 0, 0, 1, 5, 0, 0, 0, 1, 8],
+            // Six prompt tokens where four fit: nobody decodes beside them.
+            [241, 401, 6, 1, 0, 0, 1, 0, 0, 2, 6],
+            [401, 503, 0, 0, 2, 13, 0, 0, 0, 2, 6],
+            [503, 604, 0, 0, 1, 7, 0, 0, 0, 1, 8],
+        ],
+    );
+}
+
+#[test]
+fn splitwise_leaves_out_the_decodes_that_were_let_in_last() {
+    // Two decode when a third prompt takes three of four tokens: one of them has a turn beside it, the older one.
+    let requests = [Planned::alone(0, 0, 1, 3), Planned::alone(1, 0, 1, 3), Planned::alone(2, 10, 3, 1)];
+    let run = run(scheduler(Policy::Splitwise, 4, 4), cache(4, 10), &requests);
+    assert_steps(
+        &run,
+        &[
+            [0, 120, 2, 2, 0, 0, 2, 0, 0, 2, 8],
+            [120, 251, 3, 1, 1, 2, 1, 0, 0, 3, 7],
+            [251, 353, 0, 0, 2, 5, 0, 0, 0, 2, 8],
+            [353, 454, 0, 0, 1, 3, 0, 0, 0, 1, 9],
+        ],
+    );
+}
+
+#[test]
 fn orca_puts_whole_prompts_beside_decodes() {
     let run = run(scheduler(Policy::Orca, 16, 4), cache(4, 10), &interrupted());
     assert_steps(

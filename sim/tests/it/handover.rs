@@ -42,6 +42,7 @@ fn deployment(mode: TransferMode, decode_blocks: u32, transfer_ns: u64) -> Deplo
             kv_bytes_per_token: transfer_ns / u64::from(PROMPT),
             network,
             routes: BTreeMap::from([((0, 1), route)]),
+            mixing: None,
         }),
     }
 }

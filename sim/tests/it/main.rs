@@ -11,6 +11,7 @@ mod exactness;
 mod hand;
 mod handover;
 mod layered;
+mod mixing;
 mod network;
 mod pipeline;
 mod prefix_cache;

@@ -12,6 +12,7 @@ mod handover;
 mod job;
 mod kv;
 mod layered_prefill;
+mod mixing;
 mod orca;
 mod order;
 mod prefill_first;
@@ -19,6 +20,7 @@ mod replica;
 mod router;
 mod sarathi;
 mod scheduling;
+mod splitwise;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +32,7 @@ use workloads::{RequestId, SimDuration, SimTime, Source};
 
 use handover::Handovers;
 use job::Job;
+use mixing::Mixing;
 use replica::Replica;
 use router::Router;
 
@@ -114,6 +117,10 @@ pub(crate) struct Coverage {
     pub(crate) preempted_prefixes: u64,
     /// Requests that there was room for, and that were not let in because prefixes stay.
     pub(crate) kept_out: u64,
+    /// Replicas of a mixed pool that went back to their own.
+    pub(crate) went_home: u64,
+    /// Requests for which no replica of a mixed pool had room.
+    pub(crate) found_no_place: u64,
 }
 
 impl Coverage {
@@ -144,6 +151,8 @@ impl Coverage {
         self.opened_groups += other.opened_groups;
         self.preempted_prefixes += other.preempted_prefixes;
         self.kept_out += other.kept_out;
+        self.went_home += other.went_home;
+        self.found_no_place += other.found_no_place;
     }
 }
 
@@ -155,9 +164,12 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         prefilling => (prefilling, of(Role::Decode)),
     };
     let mut router = Router::new(spec.router, entry, spec.seed, "router");
+    let mut mixing = spec.handover.as_ref().and_then(|handover| handover.mixing).map(Mixing::new);
     let mut handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed));
-    let mut replicas: Vec<Replica> =
-        (0..).zip(spec.replicas).map(|(number, replica)| Replica::new(number, replica, spec.seed)).collect();
+    let mut replicas: Vec<Replica> = (0..)
+        .zip(spec.replicas)
+        .map(|(number, replica)| Replica::new(number, replica, spec.seed, mixing.is_some()))
+        .collect();
     let mut log = Log::default();
     let mut coverage = Coverage::default();
     while let Some(now) = next_moment(&replicas, &log, handovers.as_ref(), source) {
@@ -191,26 +203,42 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
                 (log.first_arrival, log.end) = (Some(now), now);
             }
             log.counts.issued += 1;
-            let number = router.pick(&request, &replicas);
-            replicas[number].books.requests += 1;
-            let elsewhere = || handovers.as_ref().and_then(|handovers| handovers.rejection(&request, &replicas));
-            if let Some(rejection) = replicas[number].rejection(&request).or_else(elsewhere) {
-                log.rejected(&Job::new(request), number, rejection, source);
+            let (number, rejection) = if mixing.is_some() {
+                Mixing::rejection(&request, &replicas).map_or((0, None), |(number, why)| (number, Some(why)))
             } else {
-                let mut job = Job::new(request);
+                let number = router.pick(&request, &replicas);
+                let elsewhere = || handovers.as_ref().and_then(|handovers| handovers.rejection(&request, &replicas));
+                (number, replicas[number].rejection(&request).or_else(elsewhere))
+            };
+            if let Some(rejection) = rejection {
+                replicas[number].books.requests += 1;
+                log.rejected(&Job::new(request), number, rejection, source);
+                continue;
+            }
+            let mut job = Job::new(request);
+            let number = if let Some(mixing) = &mut mixing {
+                let (from, to) = mixing.place(&job.request, &replicas);
+                job.decode_replica = to;
+                from
+            } else {
                 if let Some(handovers) = &mut handovers {
                     job.decode_replica = handovers.choose_at_arrival(&job.request, &mut replicas);
                 }
-                replicas[number].send(job, now);
-                if replicas[number].enqueue(now) {
-                    touched.insert(number);
-                }
+                number
+            };
+            replicas[number].books.requests += 1;
+            replicas[number].send(job, now);
+            if replicas[number].enqueue(now) {
+                touched.insert(number);
             }
         }
         for number in touched {
             let ended_here = ends.iter().filter(|end| end.0 == number).map(|end| end.1).collect();
             if let Some(handovers) = &mut handovers {
                 handovers.accept(number, now, &mut replicas);
+            }
+            if let Some(mixing) = &mixing {
+                mixing.tell_promises(&mut replicas);
             }
             if !replicas[number].entrance.awaits() {
                 replicas[number].pump(now, ended_here, &mut log.steps);
@@ -220,7 +248,13 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             }
         }
     }
-    log.finish(replicas, handovers, coverage)
+    let mixed = mixing.map(|mixing| {
+        coverage.add(&mixing.coverage);
+        mixing.outcome
+    });
+    let (mut run, coverage) = log.finish(replicas, handovers, coverage);
+    run.outcome.mixed = mixed;
+    (run, coverage)
 }
 
 /// The next nanosecond at which anything happens.
@@ -314,7 +348,7 @@ impl Log {
         let elapsed = self.end - first_arrival;
         let replicas = replicas.into_iter().map(|replica| replica.into_outcome(elapsed, &mut coverage)).collect();
         let transfers = handovers.map(|handovers| handovers.finish(&mut coverage));
-        let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas, transfers };
+        let outcome = Outcome { first_arrival, end: self.end, requests: self.counts, replicas, transfers, mixed: None };
         let (steps, members) = self.steps.told.into_iter().unzip();
         (Run { records: self.records, gaps: self.gaps, steps, members, outcome }, coverage)
     }

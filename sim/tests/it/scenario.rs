@@ -9,8 +9,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, Policy, QueueOrder,
-    ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy,
+    QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };
 use workloads::SimDuration;
 
@@ -26,6 +26,7 @@ pub(crate) enum PolicyKind {
     Sarathi,
     PrefillFirst,
     Orca,
+    Splitwise,
     LayeredPrefill,
     BatchLlm,
 }
@@ -137,7 +138,13 @@ impl Scenario {
         let decoding = pick(&mut rng, &[1, 1, 2, 3]);
         for number in 0..prefilling + decoding {
             let role = if number < prefilling { Role::Prefill } else { Role::Decode };
-            let any = [PolicyKind::ChunkedPrefill, PolicyKind::Sarathi, PolicyKind::PrefillFirst, PolicyKind::Orca];
+            let any = [
+                PolicyKind::ChunkedPrefill,
+                PolicyKind::Sarathi,
+                PolicyKind::PrefillFirst,
+                PolicyKind::Orca,
+                PolicyKind::Splitwise,
+            ];
             let layered = kind == PolicyKind::LayeredPrefill && rng.random_bool(0.4);
             let kind = if role == Role::Prefill || layered { kind } else { pick(&mut rng, &any) };
             let asynchronous = rng.random_bool(0.5) && !(role == Role::Decode && awaited && pull);
@@ -158,7 +165,7 @@ impl Scenario {
             } else {
                 TransferMode::PushByLayer { layers: pick(&mut rng, &[1, 2, 5, 32]) }
             };
-            handover(&mut rng, mode, &replicas, step_ns)
+            handover(&mut rng, mode, &replicas, step_ns, false)
         });
         Scenario { seed, replicas, router, handover, requests }
     }
@@ -192,6 +199,7 @@ impl Scenario {
                 PolicyKind::Sarathi,
                 PolicyKind::PrefillFirst,
                 PolicyKind::Orca,
+                PolicyKind::Splitwise,
                 PolicyKind::LayeredPrefill,
                 PolicyKind::BatchLlm,
             ],
@@ -202,6 +210,7 @@ impl Scenario {
             1 => Self::draw(kind, Timing::Asynchronous, seed),
             2 | 3 => Self::draw_disaggregated(kind, seed),
             4 => Self::draw_ordered(kind, seed),
+            5 if matches!(kind, PolicyKind::Orca | PolicyKind::Splitwise) => Self::draw_mixed(kind, seed),
             _ => Self::draw_offloaded(kind, seed),
         };
         if rng.random_bool(0.35) {
@@ -219,6 +228,39 @@ impl Scenario {
         let replicas = scenario.replicas.iter_mut().filter(|replica| replica.role != Role::Prefill);
         replicas.for_each(|replica| replica.offload(slices));
         scenario
+    }
+
+    /// The scenario of a seed whose prefill and decode replicas, all under `kind`, leave their pools for a mixed one.
+    pub(crate) fn draw_mixed(kind: PolicyKind, seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let quantum_ns = pick(&mut rng, &[1, 1, 1000]);
+        let block_size = pick(&mut rng, &[1, 2, 4, 16, 7]);
+        let lengths = Lengths::draw(&mut rng, block_size);
+        let step_ns = pick(&mut rng, &[1_000, 1_000, 5_000]);
+        let requests = traffic(&mut rng, lengths, step_ns, quantum_ns);
+        let to_client = SimDuration::from_nanos(pick(&mut rng, &[0, 0, step_ns]));
+        let (prefilling, decoding) = (pick(&mut rng, &[1, 1, 2, 3]), pick(&mut rng, &[1, 1, 2, 3]));
+        let mut replicas = Vec::new();
+        for number in 0..prefilling + decoding {
+            let timing = if rng.random_bool(0.3) { Timing::Asynchronous } else { Timing::Synchronous };
+            let mut plan = replica(&mut rng, kind, timing, lengths, step_ns, quantum_ns);
+            plan.role = if number < prefilling { Role::Prefill } else { Role::Decode };
+            (plan.kv.prefix_caching, plan.engine.engine_to_client) = (false, to_client);
+            replicas.push(plan);
+        }
+        if rng.random_bool(0.3) {
+            replicas.rotate_left(1);
+        }
+        let layers = pick(&mut rng, &[0, 1, 2, 5, 32]);
+        let mode = if layers == 0 { TransferMode::AfterPrefill } else { TransferMode::PushByLayer { layers } };
+        let longest = u64::from(lengths.longest());
+        let max_pending_tokens = pick(&mut rng, &[0, longest, 4 * longest, 1_000_000]);
+        let handover = HandoverSpec {
+            choice: DecodeChoice::AtArrival,
+            mixing: Some(MixingSpec { max_pending_tokens }),
+            ..handover(&mut rng, mode, &replicas, step_ns, true)
+        };
+        Scenario { seed, replicas, router: RouterSpec::RoundRobin, handover: Some(handover), requests }
     }
 
     /// The same with the first `n` requests only.
@@ -313,16 +355,22 @@ fn router(rng: &mut Xoshiro256PlusPlus) -> RouterSpec {
 }
 
 /// Links of every prefill and decode replica, or of each pair, or both for parts of each message, or none at all.
-fn handover(rng: &mut Xoshiro256PlusPlus, mode: TransferMode, replicas: &[ReplicaPlan], step_ns: u64) -> HandoverSpec {
+fn handover(
+    rng: &mut Xoshiro256PlusPlus,
+    mode: TransferMode,
+    replicas: &[ReplicaPlan],
+    step_ns: u64,
+    mixes: bool,
+) -> HandoverSpec {
     let bytes_per_s = pick(rng, &[1_000_000_000, 1_000_000_000, 10_000_000_000, 333_333_333]);
     let latency = SimDuration::from_nanos(pick(rng, &[0, 1, step_ns / 3, step_ns * 4]));
     let link = |name: String| FlowLink { name, bytes_per_s, latency };
-    let of = |role| (0..replicas.len() as u32).filter(move |&number| replicas[number as usize].role == role);
+    let of = |role| (0..replicas.len() as u32).filter(move |&number| mixes || replicas[number as usize].role == role);
     let kind = rng.random_range(0..4);
     let mut network = NetworkSpec::new((0..replicas.len()).map(|number| link(format!("nic {number}"))).collect());
     let mut routes = BTreeMap::new();
     for from in of(Role::Prefill) {
-        for to in of(Role::Decode) {
+        for to in of(Role::Decode).filter(|&to| to != from) {
             let (shared, none) = (Path { links: vec![from, to], parts: 2 }, Path { links: Vec::new(), parts: 1 });
             let mut own = || {
                 network.links.push(link(format!("{from} to {to}")));
@@ -346,6 +394,7 @@ fn handover(rng: &mut Xoshiro256PlusPlus, mode: TransferMode, replicas: &[Replic
         kv_bytes_per_token: pick(rng, &[0, 10, 100, 1000]),
         network,
         routes,
+        mixing: None,
     }
 }
 
@@ -403,7 +452,7 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
         0 if splits => 0,
         1 if splits => rng.random_range(0..=16),
         // Orca computes prompts without their answers again, so a budget must be tighter to be too small for one.
-        2 if kind == PolicyKind::Orca => longest * 2 / 5,
+        2 if matches!(kind, PolicyKind::Orca | PolicyKind::Splitwise) => longest * 2 / 5,
         2 => longest * 4 / 5,
         _ => rng.random_range(longest..=longest * 3),
     };
@@ -426,6 +475,7 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
             token_batching_degree: rng.random_range(0..=spare.min(8)),
             watermark_permille: pick(rng, &[0, 0, 10, 100]),
         },
+        PolicyKind::Splitwise => Policy::Splitwise,
         PolicyKind::LayeredPrefill => {
             let groups = layer_groups(rng, longest, layers);
             // Decodes cost none of it.

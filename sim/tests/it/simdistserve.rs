@@ -71,6 +71,7 @@ fn disaggregated() -> DeploymentSpec {
             kv_bytes_per_token: 819_200,
             network,
             routes: BTreeMap::from([((0, 1), route)]),
+            mixing: None,
         }),
     }
 }

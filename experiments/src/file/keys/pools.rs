@@ -22,6 +22,14 @@ pub(crate) static TRANSFER: Key = Key::new(
     "How KV caches get from prefill to decode replicas. Only beside `prefill` and `decode`.",
 )
 .value("\"after-prefill\"");
+/// Splitwise's mixed pool.
+pub(crate) static MIXED: Key = Key::new(
+    "mixed",
+    Kind::Table(&MIXED_TABLE),
+    "Splitwise's mixed pool: prefill and decode replicas leave their pools for it under load and do each other's work. Only \
+     beside `prefill` and `decode`.",
+)
+.nothing("replicas stay in their pools");
 /// Prompts that nobody here computes.
 pub(crate) static PREFILLED_ELSEWHERE: Key = Key::new(
     "prefilled_elsewhere",
@@ -123,7 +131,7 @@ pub(crate) static DECODE_CHOICE: Key = Key::new(
     ]),
     "When a request's decode replica is chosen.",
 )
-.computed("\"at-arrival\" with push-by-layer, which needs it, else \"after-prefill\"");
+.computed("\"at-arrival\" with push-by-layer and with a mixed pool, which need it, else \"after-prefill\"");
 /// How much may be fetched ahead.
 pub(crate) static MAX_UNBATCHED: Key = Key::new(
     "max_unbatched",
@@ -161,6 +169,29 @@ pub(crate) static NETWORK: Key = Key::new(
      fairly. \"instant\": KV caches take no time, as in DistServe's own simulator.",
 )
 .computed("the `network` of the pools, if both have the same; else all GPUs have to be in one server");
+
+/// When a queue is long.
+pub(crate) static MAX_PENDING_TOKENS: Key = Key::new(
+    "max_pending_tokens",
+    Kind::Integer(0, 1 << 50),
+    "A replica on which prompts wait gets another one only if no more than so many tokens are pending there with that: those of \
+     prompts that are not complete, and one for each request that decodes there or will.",
+)
+.value("8192");
+
+/// The mixed pool.
+static MIXED_TABLE: TableDef = TableDef {
+    path: "system.mixed",
+    doc: "Splitwise's mixed pool, after the paper's public simulator. A request is placed at its arrival: its prompt on the \
+          prefill replica with the fewest pending tokens, or else one in the mixed pool, unless queues are long there; its \
+          answer on the decode replica whose blocks are promised least, or else one in the mixed pool, where it fits. Where \
+          none will do, a replica is taken from the other pool, and goes home when it has nothing to do; where there is none \
+          to take, the least loaded replica serves the request from prompt to end. `[system.mixed]` may be empty. Needs \
+          `scheduler = \"splitwise\"` or `\"orca\"`, `enable_prefix_caching = false` and a `transfer` that pushes; routers \
+          are not asked.",
+    tag: Tag::None,
+    keys: &[&MAX_PENDING_TOKENS],
+};
 
 /// The transfer.
 pub(crate) static TRANSFER_TABLE: TableDef = TableDef {

@@ -17,7 +17,7 @@ pub(crate) use routing::*;
 pub(crate) use scheduler::*;
 
 use super::offload::ATTENTION_OFFLOAD;
-use super::pools::{DECODE, PREFILL, PREFILLED_ELSEWHERE, TRANSFER};
+use super::pools::{DECODE, MIXED, PREFILL, PREFILLED_ELSEWHERE, TRANSFER};
 use crate::file::key::{COUNT, Fallback, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag};
 use crate::file::quantity::Dimension;
 
@@ -269,6 +269,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &PREFILL,
         &DECODE,
         &TRANSFER,
+        &MIXED,
         &PREFILLED_ELSEWHERE,
         &ATTENTION_OFFLOAD,
         &REPLICAS,

@@ -99,6 +99,7 @@ pub(crate) fn summary(e2e: u64) -> Summary {
             cost,
         }],
         transfers: None,
+        mixed: None,
     };
     let facts = SystemFacts {
         devices: 1,

@@ -1,7 +1,7 @@
 //! Whether the roles of replicas go together, and with how requests are handed over.
 
 use crate::error::SimError;
-use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, ReplicaSpec, Role, TransferMode};
+use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, QueueOrder, ReplicaSpec, Role, TransferMode};
 
 /// Whether the roles of the replicas go together.
 pub(super) fn check_roles(spec: &DeploymentSpec) -> Result<(), SimError> {
@@ -36,6 +36,9 @@ fn check_handover(spec: &DeploymentSpec, handover: &HandoverSpec) -> Result<(), 
             other.engine.engine_to_client
         ));
     }
+    if let Some(problem) = handover.mixing.is_some().then(|| mixing_problem(spec, handover)).flatten() {
+        return wrong(problem);
+    }
     for (from, _) in of(Role::Prefill) {
         if let Some((to, _)) = of(Role::Decode).find(|(to, _)| !handover.routes.contains_key(&(from, *to))) {
             return wrong(format!("there is no route from prefill replica {from} to decode replica {to}"));
@@ -58,4 +61,46 @@ fn check_handover(spec: &DeploymentSpec, handover: &HandoverSpec) -> Result<(), 
         ),
         _ => Ok(()),
     }
+}
+
+/// Why replicas cannot leave their pools for a mixed one.
+fn mixing_problem(spec: &DeploymentSpec, handover: &HandoverSpec) -> Option<String> {
+    if let TransferMode::Pull { .. } = handover.mode {
+        return Some(
+            "with a mixed pool KV caches are pushed: what is fetched waits for places that prompts may take".to_owned(),
+        );
+    }
+    if handover.choice == DecodeChoice::AfterPrefill {
+        return Some("with a mixed pool prefill and decode replica are chosen together, at arrival".to_owned());
+    }
+    for (number, replica) in spec.replicas.iter().enumerate() {
+        if !replica.scheduler.policy.reserves_answers() {
+            return Some(format!(
+                "replica {number} of a mixed pool takes blocks as it goes: two that wait for each other's would never go \
+                 on; expected a policy that reserves those of the answer, orca or splitwise"
+            ));
+        }
+        if replica.scheduler.order != QueueOrder::Fcfs {
+            return Some(format!(
+                "replica {number} of a mixed pool serves prompts out of order: two that wait behind each other's would never \
+                 go on; expected as they come"
+            ));
+        }
+        if replica.kv.prefix_caching {
+            return Some(format!(
+                "replica {number} of a mixed pool has prefix caching: what a request owns beside its reserved blocks was \
+                 promised to others"
+            ));
+        }
+        if replica.cost.offloaded_batches().is_some() {
+            return Some(format!(
+                "replica {number} of a mixed pool offloads attention, and any of them may have to compute prompts"
+            ));
+        }
+    }
+    let all = 0..spec.replicas.len() as u32;
+    let mut pairs = all.clone().flat_map(|from| all.clone().map(move |to| (from, to))).filter(|(from, to)| from != to);
+    pairs.find(|pair| !handover.routes.contains_key(pair)).map(|(from, to)| {
+        format!("there is no route from replica {from} to replica {to}, and with a mixed pool any may hand over to any")
+    })
 }

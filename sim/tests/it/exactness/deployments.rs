@@ -73,6 +73,9 @@ fn features(scenario: &Scenario) -> BTreeSet<String> {
         ];
         features.extend(of_replica.into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned()));
     }
+    if deployment.handover.as_ref().is_some_and(|handover| handover.mixing.is_some()) {
+        features.insert("mixed pool".to_owned());
+    }
     match deployment.handover.map(|handover| handover.mode) {
         Some(TransferMode::Pull { awaited, .. }) => features.insert(format!("pull, awaited: {awaited}")),
         Some(TransferMode::AfterPrefill) => features.insert("after prefill".to_owned()),
@@ -83,7 +86,7 @@ fn features(scenario: &Scenario) -> BTreeSet<String> {
 }
 
 /// All that [`features`] can find.
-const ALL: [&str; 18] = [
+const ALL: [&str; 20] = [
     "BatchLlm",
     "ChunkedPrefill",
     "Decode",
@@ -93,8 +96,10 @@ const ALL: [&str; 18] = [
     "PrefillFirst",
     "Sarathi",
     "Serve",
+    "Splitwise",
     "after prefill",
     "asynchronous",
+    "mixed pool",
     "offloaded attention",
     "pipeline stages",
     "prefix caching",

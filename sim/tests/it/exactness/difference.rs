@@ -19,6 +19,7 @@ pub(super) fn first_difference(expected: &Run, actual: &Run) -> Option<String> {
         .or_else(|| in_value("end", &expected.outcome.end, &actual.outcome.end))
         .or_else(|| in_value("request counts", &expected.outcome.requests, &actual.outcome.requests))
         .or_else(|| in_value("transfers", &expected.outcome.transfers, &actual.outcome.transfers))
+        .or_else(|| in_value("mixed pool", &expected.outcome.mixed, &actual.outcome.mixed))
         .or_else(|| in_value("replicas", &expected.outcome.replicas.len(), &actual.outcome.replicas.len()))
         .or_else(|| {
             let pairs = expected.outcome.replicas.iter().zip(&actual.outcome.replicas);

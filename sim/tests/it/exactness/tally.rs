@@ -60,6 +60,11 @@ shares! {
     handed_over,
     waited_for_decode,
     waited_for_place,
+    taken_from_prefill,
+    taken_from_decode,
+    whole_requests,
+    went_home,
+    found_no_place,
     pushed_early,
     shared_cohorts,
     resumed_prompts,
@@ -103,6 +108,11 @@ impl Shares {
         handed_over: 0,
         waited_for_decode: 0,
         waited_for_place: 0,
+        taken_from_prefill: 0,
+        taken_from_decode: 0,
+        whole_requests: 0,
+        went_home: 0,
+        found_no_place: 0,
         pushed_early: 0,
         shared_cohorts: 0,
         resumed_prompts: 0,
@@ -145,6 +155,23 @@ impl Shares {
         ..Shares::COMMON
     };
 
+    /// What those with a mixed pool show: nothing is preempted or cached.
+    pub(super) const MIXED: Shares = Shares {
+        cache_hits: 0,
+        hits_in_same_step: 0,
+        evictions: 0,
+        duplicates: 0,
+        handed_over: 70,
+        waited_for_place: 5,
+        pushed_early: 10,
+        taken_from_prefill: 25,
+        taken_from_decode: 25,
+        whole_requests: 40,
+        went_home: 15,
+        found_no_place: 20,
+        ..Shares::COMMON
+    };
+
     /// What synchronous ones show.
     pub(super) const SYNCHRONOUS: Shares = Shares { pipelined: 35, ..Shares::COMMON };
 
@@ -168,6 +195,7 @@ impl Tally {
     pub(super) fn add(&mut self, scenario: &Scenario, run: &Run, coverage: &Coverage) {
         let preempted = run.records.iter().any(|record| record.preemptions > 0);
         let rejected = |why| run.records.iter().any(|record| record.ending == Ending::Rejected(why));
+        let mixed = run.outcome.mixed.unwrap_or_default();
         self.note(&Shares {
             preemptions: u32::from(preempted),
             self_preemptions: u32::from(coverage.self_preemptions > 0),
@@ -195,6 +223,11 @@ impl Tally {
             handed_over: u32::from(run.records.iter().any(|record| record.handover.is_some())),
             waited_for_decode: u32::from(coverage.waited_for_decode > 0),
             waited_for_place: u32::from(coverage.waited_for_place > 0),
+            taken_from_prefill: u32::from(mixed.taken_from_prefill > 0),
+            taken_from_decode: u32::from(mixed.taken_from_decode > 0),
+            whole_requests: u32::from(mixed.whole_requests > 0),
+            went_home: u32::from(coverage.went_home > 0),
+            found_no_place: u32::from(coverage.found_no_place > 0),
             pushed_early: u32::from(coverage.pushed_early > 0),
             reordered: u32::from(coverage.reordered > 0),
             offloaded: u32::from(run.outcome.replicas.iter().any(|replica| replica.attention_busy.is_some())),

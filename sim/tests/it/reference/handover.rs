@@ -29,12 +29,18 @@ pub(super) struct Entrance {
     /// Blocks of those accepted that have no place.
     blocks: BTreeMap<RequestId, usize>,
     mode: Option<TransferMode>,
+    mixes: bool,
 }
 
 impl Entrance {
     /// Requests that are not let in.
     pub(super) fn outside(&self) -> usize {
         self.offers.len() + self.coming.len() + self.arrived.len() + self.prefilled.len()
+    }
+
+    /// Whether the KV cache of a request is on its way here or has come.
+    pub(super) fn has_accepted(&self, id: RequestId) -> bool {
+        self.coming.contains(&id) || self.arrived.contains(&id)
     }
 
     /// Whether the replica does nothing until a copy is complete.
@@ -51,10 +57,12 @@ impl Replica {
 
     /// Blocks that a request of `prompt` and `output` tokens needs to come in with `computed` of them, if it may.
     fn blocks_to_enter(&self, prompt: u32, output: u32, computed: u32) -> Option<usize> {
-        let reserves = self.spec.scheduler.policy == Policy::Orca;
+        let reserves = matches!(self.spec.scheduler.policy, Policy::Orca | Policy::Splitwise);
         let blocks = self.kv.blocks_for(if reserves { prompt + output - 1 } else { computed });
         let fits = blocks + self.watermark() <= self.kv.free();
-        (self.waiting.is_empty() && fits).then_some(blocks)
+        // What waits is preempted and goes first, but where any replica may have prompts to compute.
+        let first = self.waiting.is_empty() || self.entrance.mixes;
+        (first && fits).then_some(blocks)
     }
 
     /// Those that are here get places, as far as there are any; how many did.
@@ -191,6 +199,7 @@ impl Handovers {
         };
         let entrance = &mut replicas[to].entrance;
         entrance.mode = Some(self.spec.mode);
+        entrance.mixes = self.spec.mixing.is_some();
         entrance.offers.push((id, from, release));
         self.touched.insert(to);
     }
@@ -260,7 +269,7 @@ impl Handovers {
     /// Notes the prompts that steps of `number` in flight complete.
     pub(super) fn note_pushes(&mut self, number: usize, replicas: &[Replica]) {
         let TransferMode::PushByLayer { layers } = self.spec.mode else { return };
-        if self.decoding.contains(&number) || layers == 1 {
+        if (self.decoding.contains(&number) && self.spec.mixing.is_none()) || layers == 1 {
             return;
         }
         let mut flying: Vec<_> = replicas[number].flying().collect();
@@ -268,7 +277,7 @@ impl Handovers {
         for step in flying {
             for piece in step.pieces.iter().filter(|piece| piece.completes) {
                 let one_token = replicas[number].jobs[&piece.id].request.output_tokens == 1;
-                if one_token || !self.pushed.insert(piece.id) {
+                if one_token || !replicas[number].leaves(piece.id) || !self.pushed.insert(piece.id) {
                     continue;
                 }
                 let end = step.end.expect("prefill replicas have no conveyor");

@@ -14,7 +14,7 @@ use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::layered_prefill::{self, Cohort};
 use super::scheduling::{Piece, Plan};
-use super::{Coverage, Members, Steps, batchllm, chunked_prefill, orca, prefill_first, sarathi};
+use super::{Coverage, Members, Steps, batchllm, chunked_prefill, orca, prefill_first, sarathi, splitwise};
 
 /// A step on its way through the stages.
 pub(super) struct InFlight {
@@ -48,6 +48,10 @@ pub(super) struct Books {
 pub(super) struct Replica {
     number: u32,
     pub(super) spec: ReplicaSpec,
+    /// Whether it may have to compute prompts and to decode.
+    mixes: bool,
+    /// Blocks that it must leave to requests from other replicas.
+    pub(super) promised: usize,
     pub(super) jobs: BTreeMap<RequestId, Job>,
     /// On their way to the queue, and when they get there.
     pub(super) sent: VecDeque<(SimTime, RequestId)>,
@@ -79,12 +83,14 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(number: u32, spec: ReplicaSpec, seed: u64) -> Self {
+    pub(super) fn new(number: u32, spec: ReplicaSpec, seed: u64, mixes: bool) -> Self {
         let stages = spec.cost.stages();
         let batches = spec.cost.offloaded_batches();
         let slots = if spec.engine.async_scheduling { 2 } else { batches.unwrap_or(stages) };
         Replica {
             number,
+            mixes,
+            promised: 0,
             jobs: BTreeMap::new(),
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -110,9 +116,9 @@ impl Replica {
 
     pub(super) fn rejection(&self, request: &Request) -> Option<Rejection> {
         let whole = request.prompt.tokens() + request.output_tokens;
-        let written = if self.spec.role == Role::Prefill { request.prompt.tokens() } else { whole - 1 };
+        let written = if self.spec.role == Role::Prefill && !self.mixes { request.prompt.tokens() } else { whole - 1 };
         let scheduler = self.spec.scheduler;
-        let recomputes = scheduler.policy != Policy::Orca;
+        let recomputes = !matches!(scheduler.policy, Policy::Orca | Policy::Splitwise);
         let largest = if recomputes { written } else { request.prompt.tokens() };
         let splits = !matches!(scheduler.policy, Policy::PrefillFirst { .. } | Policy::Orca);
         if whole > self.spec.max_model_len {
@@ -148,7 +154,7 @@ impl Replica {
         while self.sent.front().is_some_and(|(at, _)| *at == now) {
             let (_, id) = self.sent.pop_front().expect("it was there a line ago");
             any = true;
-            if self.spec.role == Role::Decode {
+            if self.spec.role == Role::Decode && !self.mixes {
                 self.jobs.get_mut(&id).expect("it was sent").cached = Some(0);
                 self.entrance.prefilled.push(id);
             } else if let Policy::BatchLlm { .. } = self.spec.scheduler.policy {
@@ -260,22 +266,28 @@ impl Replica {
 
     /// The tokens of a step are taken as done, whenever they come out.
     fn count_as_done(&mut self, place: usize) {
-        let decoding = if self.spec.role == Role::Prefill { Phase::Leaving } else { Phase::Decoding(None) };
         let step = self.slots[place].as_mut().expect("a step is in flight");
         step.counted = true;
         let opening: Vec<RequestId> = step.pieces.iter().filter(|piece| piece.opens).map(|piece| piece.id).collect();
         let completed = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
         let ids: Vec<RequestId> = step.decode.iter().copied().chain(completed).collect();
         for id in ids {
+            let next = if self.leaves(id) { Phase::Leaving } else { Phase::Decoding(None) };
             let job = self.jobs.get_mut(&id).expect("requests in flight stay");
             job.coming += 1;
             if job.phase == Phase::Prefilling {
-                self.set_phase(id, decoding);
+                self.set_phase(id, next);
             }
         }
         for prefix in opening {
             self.open_group(prefix);
         }
+    }
+
+    /// Whether a request decodes elsewhere.
+    pub(super) fn leaves(&self, id: RequestId) -> bool {
+        let elsewhere = self.jobs[&id].decode_replica.is_some_and(|to| to != self.number as usize);
+        if self.mixes { elsewhere } else { self.spec.role == Role::Prefill }
     }
 
     fn plan(&mut self, slot: usize) -> Plan {
@@ -290,6 +302,7 @@ impl Replica {
             Policy::PrefillFirst { .. } => prefill_first::plan(self, &mut plan),
             Policy::Orca => orca::plan(self, &mut plan),
             Policy::BatchLlm { .. } => batchllm::plan(self, &mut plan),
+            Policy::Splitwise => splitwise::plan(self, &mut plan),
             Policy::LayeredPrefill { groups, collapse_without_decodes } => {
                 layered_prefill::plan(self, &mut plan, groups, collapse_without_decodes);
             }
@@ -474,6 +487,7 @@ impl Replica {
         let mut ended = Vec::new();
         let completing = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
         for id in step.decode.iter().copied().chain(completing) {
+            let leaves = self.leaves(id);
             let job = self.jobs.get_mut(&id).expect("requests in flight stay");
             job.coming -= 1;
             job.tokens_at.push(now);
@@ -488,7 +502,7 @@ impl Replica {
                 }
                 self.leave_group(&job);
                 ended.push(job);
-            } else if self.spec.role == Role::Prefill {
+            } else if leaves {
                 self.running.retain(|running| *running != id);
                 self.handed.push(id);
                 self.books.handed_over += 1;

@@ -1,6 +1,6 @@
 //! What the policies have in common: giving tokens, letting in, preempting.
 
-use sim::{Policy, Role};
+use sim::Policy;
 use workloads::RequestId;
 
 use super::batchllm::Part;
@@ -140,7 +140,7 @@ impl Replica {
         self.kv.extend(id, tokens);
         self.job(id).computed = tokens;
         self.kv.learn(id, &self.jobs[&id].content(), tokens);
-        plan.budget -= n;
+        plan.budget = plan.budget.saturating_sub(n);
         let complete = tokens == self.jobs[&id].total();
         let opens = complete && matches!(self.jobs[&id].part, Some(Part::Prefix(_)));
         plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes: complete && !opens, opens });
@@ -225,13 +225,13 @@ impl Replica {
             _ => self.kv.longest_match(&job.content(), job.total() - 1),
         };
         let cached = self.kv.tokens_in(&matched);
-        let longest = if self.spec.role == Role::Prefill { job.total() } else { job.longest() };
+        let longest = if self.leaves(job.request.id) { job.total() } else { job.longest() };
         Some(Head { id: job.request.id, matched, cached, total: job.total(), longest })
     }
 
     /// Whether there is memory for the first `tokens` tokens of the head, beside `spare` blocks.
     pub(super) fn fits(&self, head: &Head, tokens: u32, spare: usize) -> bool {
-        self.kv.available(&head.matched, self.kv.blocks_for(tokens), spare)
+        self.kv.available(&head.matched, self.kv.blocks_for(tokens), spare + self.promised)
     }
 
     /// Lets in the head with `n` tokens, and blocks for its first `reserve` tokens.

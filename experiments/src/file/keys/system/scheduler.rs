@@ -6,6 +6,7 @@ const CHUNKED_PREFILL: &str = "chunked-prefill";
 const SARATHI: &str = "sarathi";
 const PREFILL_FIRST: &str = "prefill-first";
 const ORCA: &str = "orca";
+const SPLITWISE: &str = "splitwise";
 const LAYERED_PREFILL: &str = "layered-prefill";
 const BATCHLLM: &str = "batchllm";
 const LONGEST_PREFIX_MATCH: &str = "longest-prefix-match";
@@ -18,6 +19,11 @@ pub(crate) static POLICY: Key = Key::new(
         (SARATHI, "Sarathi-Serve: all decodes, then prompt pieces; blocks of a whole prompt reserved at admission"),
         (PREFILL_FIRST, "vLLM v0: steps of whole prompts whenever one fits, else decode steps"),
         (ORCA, "Orca: whole prompts join the decodes; blocks of prompt and answer reserved at admission"),
+        (
+            SPLITWISE,
+            "Splitwise: whole prompts first, then as many decodes as the step has room for; blocks of prompt and answer reserved \
+             at admission",
+        ),
         (
             LAYERED_PREFILL,
             "Layered Prefill: a cohort of prompts passes one group of layers per step, beside all decodes; blocks of a whole \
@@ -36,16 +42,16 @@ pub(crate) static POLICY: Key = Key::new(
 pub(crate) static MAX_NUM_BATCHED_TOKENS: Key = Key::new(
     "max_num_batched_tokens",
     COUNT,
-    "Most tokens in a step, decode tokens included. With layered-prefill most prompt tokens in a cohort; longer prompts pass the \
+    "Most tokens in a step, decode tokens included. With splitwise a longer prompt has a step to itself. With layered-prefill most prompt tokens in a cohort; longer prompts pass the \
      layers in several cohorts.",
 )
 .computed(
     "as the API server of vLLM: 8192 on GPUs with 70 GiB and more except A100, else 2048; without chunking at least \
-         `max_model_len`; layered-prefill: 8192; batchllm: 2048, as in its authors' test",
+         `max_model_len`; layered-prefill: 8192; splitwise: 2048, as in the paper; batchllm: 2048, as in its authors' test",
 );
 /// Request limit.
 pub(crate) static MAX_NUM_SEQS: Key = Key::new("max_num_seqs", COUNT, "Most requests running at a time.").computed(
-    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first, orca, layered-prefill and batchllm: 256",
+    "as the API server of vLLM: 1024 on GPUs with 70 GiB and more except A100, else 256; prefill-first, orca, layered-prefill and batchllm: 256; splitwise: 512",
 );
 /// Cap on pieces.
 pub(crate) static LONG_PREFILL_TOKEN_THRESHOLD: Key = Key::new(
