@@ -18,18 +18,19 @@ MEASURES = [
     ("slo_attainment", "Attainment"),
 ]
 COLOURS = ["#0072b2", "#009e73", "#d55e00", "#cc79a7"]
-T_OF_2_DEGREES = 4.303  # two-sided 95 % quantile of Student's t with three seeds
+SEEDS = 20
+T_OF_19_DEGREES = 2.093  # two-sided 95 % quantile of Student's t with twenty seeds
 
 
 def runs(servesim, study, rate):
     with tempfile.TemporaryDirectory() as place:
-        settings = ["--set", f"workload.rate={rate}", "--set", "seeds=[1, 2, 3]"]
+        settings = ["--set", f"workload.rate={rate}", "--set", f"seeds={list(range(1, SEEDS + 1))}"]
         command = [servesim, "run", study, *settings, "--json", "--no-figures", "-o", place + "/out"]
         return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["runs"]
 
 
 def interval(values):
-    return statistics.mean(values), T_OF_2_DEGREES * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values), T_OF_19_DEGREES * statistics.stdev(values) / len(values) ** 0.5
 
 
 def figure(points, systems, rates):
