@@ -163,9 +163,9 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    fn next_due(&self) -> Option<SimTime> {
+    fn next_due(&mut self) -> Option<SimTime> {
         let due = self.agenda.next();
-        let Some(handovers) = &self.handovers else { return due };
+        let Some(handovers) = &mut self.handovers else { return due };
         due.into_iter().chain(handovers.next()).min()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Flows share links max-min fairly (progressive filling: Bertsekas and Gallager, *Data Networks*, section 6.5.2). Rates
 //! change only where a flow begins, ends, or is held up by what releases its bytes, and only on the links that these
-//! changes can reach. Flows on one path have one rate whatever their number, so that a path keeps one clock of bytes
+//! changes can reach; of all changes at one nanosecond, once. Flows on one path have one rate whatever their number, so that a path keeps one clock of bytes
 //! served to each, and an event sets the rates of paths that share links, not of flows. What it costs is measured by
 //! `cargo bench --bench flows`.
 //!
@@ -55,7 +55,7 @@ struct Message {
 
 /// Links, and what is under way on them.
 ///
-/// Whoever drives it calls [`advance`](Self::advance) at the time that [`next`](Self::next) names, or earlier, and
+/// Whoever drives it calls [`advance`](Self::advance) at the time that [`next_due`](Self::next_due) names, or earlier, and
 /// [`send`](Self::send) only up to that time.
 #[derive(Debug)]
 pub struct Network {
@@ -68,6 +68,8 @@ pub struct Network {
     /// When each active group next does something.
     due: BTreeSet<(SimTime, u32)>,
     filling: Filling,
+    /// Whether something changed since rates were found last: they are found before time goes on, however much happens at once.
+    stale: bool,
     messages: Vec<Message>,
     free_messages: Vec<u32>,
     /// Messages whose flows have all ended, by when they arrive and the order in which they got there.
@@ -92,6 +94,7 @@ impl Network {
             groups,
             free_groups: Vec::new(),
             due: BTreeSet::new(),
+            stale: false,
             messages: Vec::new(),
             free_messages: Vec::new(),
             arrivals: BinaryHeap::new(),
@@ -115,7 +118,8 @@ impl Network {
     }
 
     /// When something happens next, if nothing else is sent.
-    pub fn next(&self) -> Option<SimTime> {
+    pub fn next_due(&mut self) -> Option<SimTime> {
+        self.refill();
         let due = self.due.first().map(|&(at, _)| at);
         let arrival = self.arrivals.peek().map(|&Reverse((at, ..))| at);
         due.into_iter().chain(arrival).min()
@@ -124,7 +128,7 @@ impl Network {
     /// Lets time pass until `now`, and tells of messages that arrive, in order.
     pub fn advance(&mut self, now: SimTime, mut arrived: impl FnMut(Arrived)) {
         assert!(self.now <= now, "the network is at {} already, after {now}", self.now);
-        while let Some(at) = self.next().filter(|&at| at <= now) {
+        while let Some(at) = self.next_due().filter(|&at| at <= now) {
             self.now = at;
             self.turn(at);
             while let Some(&Reverse((_, _, message))) = self.arrivals.peek().filter(|&&Reverse((due, ..))| due <= at) {
@@ -152,8 +156,10 @@ impl Network {
 
     fn begin(&mut self, now: SimTime, route: RouteId, bytes: u64, tag: u64, release: Option<Release>) {
         assert!(self.now <= now, "a message is sent at {now}, and the network is at {} already", self.now);
-        assert!(self.next().is_none_or(|next| now <= next), "what happened before {now} has not been told");
-        self.now = now;
+        if self.now < now {
+            assert!(self.next_due().is_none_or(|next| now <= next), "what happened before {now} has not been told");
+            self.now = now;
+        }
         let paths = self.spec.routes[route.0 as usize].path_numbers();
         let message = self.new_message(Arrived { tag, bytes, sent: now, at: now }, paths.len() as u32);
         let mut share = self.spec.routes[route.0 as usize].shares(bytes);
@@ -169,7 +175,7 @@ impl Network {
                 None => self.join(path, u128::from(bytes) * NANOS, message),
             }
         }
-        self.refill();
+        self.stale = true;
     }
 
     fn new_message(&mut self, arrived: Arrived, flows: u32) -> u32 {
@@ -213,21 +219,17 @@ impl Network {
 
     /// What groups do at `now`.
     fn turn(&mut self, now: SimTime) {
-        let mut turned = false;
         while let Some(&(at, number)) = self.due.first().filter(|&&(at, _)| at <= now) {
             debug_assert_eq!(at, now, "a turn was missed");
             self.due.pop_first();
             self.groups[number as usize].due = None;
             self.groups[number as usize].settle(now);
-            turned = true;
+            self.stale = true;
             if self.groups[number as usize].stream.is_some() {
                 self.turn_stream(number);
             } else {
                 self.turn_path(number);
             }
-        }
-        if turned {
-            self.refill();
         }
     }
 
@@ -282,6 +284,9 @@ impl Network {
 
     /// Shares anew what the groups that have changed can reach.
     fn refill(&mut self) {
+        if !std::mem::take(&mut self.stale) {
+            return;
+        }
         self.filling.refill(&mut self.groups, self.now);
         for index in 0..self.filling.touched.len() {
             self.reschedule(self.filling.touched[index]);

@@ -75,9 +75,9 @@ impl Handovers {
     }
 
     /// When something happens next.
-    pub(super) fn next(&self) -> Option<SimTime> {
+    pub(super) fn next(&mut self) -> Option<SimTime> {
         let push = self.pushes.peek().map(|Reverse(push)| push.first);
-        push.into_iter().chain(self.network.next()).min()
+        push.into_iter().chain(self.network.next_due()).min()
     }
 
     /// Why a request can never be decoded, if so. It may be sent to any decode replica, and none if its first token is its
@@ -157,7 +157,7 @@ impl Handovers {
 
     /// Moves the requests whose KV caches have arrived by now.
     pub(super) fn arrive(&mut self, now: SimTime, replicas: &mut [Replica], touched: &mut Vec<u32>) {
-        if self.network.next().is_none_or(|next| next > now) {
+        if self.network.next_due().is_none_or(|next| next > now) {
             return;
         }
         let mut arrived = std::mem::take(&mut self.arrived);

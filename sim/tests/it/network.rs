@@ -36,7 +36,7 @@ fn play(spec: NetworkSpec, messages: &[Send]) -> (Vec<Arrived>, Vec<LinkOutcome>
             None => network.send(at(sent), route, bytes, tag as u64),
         }
     }
-    while let Some(next) = network.next() {
+    while let Some(next) = network.next_due() {
         network.advance(next, |message| arrived.push(message));
     }
     assert!(arrived.is_sorted_by_key(|message| message.at), "messages arrive in order");

@@ -172,7 +172,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
         .collect();
     let mut log = Log::default();
     let mut coverage = Coverage::default();
-    while let Some(now) = next_moment(&replicas, &log, handovers.as_ref(), source) {
+    while let Some(now) = next_moment(&replicas, &log, handovers.as_mut(), source) {
         log.answer(now, source);
         let mut ends = Vec::new();
         while let Some((number, slot)) = next_to_end(&replicas, now) {
@@ -261,7 +261,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
 fn next_moment(
     replicas: &[Replica],
     log: &Log,
-    handovers: Option<&Handovers>,
+    handovers: Option<&mut Handovers>,
     source: &mut dyn Source,
 ) -> Option<SimTime> {
     let ends = replicas.iter().flat_map(Replica::ends).map(|(at, ..)| at);

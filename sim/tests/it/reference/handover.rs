@@ -158,8 +158,8 @@ impl Handovers {
         }
     }
 
-    pub(super) fn next_moment(&self) -> Option<SimTime> {
-        self.pushes.iter().map(|push| push.at).chain(self.network.next()).min()
+    pub(super) fn next_moment(&mut self) -> Option<SimTime> {
+        self.pushes.iter().map(|push| push.at).chain(self.network.next_due()).min()
     }
 
     pub(super) fn rejection(&self, request: &Request, replicas: &[Replica]) -> Option<Rejection> {
@@ -232,7 +232,7 @@ impl Handovers {
 
     pub(super) fn arrive(&mut self, now: SimTime, replicas: &mut [Replica]) {
         let mut tags = Vec::new();
-        if self.network.next().is_some_and(|next| next <= now) {
+        if self.network.next_due().is_some_and(|next| next <= now) {
             self.network.advance(now, |arrived| tags.push(arrived.tag));
         }
         for tag in tags {
