@@ -52,6 +52,34 @@ fn four_ways_at_equal_cost_serve_everything_and_decoding_apart_bounds_the_gaps()
 }
 
 #[test]
+fn groups_save_more_of_shared_documents_than_a_cache_and_sorting_comes_between() {
+    let file = shipped("batchllm.toml");
+    let said = Place::new().succeed(&["run", &file, "--set", "seeds=[1]", "--json", "--no-figures"]);
+    let runs = measures(&said.stdout);
+    let of = |run: usize, measure: &str| runs[run][measure].as_f64().expect("a number");
+    let speed = |run: usize| of(run, "request_throughput");
+    assert!(of(0, "token_saving") < 0.6 && of(2, "token_saving") > 0.85, "vllm and batchllm");
+    assert!(speed(0) < speed(1) && speed(1) < speed(2), "vllm, sorted, batchllm");
+    assert!(speed(3) < speed(2), "reading every context costs time");
+}
+
+#[test]
+fn the_offline_mix_runs_with_every_engine_and_its_order_stands() {
+    let text = std::fs::read_to_string(shipped("studies/offline_mix.toml")).expect("it is shipped");
+    let place = Place::new();
+    place.write("mix.toml", &text.replace("10_000", "1_000").replace("count = 625", "count = 63"));
+    let said = place.succeed(&["run", "mix.toml", "--set", "seeds=[1]", "--json", "--no-figures"]);
+    let runs = measures(&said.stdout);
+    assert!(runs.iter().all(|run| run["completed"] == 4000));
+    let speed = |run: usize| runs[run]["total_token_throughput"].as_f64().expect("a number");
+    let last = runs.len() - 1;
+    assert!(
+        speed(0) < speed(1) && speed(1) < speed(2) && speed(2) < speed(last),
+        "vllm, sorted, groups, groups overlapped"
+    );
+}
+
+#[test]
 fn the_loads_of_the_benchmarks_run() {
     let file = shipped("bench/load_a.toml");
     let said = Place::new().succeed(&["run", &file, "--set", "workload.requests=500", "--json"]);
