@@ -3,6 +3,7 @@
 mod golden;
 mod naive;
 mod random;
+mod shapes;
 mod toys;
 
 use sim::prefix_cache::{Alpha, CacheModel, CachePolicy, CacheReport, MarconiMode, Turn, replay};
