@@ -8,7 +8,7 @@ mod error;
 mod kv;
 mod measures;
 pub mod network;
-mod offline;
+pub mod offline;
 mod outcome;
 mod power;
 pub mod prefix_cache;

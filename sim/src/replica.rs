@@ -3,6 +3,7 @@
 //! The rules are those of `SEMANTICS.md`; what makes them cheap is in [`group`].
 
 mod ahead;
+mod blend;
 mod cohort;
 mod compose;
 mod details;
@@ -29,6 +30,7 @@ use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
 use crate::spec::{EngineSpec, ReplicaSpec, Role, SchedulerSpec};
+use blend::Blend;
 use cohort::Cohort;
 pub(crate) use dispatch::Wants;
 use group::Group;
@@ -145,8 +147,9 @@ pub(crate) struct Replica {
     loose: Vec<LiveId>,
     tickets: u64,
     kv: Kv,
-    /// The head of the queue did not fit when the cache had this version and it asked for so many tokens.
-    blocked: Option<(u64, u32)>,
+    /// By end of the queue: the request there did not fit when the cache had this version and it asked for so many tokens.
+    blocked: [Option<(u64, u32)>; 2],
+    blend: Option<Blend>,
     slots: Vec<Slot>,
     cohort: Cohort,
     /// Slots whose steps have ended since the last pumping, in that order.
@@ -178,6 +181,7 @@ impl Replica {
             .collect();
         let layers = spec.cost.layers().unwrap_or(1);
         let scheduler = scheduler::new(&spec.scheduler, &spec.kv, layers);
+        let blend = Blend::new(&spec, seed);
         Replica {
             number,
             role: spec.role,
@@ -207,7 +211,8 @@ impl Replica {
             loose: Vec::new(),
             tickets: 0,
             kv: Kv::new(&spec.kv),
-            blocked: None,
+            blocked: [None; 2],
+            blend,
             slots,
             cohort: Cohort::new(layers),
             just_ended: Vec::new(),
@@ -329,6 +334,9 @@ impl Replica {
         assert_eq!(self.held, 0, "replica {} still holds the KV cache of a request handed over", self.number);
         self.intake.assert_empty();
         self.load.assert_nothing();
+        if let Some(blend) = &self.blend {
+            blend.sides.assert_empty();
+        }
         assert_eq!(self.outstanding_tokens, 0, "tokens are outstanding after the last request has left");
         if let Some(prefixes) = &self.prefixes {
             prefixes.assert_none_left();

@@ -10,6 +10,7 @@
 //! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
 mod batchllm;
+mod blendserve;
 mod chunked_prefill;
 mod layered_prefill;
 mod orca;
@@ -17,6 +18,7 @@ mod prefill_first;
 mod sarathi;
 mod splitwise;
 
+use crate::offline::{Side, SideView};
 use crate::spec::{KvSpec, Policy, SchedulerSpec};
 
 /// What a policy sees while it composes a step.
@@ -34,14 +36,32 @@ pub struct StepView {
     pub admitted: u32,
     /// Whether somebody was preempted, or nothing could be preempted any more, while this step was composed.
     pub out_of_memory: bool,
-    /// Whether the last [`Action::Admit`] was refused for lack of memory or budget.
+    /// Whether the last [`Action::Admit`] from the head was refused for lack of memory or budget.
     pub refused: bool,
     /// Requests that may still be let in: [seats](SchedulerSpec::seats) less those running, and no more than are waiting.
     pub admissible: u32,
     /// Decode rows in the step, once the running requests have had their turn.
     pub decodes: u32,
+    /// How both ends of the queue stand, for a policy that takes from both.
+    pub sides: Option<SidesView>,
     /// How the cohort stands, for policies that [gather cohorts](Scheduler::gathers_cohorts).
     pub cohort: CohortView,
+}
+
+/// How both ends of the queue stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SidesView {
+    /// The head and the tail.
+    pub ends: [SideView; 2],
+    /// The side of the prefilling request that has its turn next.
+    pub next: Option<Side>,
+}
+
+impl SidesView {
+    /// One of them.
+    pub fn of(&self, side: Side) -> SideView {
+        self.ends[side as usize]
+    }
 }
 
 /// How a cohort of prompts stands that passes the layers in groups.
@@ -73,9 +93,11 @@ pub enum Reserve {
     Answer,
 }
 
-/// How the head of the waiting queue is let in.
+/// How the next request of the waiting queue is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
+    /// From which end of it: the left one is the head.
+    pub from: Side,
     /// Most tokens of it in this step.
     pub tokens: u32,
     /// Refuse it unless all its tokens that are not cached fit into `tokens`.
@@ -105,7 +127,7 @@ pub enum Action {
         /// Most tokens of it.
         tokens: u32,
     },
-    /// The head of the waiting queue is let in.
+    /// A request of the waiting queue is let in.
     Admit(Admission),
     /// The prompt pieces gathered in this step become a cohort, which passes the layers in so many groups.
     Cohort {
@@ -157,6 +179,9 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
         Policy::Splitwise => Box::new(splitwise::Splitwise),
         Policy::LayeredPrefill { groups, collapse_without_decodes } => {
             Box::new(layered_prefill::LayeredPrefill::new(groups, layers, collapse_without_decodes))
+        }
+        Policy::BlendServe { watermark_permille, .. } => {
+            Box::new(blendserve::BlendServe::new(spec.max_num_batched_tokens, kv.share_of_blocks(watermark_permille)))
         }
         Policy::BatchLlm { watermark_permille, .. } => {
             Box::new(batchllm::BatchLlm::new(kv.share_of_blocks(watermark_permille)))

@@ -170,6 +170,20 @@ pub enum Policy {
         /// The paper's public code goes on group by group.
         collapse_without_decodes: bool,
     },
+    /// `BlendServe`: requests that are expected to hold as much memory as there is, taken from both ends of a queue sorted by
+    /// [density](QueueOrder::Density) in a ratio that keeps what runs as dense as the whole batch; under any other order of the
+    /// queue from its head alone. Needs a cost model that prices compute and memory, and one pipeline stage.
+    BlendServe {
+        /// Share of the requests, in thousandths, whose answers are known beforehand (10 in the paper); what others will
+        /// answer is estimated from these.
+        sample_permille: u32,
+        /// Answers of at least so many tokens are known beforehand, as the paper has it of requests for images and videos.
+        known_from_tokens: u32,
+        /// Share of the sharing of prefixes, in thousandths, that sorting must leave (990 in the paper).
+        kept_sharing_permille: u32,
+        /// Blocks kept free when a request is let in, in thousandths of all blocks.
+        watermark_permille: u32,
+    },
     /// `BatchLLM`: requests that are there together are grouped by prefixes; each prefix is computed as a request of its own
     /// and kept until its last member has ended. Steps are composed as Sarathi-Serve does. Groups are explicit, so that
     /// [`KvSpec::prefix_caching`] has to be off.

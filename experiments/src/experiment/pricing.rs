@@ -105,9 +105,9 @@ impl Pricing {
         options.link = link.filter(|_| options.servers.is_none());
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
         options.prefix_attention = engine::prefix_attention(reader, scheduler)?;
-        options.composition =
-            reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?.expect("it has a default");
-        if offload.is_some() && options.composition != Composition::Serial {
+        let composition = reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?;
+        (options.composition, options.attention_apart) = composition.expect("it has a default");
+        if offload.is_some() && (options.composition != Composition::Serial || options.attention_apart) {
             let problem = reader.problem(&s::COMPOSITION, "attention is offloaded, and nothing else runs beside it");
             return Err(problem.label("leave it out: batches take turns on model workers and attention workers"));
         }

@@ -43,5 +43,6 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::Splitwise => "splitwise",
         Policy::LayeredPrefill { .. } => "layered-prefill",
         Policy::BatchLlm { .. } => "batchllm",
+        Policy::BlendServe { .. } => "blendserve",
     }
 }

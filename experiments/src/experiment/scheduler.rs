@@ -59,6 +59,12 @@ fn scheduler(
             token_batching_degree: reader.get(&s::TOKEN_BATCHING_DEGREE),
             watermark_permille: watermark_permille(reader)?,
         },
+        "blendserve" => Policy::BlendServe {
+            sample_permille: permille(reader, &s::OUTPUT_SAMPLE)?,
+            known_from_tokens: reader.maybe(&s::KNOWN_OUTPUTS_FROM).unwrap_or(u32::MAX),
+            kept_sharing_permille: permille(reader, &s::KEPT_SHARING)?,
+            watermark_permille: watermark_permille(reader)?,
+        },
         other => unreachable!("`{other}` is no choice"),
     };
     let (tokens, seqs) = defaults(device, policy, max_model_len);
@@ -71,7 +77,7 @@ fn scheduler(
             format!("each takes a token of a step, and a step has max_num_batched_tokens = {max_num_batched_tokens}");
         return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
     }
-    let order = order(reader)?;
+    let order = order(reader, policy)?;
     let spec = SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order };
     if let Policy::BatchLlm { .. } = policy {
         check_grouped(reader, spec)?;
@@ -80,10 +86,15 @@ fn scheduler(
 }
 
 fn watermark_permille(reader: &mut Reader<'_>) -> Result<u32, Problem> {
-    let share: f64 = reader.get(&s::WATERMARK);
+    permille(reader, &s::WATERMARK)
+}
+
+/// A share that the scheduler counts in thousandths.
+fn permille(reader: &mut Reader<'_>, key: &'static Key) -> Result<u32, Problem> {
+    let share: f64 = reader.get(key);
     let permille = (share * 1000.0).round();
     if (permille / 1000.0 - share).abs() > 1e-9 {
-        let problem = reader.problem(&s::WATERMARK, "this share is finer than the scheduler counts");
+        let problem = reader.problem(key, "this share is finer than the scheduler counts");
         return Err(problem.label("expected thousandths, such as 0.01"));
     }
     Ok(permille as u32)
@@ -115,8 +126,17 @@ fn check_grouped(reader: &Reader<'_>, spec: SchedulerSpec) -> Result<(), Problem
 }
 
 /// In which order waiting requests are let in.
-fn order(reader: &mut Reader<'_>) -> Result<QueueOrder, Problem> {
-    let name: String = reader.get(&s::ORDER);
+fn order(reader: &mut Reader<'_>, policy: Policy) -> Result<QueueOrder, Problem> {
+    let blends = matches!(policy, Policy::BlendServe { .. });
+    let name: String = reader.or(&s::ORDER, || if blends { "density" } else { "fcfs" }.to_owned());
+    if name == "density" && !blends {
+        let problem = reader.problem(&s::ORDER, "only blendserve takes requests from both ends");
+        return Err(problem.label("it belongs to `policy = \"blendserve\"`"));
+    }
+    if name == "longest-prefix-match" && blends {
+        let problem = reader.problem(&s::ORDER, "blendserve needs an order that is settled before the batch runs");
+        return Err(problem.label("expected density, dfs, random or fcfs"));
+    }
     if name != "longest-prefix-match" && reader.has(&s::LONGEST_PREFIX_MATCH_LIMIT) {
         let message = format!("`longest_prefix_match_limit` has no effect with `order = \"{name}\"`");
         let problem = Problem::at(reader.key_span(&s::LONGEST_PREFIX_MATCH_LIMIT), message);
@@ -126,6 +146,7 @@ fn order(reader: &mut Reader<'_>) -> Result<QueueOrder, Problem> {
         "fcfs" => QueueOrder::Fcfs,
         "random" => QueueOrder::Random,
         "dfs" => QueueOrder::DepthFirst,
+        "density" => QueueOrder::Density,
         "longest-prefix-match" => QueueOrder::LongestPrefixMatch {
             most: reader.or(&s::LONGEST_PREFIX_MATCH_LIMIT, || QueueOrder::SGLANG_MOST),
         },

@@ -42,6 +42,10 @@ pub struct CostOptions<'a> {
     pub prefix_attention: PrefixAttention,
     /// How decode attention and everything else go together.
     pub composition: Composition,
+    /// Whether attention of prompts and of generating requests are launches of their own (vLLM's first engine, `FlashInfer`'s
+    /// wrappers in `SGLang`), and not one launch for all rows of a step (vLLM v1 with `FlashAttention`). What runs beside
+    /// everything else is a launch of its own in any case.
+    pub attention_apart: bool,
     /// Rows of the largest step; tables are built up to here and at most to 16,384 rows, and larger steps are computed
     /// directly.
     pub max_num_batched_tokens: u32,
@@ -72,6 +76,7 @@ impl<'a> CostOptions<'a> {
             overlap_collectives: false,
             prefix_attention: PrefixAttention::PerRequest,
             composition: Composition::Serial,
+            attention_apart: false,
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,

@@ -98,6 +98,7 @@ pub(super) struct Tables {
     pub(super) scans: Vec<Placed<ScanCost>>,
     pub(super) engine: EngineOverheads,
     pub(super) composition: Composition,
+    pub(super) attention_apart: bool,
     pub(super) energy: Energy,
     /// What handing rows to each stage but the first takes.
     pub(super) handovers: Vec<StageHandover>,
@@ -176,6 +177,7 @@ impl Tables {
             head: Sequence::head(context),
             engine: options.engine.clone(),
             composition: options.composition,
+            attention_apart: options.attention_apart || options.composition != Composition::Serial,
             energy,
             handovers: context
                 .groups

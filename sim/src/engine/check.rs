@@ -5,6 +5,7 @@ mod roles;
 use workloads::SimDuration;
 
 use crate::error::SimError;
+use crate::offline::Demand;
 use crate::spec::{DeploymentSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role};
 use roles::check_roles;
 
@@ -46,6 +47,7 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     if let Policy::BatchLlm { .. } = spec.scheduler.policy {
         check_grouped(replica, spec)?;
     }
+    check_blended(replica, spec)?;
     if spec.max_model_len < 2 {
         return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
     }
@@ -61,6 +63,41 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
     check_engine(replica, spec)?;
     if !(spec.idle_power_w.is_finite() && spec.idle_power_w >= 0.0) {
         return wrong("idle_power_w", &spec.idle_power_w, "a finite power, not negative");
+    }
+    Ok(())
+}
+
+fn check_blended(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
+    let wrong = |field, value: String, expected: &str| {
+        Err(SimError::Spec { replica, field, value, expected: expected.to_owned() })
+    };
+    let order = spec.scheduler.order;
+    let Policy::BlendServe { sample_permille, kept_sharing_permille, .. } = spec.scheduler.policy else {
+        if order == QueueOrder::Density {
+            return wrong("order", "density".to_owned(), "another one: only blendserve takes requests from both ends");
+        }
+        return Ok(());
+    };
+    if let QueueOrder::LongestPrefixMatch { .. } = order {
+        return wrong("order", "longest-prefix-match".to_owned(), "an order that is settled before the batch runs");
+    }
+    for (field, permille) in [("sample_permille", sample_permille), ("kept_sharing_permille", kept_sharing_permille)] {
+        if permille > 1000 {
+            return wrong(field, permille.to_string(), "at most 1000");
+        }
+    }
+    if spec.role != Role::Serve {
+        return wrong("policy", "blendserve".to_owned(), "another one on replicas that prefill or decode alone");
+    }
+    if spec.cost.stages() > 1 || spec.cost.offloaded_batches().is_some() {
+        return wrong("stages", spec.cost.stages().to_string(), "one pipeline stage, and no offloaded attention");
+    }
+    if Demand::of_cost(&*spec.cost).is_none() {
+        return wrong(
+            "cost",
+            "a price of whole steps".to_owned(),
+            "one that tells reads of the KV cache from the rest",
+        );
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Composing a step: the policy says what comes next, and it is done if memory and limits allow.
 
 use super::{Grouped, Live, LiveId, Phase, Piece, PrefillPiece, Replica};
+use crate::offline::Side;
 use crate::scheduler::{Action, Admission, CohortView, Reserve, StepView};
 
 /// A step while it is composed.
@@ -12,7 +13,8 @@ pub(super) struct Draft {
     pub(super) preempted: u32,
     pub(super) out_of_memory: bool,
     running_done: bool,
-    refused: bool,
+    /// Whether the request at the head or the tail of the queue was refused.
+    refused: [bool; 2],
     continued: usize,
     /// Index in `prefilling` of the next one to be continued.
     continue_at: usize,
@@ -28,11 +30,12 @@ impl Replica {
             preempted: 0,
             out_of_memory: false,
             running_done: false,
-            refused: false,
+            refused: [false; 2],
             continued: 0,
             continue_at: 0,
         };
         self.ordering.begin_step();
+        self.begin_sides();
         loop {
             match self.scheduler.next(&self.view(&draft)) {
                 Action::Decode => {
@@ -45,8 +48,9 @@ impl Replica {
                 }
                 Action::Continue { tokens } => self.continue_prefill(&mut draft, tokens),
                 Action::Admit(admission) => {
-                    assert!(!draft.refused, "a policy asks again for what was refused");
-                    draft.refused = !self.admit(&mut draft, admission);
+                    let end = admission.from as usize;
+                    assert!(!draft.refused[end], "a policy asks again for what was refused");
+                    draft.refused[end] = !self.admit(&mut draft, admission);
                 }
                 Action::Cohort { groups } => self.cohort.form(groups),
                 Action::Pass { rest } => self.pass(&draft, rest),
@@ -68,7 +72,8 @@ impl Replica {
             continued: draft.continued,
             admitted: draft.admitted,
             out_of_memory: draft.out_of_memory,
-            refused: draft.refused,
+            refused: draft.refused[0],
+            sides: self.sides_view(draft.refused, self.prefilling.get(draft.continue_at).copied()),
             admissible: (self.limits.seats() - self.lives.running()).min(self.waiting.len() as u32),
             decodes: if draft.running_done { self.slots[draft.slot].group.members() } else { 0 },
             cohort: match self.slots[draft.slot].batch.layers {
@@ -83,9 +88,11 @@ impl Replica {
         assert!(!draft.running_done, "a policy gives the running requests two turns in one step");
         draft.running_done = true;
         let joining = self.joining(draft.slot);
-        for id in self.loose.drain(..joining) {
+        let joining: Vec<LiveId> = self.loose.drain(..joining).collect();
+        for id in joining {
             self.tickets += 1;
             self.slots[draft.slot].group.join(id, self.lives.get_mut(id), self.tickets);
+            self.expect_answer(draft.slot, id);
         }
     }
 
@@ -215,6 +222,9 @@ impl Replica {
             "{tokens} tokens are computed without blocks for them"
         );
         draft.budget = draft.budget.saturating_sub(tokens);
+        if let (Some(blend), Some((side, _))) = (&mut self.blend, live.side) {
+            blend.sides.compute(side, tokens);
+        }
         let piece = Piece { live: id, tokens, completes: completes && !opens, opens };
         let shape = PrefillPiece { new_tokens: tokens, context_tokens };
         if self.gathers_cohorts {
@@ -235,10 +245,16 @@ impl Replica {
     /// Lets the head of the waiting queue in; `false` if it must wait.
     fn admit(&mut self, draft: &mut Draft, admission: Admission) -> bool {
         self.sort_by_match();
-        if self.blocked.is_some_and(|(version, tokens)| version == self.kv.version() && admission.tokens >= tokens) {
+        let end = admission.from as usize;
+        if self.blocked[end].is_some_and(|(version, tokens)| version == self.kv.version() && admission.tokens >= tokens)
+        {
             return false;
         }
-        let id = self.waiting[0];
+        let waiting = match admission.from {
+            Side::Left => self.waiting.front(),
+            Side::Right => self.waiting.back(),
+        };
+        let id = *waiting.expect("somebody waits");
         let live = self.lives.get(id);
         let total = live.total();
         if !self.may_begin(live) {
@@ -259,14 +275,18 @@ impl Replica {
         let keep_free = admission.keep_free + self.load.promised_blocks();
         let required = if admission.require_prompt { table.max(self.kv.blocks_for(total)) } else { table };
         if required - found.blocks() + found.in_queue() + keep_free > self.kv.free() {
-            self.blocked = Some((self.kv.version(), admission.tokens));
+            self.blocked[end] = Some((self.kv.version(), admission.tokens));
             return false;
         }
 
-        self.blocked = None;
+        self.blocked = [None; 2];
         self.begin(id);
-        self.waiting.pop_front();
+        match admission.from {
+            Side::Left => self.waiting.pop_front(),
+            Side::Right => self.waiting.pop_back(),
+        };
         self.lives.link(id);
+        self.join_side(id, admission.from);
         draft.admitted += 1;
         let hold = self.kv.pin(found);
         let live = self.lives.get_mut(id);

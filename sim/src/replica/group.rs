@@ -84,6 +84,11 @@ impl Group {
         self.members
     }
 
+    /// Decode steps that count as done.
+    pub(crate) fn steps(&self) -> u64 {
+        self.step
+    }
+
     /// The next decode step of all members.
     pub(crate) fn batch(&self) -> DecodeBatch {
         DecodeBatch {

@@ -3,6 +3,7 @@
 use workloads::{Prompt, Request, RequestId, SessionId, SimTime};
 
 use crate::kv::{Chain, Hold};
+use crate::offline::{ScanUnit, Side};
 use crate::record::HandoverRecord;
 
 use super::prefixes::Grouped;
@@ -72,6 +73,12 @@ pub(crate) struct Live {
     pub(crate) energy_mark_nj: u64,
     pub(crate) cached_tokens: Option<u32>,
     pub(crate) preemptions: u32,
+    /// In a batch that is taken from both ends: its unit of the scan, its expected answer in tokens,
+    pub(crate) unit: ScanUnit,
+    /// and while it is let in, the side that it belongs to, with twice the tokens that it is expected to hold.
+    pub(crate) side: Option<(Side, u64)>,
+    /// See above.
+    pub(crate) expected_output: u32,
     /// What it is to a group of requests with a common prefix.
     pub(crate) grouped: Option<Grouped>,
     /// The decode replica that was chosen for it, if it is to get to one.
@@ -111,6 +118,9 @@ impl Live {
             energy_mark_nj: 0,
             cached_tokens: None,
             preemptions: 0,
+            unit: ScanUnit::default(),
+            expected_output: 0,
+            side: None,
             grouped: None,
             decode_replica: None,
             offered: false,

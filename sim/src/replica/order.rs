@@ -41,12 +41,19 @@ impl Replica {
     /// Puts those that have come since into their order among themselves.
     pub(super) fn order_pool(&mut self) {
         let pool = std::mem::take(&mut self.ordering.pool);
-        if pool < 2 {
+        if pool == 0 {
             return;
         }
+        self.order_last(pool);
+        self.prepare_batch();
+    }
+
+    /// Puts the last `pool` requests of the queue into their order.
+    fn order_last(&mut self, pool: usize) {
         let first = self.waiting.len() - pool;
         match self.ordering.order {
-            QueueOrder::Fcfs | QueueOrder::LongestPrefixMatch { .. } => {}
+            // Densities are those of everything that waits.
+            QueueOrder::Fcfs | QueueOrder::Density | QueueOrder::LongestPrefixMatch { .. } => {}
             QueueOrder::Random => {
                 for last in (1..pool).rev() {
                     let other = self.ordering.draws.random_range(0..=last);
@@ -75,6 +82,6 @@ impl Replica {
         };
         self.waiting.make_contiguous().sort_by_cached_key(matched);
         // What lies in the cache may have been evicted since, and somebody else be the head.
-        self.blocked = None;
+        self.blocked[0] = None;
     }
 }

@@ -264,7 +264,7 @@ impl Replica {
             self.waiting.push_front(id);
         }
         // Whoever did not fit is not at the head any more.
-        self.blocked = None;
+        self.blocked[0] = None;
     }
 
     /// A request has ended: with the last one of a group its prefix goes.

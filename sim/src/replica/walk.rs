@@ -2,6 +2,7 @@
 
 use super::compose::Draft;
 use super::{Kv, LiveId, Phase, Replica};
+use crate::offline::Side;
 
 impl Replica {
     /// Gives each running request from `from` on its next tokens, in order of admission: one to the members of the slot's
@@ -122,9 +123,11 @@ impl Replica {
         let mut hold = std::mem::take(&mut live.hold);
         self.kv.learn(&mut hold, &live.chain(), live.computed - u32::from(live.owed));
         self.kv.release(hold);
+        self.leave_side(id);
     }
 
     fn preempt(&mut self, id: LiveId) {
+        let side = self.lives.get(id).side.map_or(Side::Left, |(side, _)| side);
         self.detach(id);
         self.loose.retain(|&other| other != id);
         self.prefilling.retain(|&other| other != id);
@@ -135,6 +138,9 @@ impl Replica {
         live.computed = 0;
         live.preemptions += 1;
         self.counts.preemptions += 1;
-        self.waiting.push_front(id);
+        match side {
+            Side::Left => self.waiting.push_front(id),
+            Side::Right => self.waiting.push_back(id),
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! order of their own, behind the prefix that they share (`replica/prefixes.rs`).
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct BatchLlm {
     watermark_blocks: u32,
@@ -25,6 +26,7 @@ impl Scheduler for BatchLlm {
         }
         if view.may_admit() && !view.out_of_memory {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget,
                 whole: false,
                 reserve: Reserve::Prompt,

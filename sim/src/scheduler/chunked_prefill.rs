@@ -4,6 +4,7 @@
 //! recomputation, nobody let in while somebody is preempted.
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct ChunkedPrefill {
     per_request: u32,
@@ -24,6 +25,7 @@ impl Scheduler for ChunkedPrefill {
         }
         if view.may_admit() && !view.out_of_memory {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget.min(self.per_request),
                 whole: false,
                 reserve: Reserve::Chunk,

@@ -4,6 +4,7 @@
 //! blocks of whole prompts reserved at admission, and a finished cohort followed at once by the next.
 
 use super::{Action, Admission, CohortView, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 use crate::spec::LayerGroups;
 
 pub(super) struct LayeredPrefill {
@@ -36,6 +37,7 @@ impl Scheduler for LayeredPrefill {
         }
         if view.may_admit() && !view.out_of_memory {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget,
                 whole: false,
                 reserve: Reserve::Prompt,

@@ -4,6 +4,7 @@
 //! if every client asked for exactly the tokens it gets.
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct Orca;
 
@@ -14,6 +15,7 @@ impl Scheduler for Orca {
         }
         if view.may_admit() {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget,
                 whole: true,
                 reserve: Reserve::Answer,

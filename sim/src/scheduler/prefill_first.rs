@@ -3,6 +3,7 @@
 //! `vllm/core/scheduler.py` before v1: this order gives the best TTFT and stalls all decodes behind whole prompts.
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct PrefillFirst {
     watermark_blocks: u32,
@@ -21,6 +22,7 @@ impl Scheduler for PrefillFirst {
         }
         if view.may_admit() {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget,
                 whole: true,
                 reserve: Reserve::Prompt,

@@ -1,6 +1,7 @@
 //! Sarathi-Serve (OSDI 2024, algorithm 3): decodes, then prompt pieces, then new requests whose whole prompt has blocks.
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct Sarathi;
 
@@ -14,6 +15,7 @@ impl Scheduler for Sarathi {
         }
         if view.may_admit() && !view.out_of_memory {
             return Action::Admit(Admission {
+                from: Side::Left,
                 tokens: view.budget,
                 whole: false,
                 reserve: Reserve::Prompt,

@@ -5,6 +5,7 @@
 //! answers, and so are blocks reserved.
 
 use super::{Action, Admission, Reserve, Scheduler, StepView};
+use crate::offline::Side;
 
 pub(super) struct Splitwise;
 
@@ -15,6 +16,7 @@ impl Scheduler for Splitwise {
         }
         if view.may_admit() {
             return Action::Admit(Admission {
+                from: Side::Left,
                 // A prompt that no step has room for has one to itself.
                 tokens: if view.admitted == 0 { u32::MAX } else { view.budget },
                 whole: true,

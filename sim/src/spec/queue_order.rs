@@ -15,6 +15,9 @@ pub enum QueueOrder {
     /// Depth first through the tree of the prompts: those that share a prefix follow each other, so that every shared token
     /// is used again as soon as can be (`dfs-weight` of `SGLang`, without its weights).
     DepthFirst,
+    /// By density, the most compute-heavy first, in depth-first order of a tree that was sorted and split for it: *`BlendServe`*'s,
+    /// which takes from both ends. Only with [`Policy::BlendServe`](crate::Policy::BlendServe).
+    Density,
     /// The longest prefix in the cache first, looked up whenever somebody may be let in, as long as no more than `most`
     /// requests wait; with more the queue stays as it is. `SGLang` (`schedule_policy.py`) stops sorting above 128.
     LongestPrefixMatch {

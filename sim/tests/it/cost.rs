@@ -1,6 +1,6 @@
 //! Cost models for tests.
 
-use profiles::{CostModel, CostTotals, StepCost, StepShape};
+use profiles::{CostModel, CostTotals, Operator, StepCost, StepShape};
 
 /// A cost that depends on every field of a shape, so that two simulators whose shapes differ anywhere tell different
 /// times from there on.
@@ -67,9 +67,14 @@ impl CostModel for ShapeCost {
         self.totals.clone()
     }
 
-    fn explain(&self, _shape: &StepShape<'_>) -> CostTotals {
+    /// Enough of a price for compute and memory to be told apart.
+    fn explain(&self, shape: &StepShape<'_>) -> CostTotals {
         let mut totals = CostTotals::default();
         totals.steps = 1;
+        let rows: u32 = shape.prefill.iter().map(|piece| piece.new_tokens).sum::<u32>() + shape.decode.requests;
+        totals.operator_mut(Operator::DenseFfn).time_ns_by_evidence[0] = 25.0 * f64::from(rows);
+        totals.operator_mut(Operator::DecodeAttention).time_ns_by_evidence[0] =
+            2.0 * shape.decode.context_tokens as f64;
         totals
     }
 }

@@ -236,6 +236,12 @@ fn compare_mixed(kind: PolicyKind) {
     compare_drawn((kind, "mixed"), |seed| Scenario::draw_mixed(kind, seed), Shares::MIXED);
 }
 
+#[test]
+fn blendserve_is_exact() {
+    let least = Shares { preemptions: 15, relabelled: 5, reordered: 30, ..Shares::COMMON };
+    compare_drawn("blendserve", Scenario::draw_blended, least);
+}
+
 /// As [`compare`], with `kind` on the prefill replicas.
 fn compare_disaggregated(kind: PolicyKind, least: Shares) {
     compare_drawn((kind, "disaggregated"), |seed| Scenario::draw_disaggregated(kind, seed), least);

@@ -5,6 +5,7 @@
 //! types of its interface, so that whatever both agree on was understood twice.
 
 mod batchllm;
+mod blendserve;
 mod chunked_prefill;
 mod conveyor;
 pub(crate) mod grouping;
@@ -111,6 +112,8 @@ pub(crate) struct Coverage {
     pub(crate) kept_blocks: u64,
     /// Pools of several requests that came into another order, and queues that were sorted otherwise than they stood.
     pub(crate) reordered: u64,
+    /// Requests that moved from the left side to the right one.
+    pub(crate) relabelled: u64,
     /// Groups whose prefix was computed.
     pub(crate) opened_groups: u64,
     /// Those of them whose prefix was preempted on the way.
@@ -148,6 +151,7 @@ impl Coverage {
         self.left_to_other_batches += other.left_to_other_batches;
         self.kept_blocks += other.kept_blocks;
         self.reordered += other.reordered;
+        self.relabelled += other.relabelled;
         self.opened_groups += other.opened_groups;
         self.preempted_prefixes += other.preempted_prefixes;
         self.kept_out += other.kept_out;

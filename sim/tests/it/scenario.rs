@@ -29,6 +29,7 @@ pub(crate) enum PolicyKind {
     Splitwise,
     LayeredPrefill,
     BatchLlm,
+    BlendServe,
 }
 
 /// When steps are composed.
@@ -117,6 +118,17 @@ impl Scenario {
         for replica in &mut scenario.replicas {
             let by_match = QueueOrder::LongestPrefixMatch { most: pick(&mut rng, &[1, 4, 20, 1000]) };
             replica.scheduler.order = pick(&mut rng, &[QueueOrder::Random, QueueOrder::DepthFirst, by_match]);
+        }
+        scenario
+    }
+
+    /// A batch of a seed under `BlendServe`, most of it there from the beginning on, sorted by density or otherwise.
+    pub(crate) fn draw_blended(seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut scenario = Scenario::draw_ordered(PolicyKind::BlendServe, seed);
+        for replica in &mut scenario.replicas {
+            let orders = [QueueOrder::Density, QueueOrder::Density, QueueOrder::DepthFirst, QueueOrder::Random];
+            replica.scheduler.order = pick(&mut rng, &orders);
         }
         scenario
     }
@@ -470,6 +482,12 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
         PolicyKind::Sarathi => Policy::Sarathi,
         PolicyKind::PrefillFirst => Policy::PrefillFirst { watermark_permille: pick(rng, &[0, 10, 100, 250]) },
         PolicyKind::Orca => Policy::Orca,
+        PolicyKind::BlendServe => Policy::BlendServe {
+            sample_permille: pick(rng, &[10, 200, 1000]),
+            known_from_tokens: pick(rng, &[10, 1000]),
+            kept_sharing_permille: pick(rng, &[0, 900, 990]),
+            watermark_permille: pick(rng, &[0, 10, 100]),
+        },
         PolicyKind::BatchLlm => Policy::BatchLlm {
             order: pick(rng, &[GroupOrder::Submission, GroupOrder::DecodeShare]),
             token_batching_degree: rng.random_range(0..=spare.min(8)),
@@ -505,11 +523,13 @@ fn price(
     quantum_ns: u64,
 ) -> Price {
     let layered = kind == PolicyKind::LayeredPrefill;
-    let one_stage = layered || timing == Timing::Asynchronous;
+    let blended = kind == PolicyKind::BlendServe;
+    let one_stage = layered || blended || timing == Timing::Asynchronous;
     let stages: &[usize] = if one_stage { &[1] } else { &[1, 1, 1, 2, 3, 4] };
     // Constants and polynomials know no layers.
-    match rng.random_range(if layered { 2 } else { 0 }..10) {
+    match rng.random_range(if layered { 2 } else { u32::from(blended) }..10) {
         0 => Price::Constant(step_ns),
+        2..=4 if blended => Price::Polynomial(polynomial(1, step_ns as f64)),
         1 => Price::Polynomial(polynomial(pick(rng, stages).min(2) as u32, step_ns as f64)),
         _ => Price::Shape(Box::new(ShapeCost {
             stages: pick(rng, stages),

@@ -1,5 +1,6 @@
 //! One request, with the time of every one of its tokens.
 
+use sim::offline::{ScanUnit, Side};
 use sim::{Ending, HandoverRecord, RequestRecord};
 use workloads::{ContentId, Request, SimDuration, SimTime};
 
@@ -35,6 +36,11 @@ pub(super) struct Job {
     /// Prompt tokens found in the cache when it was first let in.
     pub(super) cached: Option<u32>,
     pub(super) preemptions: u32,
+    /// Of `BlendServe`: its unit and expected answer; while it runs, its side and twice what it is expected to hold.
+    pub(super) unit: ScanUnit,
+    pub(super) expected_output: u32,
+    pub(super) side: Option<Side>,
+    pub(super) held: u64,
     pub(super) part: Option<Part>,
     pub(super) first_scheduled: Option<SimTime>,
     /// When each of its tokens was out.
@@ -56,6 +62,10 @@ impl Job {
             in_flight: 0,
             cached: None,
             preemptions: 0,
+            unit: ScanUnit::default(),
+            expected_output: 0,
+            side: None,
+            held: 0,
             part: None,
             first_scheduled: None,
             tokens_at: Vec::new(),

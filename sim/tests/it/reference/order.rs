@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use rand::RngExt;
-use sim::QueueOrder;
+use sim::{Policy, QueueOrder};
 use workloads::{ContentId, RequestId};
 
 use super::replica::Replica;
@@ -18,10 +18,21 @@ impl Replica {
     /// Puts those that have come since the last time into their order.
     pub(super) fn order_pool(&mut self) {
         let pool = std::mem::take(&mut self.pool);
+        if pool.is_empty() {
+            return;
+        }
+        self.order_last(&pool);
+        let policy = self.spec.scheduler.policy;
+        if let Policy::BlendServe { sample_permille, known_from_tokens, kept_sharing_permille, .. } = policy {
+            self.prepare_batch(sample_permille, known_from_tokens, kept_sharing_permille);
+        }
+    }
+
+    fn order_last(&mut self, pool: &[RequestId]) {
         let ordered = match self.spec.scheduler.order {
-            QueueOrder::Fcfs | QueueOrder::LongestPrefixMatch { .. } => return,
+            QueueOrder::Fcfs | QueueOrder::Density | QueueOrder::LongestPrefixMatch { .. } => return,
             QueueOrder::Random => {
-                let mut pool = pool.clone();
+                let mut pool = pool.to_vec();
                 for last in (1..pool.len()).rev() {
                     pool.swap(last, self.draws.random_range(0..=last));
                 }

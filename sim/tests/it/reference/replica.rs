@@ -14,7 +14,7 @@ use super::job::{Job, Phase};
 use super::kv::Kv;
 use super::layered_prefill::{self, Cohort};
 use super::scheduling::{Piece, Plan};
-use super::{Coverage, Members, Steps, batchllm, chunked_prefill, orca, prefill_first, sarathi, splitwise};
+use super::{Coverage, Members, Steps, batchllm, blendserve, chunked_prefill, orca, prefill_first, sarathi, splitwise};
 
 /// A step on its way through the stages.
 pub(super) struct InFlight {
@@ -59,6 +59,8 @@ pub(super) struct Replica {
     /// Those at its tail that have come since the replica was last pumped.
     pub(super) pool: Vec<RequestId>,
     pub(super) draws: Xoshiro256PlusPlus,
+    pub(super) seed: u64,
+    pub(super) batch: blendserve::Batch,
     /// Those that came since a step was planned, where they are grouped.
     pub(super) gathered: Vec<RequestId>,
     pub(super) groups: Vec<Group>,
@@ -95,6 +97,8 @@ impl Replica {
             sent: VecDeque::new(),
             waiting: VecDeque::new(),
             pool: Vec::new(),
+            seed,
+            batch: blendserve::Batch::default(),
             draws: stream(seed, "queue-order", u64::from(number)),
             gathered: Vec::new(),
             groups: Vec::new(),
@@ -135,9 +139,9 @@ impl Replica {
     /// Blocks that stay free when a prompt is let in.
     pub(super) fn watermark(&self) -> usize {
         match self.spec.scheduler.policy {
-            Policy::PrefillFirst { watermark_permille } | Policy::BatchLlm { watermark_permille, .. } => {
-                self.kv.all() * watermark_permille as usize / 1000
-            }
+            Policy::PrefillFirst { watermark_permille }
+            | Policy::BatchLlm { watermark_permille, .. }
+            | Policy::BlendServe { watermark_permille, .. } => self.kv.all() * watermark_permille as usize / 1000,
             _ => 0,
         }
     }
@@ -303,6 +307,7 @@ impl Replica {
             Policy::Orca => orca::plan(self, &mut plan),
             Policy::BatchLlm { .. } => batchllm::plan(self, &mut plan),
             Policy::Splitwise => splitwise::plan(self, &mut plan),
+            Policy::BlendServe { .. } => blendserve::plan(self, &mut plan),
             Policy::LayeredPrefill { groups, collapse_without_decodes } => {
                 layered_prefill::plan(self, &mut plan, groups, collapse_without_decodes);
             }

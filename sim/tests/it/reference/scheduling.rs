@@ -1,6 +1,7 @@
 //! What the policies have in common: giving tokens, letting in, preempting.
 
 use sim::Policy;
+use sim::offline::Side;
 use workloads::RequestId;
 
 use super::batchllm::Part;
@@ -202,7 +203,11 @@ impl Replica {
         self.job(id).computed = 0;
         self.job(id).preemptions += 1;
         self.running.retain(|running| *running != id);
-        self.waiting.push_front(id);
+        if self.job(id).side.take() == Some(Side::Right) {
+            self.waiting.push_back(id);
+        } else {
+            self.waiting.push_front(id);
+        }
         self.books.preemptions += 1;
     }
 
@@ -219,7 +224,16 @@ impl Replica {
             plan.sorted = true;
             self.sort_by_match();
         }
-        let job = &self.jobs[self.waiting.front()?];
+        self.end(Side::Left)
+    }
+
+    /// The head or the tail of the waiting queue, if the running list has room.
+    pub(super) fn end(&self, side: Side) -> Option<Head> {
+        if self.running.len() >= self.spec.scheduler.seats() as usize {
+            return None;
+        }
+        let id = if side == Side::Left { self.waiting.front()? } else { self.waiting.back()? };
+        let job = &self.jobs[id];
         let matched = match job.part {
             Some(Part::Member(group)) => self.prefix_blocks(group),
             _ => self.kv.longest_match(&job.content(), job.total() - 1),
@@ -249,7 +263,11 @@ impl Replica {
         self.coverage.hits_in_same_step += u64::from(matched.iter().any(|block| self.kv.learned.contains(block)));
         self.coverage.hits_after_preemption += u64::from(cached > 0 && self.jobs[&id].cached.is_some());
         self.kv.let_in(id, matched, self.kv.blocks_for(reserve));
-        self.waiting.pop_front();
+        if self.jobs[&id].side == Some(Side::Right) {
+            self.waiting.pop_back();
+        } else {
+            self.waiting.pop_front();
+        }
         self.running.push(id);
         self.set_phase(id, Phase::Prefilling);
         self.job(id).computed = cached;

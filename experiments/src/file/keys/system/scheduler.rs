@@ -9,6 +9,8 @@ const ORCA: &str = "orca";
 const SPLITWISE: &str = "splitwise";
 const LAYERED_PREFILL: &str = "layered-prefill";
 const BATCHLLM: &str = "batchllm";
+const BLENDSERVE: &str = "blendserve";
+const DENSITY: &str = "density";
 const LONGEST_PREFIX_MATCH: &str = "longest-prefix-match";
 
 /// Scheduling policy.
@@ -33,6 +35,12 @@ pub(crate) static POLICY: Key = Key::new(
             BATCHLLM,
             "BatchLLM: as sarathi, on groups of requests with a common prefix, which is computed first and stays until the last \
              of them has ended; what is there when a step is planned is grouped (`arrivals = \"all-at-once\"`: everything)",
+        ),
+        (
+            BLENDSERVE,
+            "BlendServe: requests that are expected to hold as much memory as there is, from both ends of a queue sorted by compute \
+             density (`order = \"density\"`), in a ratio that keeps what runs as dense as all that waits; with another order from its \
+             head alone",
         ),
     ]),
     "Which policy.",
@@ -76,7 +84,7 @@ pub(crate) static WATERMARK: Key = Key::new(
     Kind::Number(Bounds { min: 0.0, above: false, max: 0.999 }),
     "Share of the KV blocks that is kept free when a prompt is let in, in thousandths.",
 )
-.only(&[PREFILL_FIRST, BATCHLLM])
+.only(&[PREFILL_FIRST, BATCHLLM, BLENDSERVE])
 .value("0.01");
 
 /// Order of groups.
@@ -103,6 +111,32 @@ pub(crate) static TOKEN_BATCHING_DEGREE: Key = Key::new(
 )
 .only(&[BATCHLLM])
 .value("0");
+/// Sampling of answers.
+pub(crate) static OUTPUT_SAMPLE: Key = Key::new(
+    "output_sample",
+    Kind::Number(Bounds { min: 0.0, above: false, max: 1.0 }),
+    "Share of the requests, in thousandths, whose answers are known beforehand; those of others are expected to be as long as these \
+     of their nearest relatives in the tree of prompts. In reality the sample is answered first and not asked again; here it is \
+     answered with the rest, so that all the work is done once.",
+)
+.only(&[BLENDSERVE])
+.value("0.01");
+/// Known answers.
+pub(crate) static KNOWN_OUTPUTS_FROM: Key = Key::new(
+    "known_outputs_from",
+    COUNT,
+    "Answers of at least so many tokens are known beforehand, as for requests of images and videos.",
+)
+.only(&[BLENDSERVE])
+.nothing("only sampled answers are known");
+/// Sharing that sorting leaves.
+pub(crate) static KEPT_SHARING: Key = Key::new(
+    "kept_sharing",
+    Kind::Number(Bounds { min: 0.0, above: false, max: 1.0 }),
+    "Share, in thousandths, of the prompt tokens that depth-first order saves which sorting by density must leave saved.",
+)
+.only(&[BLENDSERVE])
+.value("0.99");
 /// Rule for the number of groups.
 pub(crate) static GROUPS: Key = Key::new(
     "groups",
@@ -157,15 +191,16 @@ pub(crate) static ORDER: Key = Key::new(
         ("fcfs", "as they come"),
         ("random", "shuffled, by the seed"),
         ("dfs", "depth first through the tree of the prompts: those that share a prefix follow each other"),
+        (DENSITY, "the most compute-heavy first, in depth-first order of a tree sorted and split for it; blendserve's own"),
         (
             LONGEST_PREFIX_MATCH,
             "the longest prefix in the cache first, looked up in every step, as long as few enough wait (SGLang's `lpm`)",
         ),
     ]),
-    "In which order requests are let in that wait at the same time. random and dfs order what reaches the queue between two steps, \
+    "In which order requests are let in that wait at the same time. random, dfs and density order what reaches the queue between two steps, \
      once: with `arrivals = \"all-at-once\"` everything. Preempted requests come back at the head.",
 )
-.value("\"fcfs\"");
+.computed("fcfs; with blendserve density");
 /// Limit of sorting.
 pub(crate) static LONGEST_PREFIX_MATCH_LIMIT: Key = Key::new(
     "longest_prefix_match_limit",
@@ -189,6 +224,9 @@ pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
         &WATERMARK,
         &GROUP_ORDER,
         &TOKEN_BATCHING_DEGREE,
+        &OUTPUT_SAMPLE,
+        &KNOWN_OUTPUTS_FROM,
+        &KEPT_SHARING,
         &GROUPS,
         &REFERENCE_CHUNK,
         &NUM_STAGES,
