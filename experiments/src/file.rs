@@ -1,6 +1,7 @@
 //! The experiment file: TOML in, one checked tree out, every key defined in one place.
 
 mod check;
+mod compatibility;
 pub(crate) mod document;
 mod inherit;
 pub(crate) mod key;
@@ -54,6 +55,9 @@ pub(crate) fn read_varied(
         inherit::resolve(systems, &mut problems);
         if let Some(variation) = variation {
             vary::vary(systems, variation);
+        }
+        if problems.is_empty() {
+            compatibility::resolve(systems, &mut problems);
         }
         if problems.is_empty() {
             pools::resolve(systems, &mut problems);

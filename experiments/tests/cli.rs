@@ -7,6 +7,7 @@ mod cli {
     pub(crate) mod cache;
     pub(crate) mod calibrate;
     pub(crate) mod commands;
+    pub(crate) mod compatibility;
     pub(crate) mod determinism;
     pub(crate) mod disaggregated;
     pub(crate) mod engine;

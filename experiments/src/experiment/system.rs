@@ -38,6 +38,9 @@ pub(super) fn read(
     if reader.has(&s::INHERIT) {
         reader.spend(&s::INHERIT);
     }
+    if reader.has(&s::COMPATIBILITY) {
+        reader.spend(&s::COMPATIBILITY);
+    }
     let model = model(reader, shared_model, sources)?;
     let router = router_unless_mixed(reader, &s::ROUTER, reader.has(&p::MIXED))?;
     let elsewhere: bool = reader.get(&p::PREFILLED_ELSEWHERE);

@@ -30,6 +30,23 @@ pub(crate) static INHERIT: Key = Key::new(
     "Another system of this file, whose settings hold where this one says nothing. Tables are merged key by key.",
 )
 .nothing("it stands alone");
+/// Another simulator's ways.
+pub(crate) static COMPATIBILITY: Key = Key::new(
+    "compatibility",
+    Kind::Choice(&[(
+        "simdistserve",
+        "the simulator in DistServe's repository. It sets pools `prefill` and `decode` (which may be given for their \
+         `replicas`, GPUs, parallelism and `step_cost`), `transfer = { mode = \"after-prefill\", network = \"instant\" }`, \
+         `scheduler = { policy = \"prefill-first\", watermark = 0, max_num_batched_tokens = 16384, max_num_seqs = 1024 }` \
+         (all prompts that wait are one pass; there whatever the KV cache holds), `block_size = 1`, `enable_prefix_caching = false`, and \
+         `num_gpu_blocks_override = 50000` for decode, the tokens that it lets decode. It needs `step_cost`, whose overhead per \
+         token that simulator charges for contexts in decode passes: added to `per_context_token_ms` there and taken from \
+         `per_request_ms`. Where decoding outgrows the 50,000 tokens requests are preempted here, and not there",
+    )]),
+    "Serve as another simulator does, to be held against it. The keys that this sets cannot be given beside it; lock files have \
+     them in its place.",
+)
+.nothing("the system is what its other keys say");
 /// Its own model.
 pub(crate) static MODEL: Key = Key::new(
     "model",
@@ -260,6 +277,7 @@ pub(crate) static TABLE: TableDef = TableDef {
     keys: &[
         &NAME,
         &INHERIT,
+        &COMPATIBILITY,
         &MODEL,
         &GPU_OF_ALL,
         &ARCHITECTURE,
