@@ -15,6 +15,7 @@ mod names;
 mod page;
 mod place;
 mod requests;
+mod routing;
 mod rows;
 mod score;
 mod series;

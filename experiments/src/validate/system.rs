@@ -6,6 +6,7 @@ use super::engine;
 use super::error::NotScored;
 use super::meta::Meta;
 use super::names;
+use super::routing;
 
 /// A system as an experiment file says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub(super) fn read(meta: &Meta, known: &[(String, String)]) -> Result<SystemSett
     let (model, remark) = names::model(meta.needed("model", "the name of a model")?)?;
     system.model = model;
     system.assumptions.extend(remark);
+    routing::measured(&mut system);
     system.gpu = names::device(meta.needed("gpu", "the name of a GPU")?)?;
     let name = meta.needed("engine", "the name of the engine, such as `vLLM`")?;
     let asynchronous = meta

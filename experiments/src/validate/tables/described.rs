@@ -7,7 +7,7 @@ use crate::validate::error::NotScored;
 use crate::validate::figure::{Figure, Metric, Statistic};
 use crate::validate::rows::Row;
 use crate::validate::system::SystemSettings;
-use crate::validate::{engine, names, requests};
+use crate::validate::{engine, names, requests, routing};
 
 /// A run as a row of a table says it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,7 @@ impl Described {
         described.system.settings = engine.settings;
         described.system.assumptions.extend(engine.assumptions);
         described.system.assumptions.extend(remark);
+        routing::measured(&mut described.system);
         Ok(described)
     }
 

@@ -12,7 +12,7 @@ const GUARDS: [(&str, [f64; 3]); 7] = [
     ("blis_h100", [3.5, 3.0, 3.0]),
     ("llmservingsim_rtx4090_8b", [1.5, 1.0, 1.2]),
     ("llmservingsim_rtxpro6000_8b", [15.0, 6.0, 8.0]),
-    ("llmservingsim_rtxpro6000_moe_dp2_ep", [25.0, 4.0, 5.0]),
+    ("llmservingsim_rtxpro6000_moe_dp2_ep", [3.0, 1.5, 1.5]),
     ("apex", [10.0, 3.0, 3.0]),
     ("blis_h100_overloaded", [42.0, 23.0, 36.0]),
 ];
