@@ -71,8 +71,8 @@ fn scheduler(row: Row<'_>, described: &mut Described, engine: &str, concurrency:
         described.system.set("scheduler.max_num_batched_tokens", tokens);
         described.system.set("scheduler.max_num_seqs", concurrency);
         described.assume(format!(
-            "scheduler limits are not recorded: deployed for its point, with steps of at most {tokens} tokens (one prompt, a \
-             token per client and {SWEPT_STEP_TOKENS}), prompts cut where they do not fit"
+            "scheduler limits are not recorded: deployed for its point, with steps of one prompt, a token per client and \
+             {SWEPT_STEP_TOKENS} more, and prompts cut where they do not fit"
         ));
         return Ok(());
     }
