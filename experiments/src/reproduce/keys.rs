@@ -22,8 +22,20 @@ pub(super) static CLAIM: Key = Key::new("claim", Kind::Text, "What is claimed, i
 /// The test.
 pub(super) static TEST_NAME: Key =
     Key::new("name", Kind::Text, "Crate and path of the test, such as `sim::queueing::NAME`.");
-static TEST_TABLE: TableDef =
-    TableDef { path: "test", doc: "A claim that a test checks.", tag: Tag::None, keys: &[&ID, &CLAIM, &TEST_NAME] };
+/// How far off the test lets it be.
+pub(super) static TEST_TOLERANCE: Key =
+    Key::new("tolerance", Kind::Text, "How far off the test lets it be, such as `1 %`, `exact` or `ordering`.")
+        .nothing("the claim says it");
+/// What the test measured.
+pub(super) static TEST_MEASURED: Key =
+    Key::new("measured", Kind::Text, "What the test measured when this was written; it prints it.")
+        .nothing("nothing but that it holds");
+static TEST_TABLE: TableDef = TableDef {
+    path: "test",
+    doc: "A claim that a test checks.",
+    tag: Tag::None,
+    keys: &[&ID, &CLAIM, &TEST_NAME, &TEST_TOLERANCE, &TEST_MEASURED],
+};
 
 /// What is reproduced.
 pub(super) static FIGURE: Key = Key::new("figure", Kind::Text, "Which figure or table of the paper this is.");

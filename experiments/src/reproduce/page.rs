@@ -22,7 +22,9 @@ const HEAD: &str = "# Published claims, and what servesim says of them\n\n\
     it has over 1; for a plain value, within the tolerance its file states).\n\
     - **fitted**: a named calibration was fitted to it, so that agreement says nothing.\n\
     - **undetermined**: public facts do not determine it. It is reported beside the published value, with the reason, and not \
-    tuned to.\n\n\
+    tuned to. So are times and rates of an engine whose speed is not published; how two schedulers compare on it is a \
+    prediction.\n\n\
+    Experiments called *what if* test the causes that reasons name.\n\n\
     Intervals are of the mean over seeds, comparisons are made seed by seed on the same requests. `a → b` are the values of \
     the two systems compared.\n";
 
@@ -76,9 +78,13 @@ fn of_paper(text: &mut String, paper: &Reproduced) {
         of_figure(text, &paper.paper, figure);
     }
     if !paper.paper.tests.is_empty() {
-        *text += "\n### Held by tests\n\n| | claim | test |\n|---|---|---|\n";
+        *text += "\n### Held by tests\n\nWhat a test measured was so when the row was written; its tolerance holds at every commit.\n\n\
+                  | | claim | tolerance | measured | test |\n|---|---|---|---|---|\n";
         for test in &paper.paper.tests {
-            let _ = writeln!(text, "| {} | {} | `{}` |", test.id, cell(&test.claim), test.test);
+            let optional = |text: &Option<String>| text.as_deref().map_or_else(|| "–".to_owned(), cell);
+            let (tolerance, measured) = (optional(&test.tolerance), optional(&test.measured));
+            let _ =
+                writeln!(text, "| {} | {} | {tolerance} | {measured} | `{}` |", test.id, cell(&test.claim), test.test);
         }
     }
 }

@@ -42,6 +42,10 @@ pub(super) struct Tested {
     pub(super) claim: String,
     /// The test.
     pub(super) test: String,
+    /// How far off it lets it be, where the claim does not say it.
+    pub(super) tolerance: Option<String>,
+    /// What it measured, if there is a number.
+    pub(super) measured: Option<String>,
 }
 
 /// An experiment and what was published of it.
@@ -84,7 +88,13 @@ pub(super) fn read(folder: &Path, only: Option<&str>, depth: Depth) -> Result<Pa
     let (table, whole, sources) = read_as(&folder.join(PAPER_FILE), &keys::PAPER)?;
     let mut reader = Reader::new(&table, whole, &keys::PAPER);
     let tests = reader.tables(&keys::TEST, |test| {
-        Ok(Tested { id: test.get(&keys::ID), claim: test.get(&keys::CLAIM), test: test.get(&keys::TEST_NAME) })
+        Ok(Tested {
+            id: test.get(&keys::ID),
+            claim: test.get(&keys::CLAIM),
+            test: test.get(&keys::TEST_NAME),
+            tolerance: test.maybe(&keys::TEST_TOLERANCE),
+            measured: test.maybe(&keys::TEST_MEASURED),
+        })
     });
     let tests = tests.map_err(|problem| Failure::input(problem, sources))?;
     let names = figures(folder)?;

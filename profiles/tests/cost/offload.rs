@@ -106,6 +106,7 @@ fn three_hundred_requests_of_long_contexts_need_less_than_thirty_gigabytes_a_sec
     for requests in [10, 50, 100, 200, 300] {
         for context in [8192, 16_384] {
             let bandwidth = needed(requests, context);
+            println!("{requests} requests of {context} tokens need {bandwidth:.3e} bytes/s an adapter");
             assert!(bandwidth < 30e9, "{requests} requests of {context} tokens need {bandwidth:e} bytes/s an adapter");
         }
     }
@@ -139,6 +140,7 @@ fn attention_workers_hold_more_than_twice_the_cache_of_a_replica_of_equal_price(
     let stage = &plan.stages[0];
     let beside_weights = (stage.budget_bytes - stage.weights_bytes) / stage.kv_bytes_per_token;
     let (replica, pool) = (beside_weights as f64, (blocks * 16) as f64);
+    println!("{replica} tokens beside the weights, {pool} in the pool");
     assert!((replica / 459e3 - 1.0).abs() < 0.05, "{replica} tokens beside the weights");
     assert!((pool / 1_055e3 - 1.0).abs() < 0.05, "{pool} tokens in the pool");
     assert!(pool > 2.3 * plan.kv_tokens as f64, "with activations a replica holds {} tokens", plan.kv_tokens);
