@@ -104,6 +104,7 @@ impl Pricing {
         let link = reader.table(&s::LINK, |table| Ok(engine::link(table, device)))?;
         options.link = link.filter(|_| options.servers.is_none());
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
+        options.separate_attention = reader.get(&s::SEPARATE_ATTENTION);
         options.prefix_attention = engine::prefix_attention(reader, scheduler)?;
         let composition = reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?;
         (options.composition, options.attention_apart) = composition.expect("it has a default");

@@ -20,7 +20,7 @@ pub(super) struct Fitted {
 }
 
 /// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 11] = [
+const OF_KERNELS: [&Key; 12] = [
     &s::ARCHITECTURE,
     &s::KERNEL_TABLES,
     &s::FITTED_PROFILE,
@@ -29,6 +29,7 @@ const OF_KERNELS: [&Key; 11] = [
     &s::LINK,
     &s::NETWORK,
     &s::OVERLAP_COLLECTIVES,
+    &s::SEPARATE_ATTENTION,
     &s::PREFIX_ATTENTION,
     &s::COMPOSITION,
     &s::POWER_LIMIT,

@@ -31,7 +31,8 @@ impl MeasuredAttention {
         let residency =
             if kernels.measured_cold.decode_attention { Residency::AsMeasured } else { Residency::DeviceMemory };
         let decode = formats.iter().find_map(|&format| kernels.decode.for_heads(heads(format), residency));
-        let mixed = formats.iter().find_map(|&format| kernels.mixed.for_heads(heads(format)));
+        let one_launch = !context.options.separate_attention;
+        let mixed = formats.iter().filter(|_| one_launch).find_map(|&format| kernels.mixed.for_heads(heads(format)));
         let decode = decode.map(|times| DecodeLookup::new(times, context.options.max_num_seqs));
         Self { windowed: attention.window.is_some(), prefill, decode, mixed }
     }

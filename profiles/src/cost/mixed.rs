@@ -33,6 +33,9 @@ impl MixedCost {
         context: &Context<'_>,
         prefill_ns: impl Fn(&[PrefillPiece]) -> f64,
     ) -> Option<Self> {
+        if context.options.separate_attention {
+            return None;
+        }
         let device = context.options.device;
         let kernel = tile_kernel(device, context.options.architecture)?;
         let heads = measured::heads(attention, DType::Bf16, context);

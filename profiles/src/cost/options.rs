@@ -38,6 +38,9 @@ pub struct CostOptions<'a> {
     /// Whether collectives run beside compute that does not wait for them (dispatch to experts beside shared experts).
     /// vLLM runs them one after the other by default.
     pub overlap_collectives: bool,
+    /// Whether attention over prompt pieces and over generating requests are launches of their own in any case, as in vLLM
+    /// before v1. If not, one launch has both where that is how the device's kernels are known to work.
+    pub separate_attention: bool,
     /// How attention reads prefixes that generating requests share.
     pub prefix_attention: PrefixAttention,
     /// How decode attention and everything else go together.
@@ -74,6 +77,7 @@ impl<'a> CostOptions<'a> {
             routing: ExpertRouting::Uniform,
             engine: EngineOverheads::vllm_v1(),
             overlap_collectives: false,
+            separate_attention: false,
             prefix_attention: PrefixAttention::PerRequest,
             composition: Composition::Serial,
             attention_apart: false,

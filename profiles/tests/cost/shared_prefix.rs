@@ -3,7 +3,7 @@
 use profiles::cost::{CostOptions, PrefixAttention};
 use profiles::{CostModel, DecodeBatch, Evidence, Operator, OperatorTotals, SharedPrefixes};
 
-use crate::{assert_same, bare, compile, decode, dense_layer, h100, shape, shipped, tiny};
+use crate::{assert_same, bare, compile, decode, dense_layer, h100, pieces, shape, shipped, tiny};
 
 const KINDS: [PrefixAttention; 3] = [PrefixAttention::PerRequest, PrefixAttention::Cascade, PrefixAttention::Fused];
 
@@ -97,6 +97,27 @@ fn reading_long_prefixes_once_pays_as_much_as_it_saves_bytes() {
     assert!(bytes < time && time < 0.5, "{time} of the time with {bytes} of the bytes: floors remain");
     let extrapolated = fused.time_ns_by_evidence[Evidence::Extrapolated as usize];
     assert_same(extrapolated, time_ns(&fused), "nobody has measured this kernel");
+}
+
+/// On GPUs whose kernels have prompts and decodes in one launch, that costs more than both apart; on Hopper it is not known to.
+#[test]
+fn separate_launches_cost_the_sum_of_both() {
+    let model = shipped("meta-llama/Llama-3.1-8B");
+    let prompt = pieces(&[(512, 1000)]);
+    let attention_ns = |device: &str, separate_attention, prefill: &[profiles::PrefillPiece], batch| {
+        let device = profiles::DeviceSpec::shipped(device).expect("a shipped device");
+        let cost = compile(&CostOptions { separate_attention, ..bare(&model, &device) });
+        let totals = cost.explain(&shape(prefill, batch));
+        time_ns(totals.operator(Operator::DecodeAttention)) + time_ns(totals.operator(Operator::PrefillAttention))
+    };
+    let batch = decode(128, 2000);
+    for device in ["A100", "H100"] {
+        let apart = attention_ns(device, true, &prompt, batch);
+        let sum = attention_ns(device, true, &prompt, decode(0, 0)) + attention_ns(device, true, &[], batch);
+        assert_same(apart, sum, device);
+        let together = attention_ns(device, false, &prompt, batch);
+        assert!(if device == "A100" { together > apart } else { together.to_bits() == apart.to_bits() }, "{device}");
+    }
 }
 
 /// Reading once stops paying where so many requests attend that computing takes longer.

@@ -65,6 +65,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::LINK,
     &s::NETWORK,
     &s::OVERLAP_COLLECTIVES,
+    &s::SEPARATE_ATTENTION,
     &s::PREFIX_ATTENTION,
     &s::COMPOSITION,
     &ATTENTION_OFFLOAD,

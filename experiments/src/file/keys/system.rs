@@ -234,6 +234,14 @@ pub(crate) static OVERLAP_COLLECTIVES: Key =
 pub(crate) static COMPOSITION: Key =
     Key::new("composition", Kind::Table(&COMPOSITION_TABLE), "How the parts of a step go together.")
         .value("\"serial\"");
+/// Launches of attention.
+pub(crate) static SEPARATE_ATTENTION: Key = Key::new(
+    "separate_attention",
+    Kind::Flag,
+    "Launch attention over prompt pieces and over decoding requests apart in mixed steps, as vLLM did before v1. FlashAttention 2 \
+     takes clearly longer for both in one launch; on Hopper they count as apart either way.",
+)
+.value("false");
 /// Attention over shared prefixes.
 pub(crate) static PREFIX_ATTENTION: Key = Key::new(
     "prefix_attention",
@@ -310,6 +318,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &LINK,
         &NETWORK,
         &OVERLAP_COLLECTIVES,
+        &SEPARATE_ATTENTION,
         &PREFIX_ATTENTION,
         &COMPOSITION,
         &USD_PER_GPU_HOUR,
