@@ -27,7 +27,7 @@ fn an_overlapped_step_takes_what_its_serial_parts_say_and_the_books_add_up_to_it
         };
         let serial = with(Composition::Serial);
         let mut overlapped = with(Composition::Overlapped { interference: B });
-        let mut durations_ns = 0.0;
+        let mut sum_ns = 0.0;
         let prompt = pieces(&[(2000, 0), (1000, 300)]);
         for (prefill, batch) in [
             (&prompt[..], decode(100, 500)),
@@ -42,15 +42,15 @@ fn an_overlapped_step_takes_what_its_serial_parts_say_and_the_books_add_up_to_it
             let host = totals.operator(Operator::Host).time_ns();
             assert_same(compute + memory + host, totals.time_ns(), "parts and host are all there is");
             let mut stage_ns = vec![0; stages as usize];
-            let duration_ns = overlapped.step(&shape, &mut stage_ns).duration_ns as f64;
-            durations_ns += duration_ns;
+            let step_ns = overlapped.step(&shape, &mut stage_ns).duration_ns as f64;
+            sum_ns += step_ns;
             if stages == 1 {
                 let expected = compute.max(memory) + B * compute.min(memory) + host;
-                assert!((duration_ns - expected).abs() <= 1.0, "{duration_ns} ns, expected {expected}");
+                assert!((step_ns - expected).abs() <= 1.0, "{step_ns} ns, expected {expected}");
             }
         }
         let booked = overlapped.totals().time_ns();
-        assert!((booked - durations_ns).abs() <= 4.0 * f64::from(stages), "booked {booked}, steps took {durations_ns}");
+        assert!((booked - sum_ns).abs() <= 4.0 * f64::from(stages), "booked {booked}, steps took {sum_ns}");
     }
 }
 
