@@ -174,6 +174,12 @@ impl RadixTree {
         })
     }
 
+    /// The last node in pre-order, always without children: the last child of the last child of …
+    pub fn last_in_pre_order(&self) -> NodeId {
+        let last = std::iter::successors(Some(NodeId::ROOT), |&id| self.node(id).last_child.some()).last();
+        last.expect("the root is there")
+    }
+
     /// All tokens from the root to the end of `id`.
     pub fn runs(&self, id: NodeId) -> Vec<Run> {
         let mut path: Vec<NodeId> = self.ancestry(id).collect();

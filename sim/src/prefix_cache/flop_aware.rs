@@ -5,6 +5,8 @@
 //! checkpoint only, and its KV goes to the child. Recency is 1 / age in ticks of the cache's clock. Both terms are scaled
 //! to 0..1 over the candidates of the moment.
 
+use std::collections::BTreeSet;
+
 use workloads::radix::{Insertion, Match, NodeId, RadixTree};
 
 use super::radix_cache::Eviction;
@@ -27,6 +29,8 @@ struct Worth {
     last_access: u64,
     /// FLOPs that its edge saves, per byte of its whole prefix and one checkpoint.
     efficiency: f64,
+    /// Whether it is a candidate.
+    listed: bool,
 }
 
 /// Nodes by recency and saved FLOPs per byte.
@@ -36,56 +40,122 @@ pub(super) struct FlopAware {
     pub(super) alpha: f64,
     mode: MarconiMode,
     worth: Vec<Worth>,
-    /// Kept between evictions for its memory alone.
-    candidates: Vec<NodeId>,
+    /// Candidates, by efficiency in the order of [`f64::total_cmp`].
+    by_efficiency: BTreeSet<(i64, NodeId)>,
+    /// Candidates by last access.
+    by_access: BTreeSet<(u64, NodeId)>,
 }
 
 impl FlopAware {
     pub(super) fn new(alpha: f64, mode: MarconiMode) -> Self {
-        FlopAware { alpha, mode, worth: vec![Worth::default()], candidates: Vec::new() }
+        let worth = vec![Worth::default()];
+        FlopAware { alpha, mode, worth, by_efficiency: BTreeSet::new(), by_access: BTreeSet::new() }
     }
 
-    /// Works out the efficiency of a node whose edge is new.
-    fn appraise(&mut self, store: &Store, id: NodeId) {
+    fn efficiency(&self, store: &Store, id: NodeId) -> f64 {
         let total = store.tree.depth_tokens(id);
         let above = total - store.tree.edge_tokens(id);
         let flops = store.model.edge_flops(above, total, self.mode == MarconiMode::Artifact);
         let bytes = store.model.checkpoint_bytes() + store.model.kv_bytes(total);
-        self.worth[id.index()].efficiency = flops / bytes as f64;
+        flops / bytes as f64
+    }
+
+    /// Takes a node out of the candidates, if it is one, before anything of it changes.
+    fn unlist(&mut self, id: NodeId) {
+        let worth = &mut self.worth[id.index()];
+        if std::mem::take(&mut worth.listed) {
+            self.by_efficiency.remove(&(total_order(worth.efficiency), id));
+            self.by_access.remove(&(worth.last_access, id));
+        }
+    }
+
+    /// Makes a node a candidate if it has at most one child.
+    fn list(&mut self, tree: &RadixTree, id: NodeId) {
+        if id != NodeId::ROOT && tree.child_count(id) <= 1 {
+            let worth = &mut self.worth[id.index()];
+            worth.listed = true;
+            self.by_efficiency.insert((total_order(worth.efficiency), id));
+            self.by_access.insert((worth.last_access, id));
+        }
+    }
+
+    /// Looks anew at a node whose edge or number of children has changed.
+    fn appraise(&mut self, store: &Store, id: NodeId) {
+        self.unlist(id);
+        self.worth[id.index()].efficiency = self.efficiency(store, id);
+        self.list(&store.tree, id);
     }
 
     fn add(&mut self, store: &Store, id: NodeId, now: u64) {
         if self.worth.len() <= id.index() {
             self.worth.resize(id.index() + 1, Worth::default());
         }
-        self.worth[id.index()].last_access = now;
+        self.worth[id.index()] = Worth { last_access: now, ..Worth::default() };
         self.appraise(store, id);
     }
 
     /// The candidate with the lowest score, the first in pre-order of equals.
-    fn victim(&self, now: u64) -> Option<NodeId> {
+    ///
+    /// A score is at least either of its two terms, so candidates are looked at in the order of one of them until it
+    /// alone is above the lowest score: few, since all but the latest have next to no recency.
+    fn victim(&self, tree: &RadixTree, now: u64) -> Option<NodeId> {
         let recency = |id: NodeId| 1.0 / (now - self.worth[id.index()].last_access) as f64;
         let efficiency = |id: NodeId| self.worth[id.index()].efficiency;
-        let (mut recencies, mut efficiencies) = (Range::EMPTY, Range::EMPTY);
-        for &id in &self.candidates {
-            recencies.widen(recency(id));
-            efficiencies.widen(efficiency(id));
-        }
+        let recencies =
+            Range { least: recency(self.by_access.first()?.1), greatest: recency(self.by_access.last()?.1) };
+        let efficiencies = Range {
+            least: efficiency(self.by_efficiency.first()?.1),
+            greatest: efficiency(self.by_efficiency.last()?.1),
+        };
+        let efficiency_term = |id| self.alpha * efficiencies.scale(efficiency(id));
+        let recency_term = |id| recencies.scale(recency(id));
         let mut lowest: Option<(f64, NodeId)> = None;
-        for &id in &self.candidates {
-            let score = self.alpha * efficiencies.scale(efficiency(id)) + recencies.scale(recency(id));
-            if lowest.is_none_or(|(least, _)| score < least) {
-                lowest = Some((score, id));
+        let mut look = |id: NodeId, bound: f64| {
+            let score = efficiency_term(id) + recency_term(id);
+            match lowest {
+                Some((least, _)) if bound > least => return false,
+                Some((least, first)) if score > least || (score >= least && is_before(tree, first, id)) => {}
+                _ => lowest = Some((score, id)),
             }
+            true
+        };
+        if self.alpha > 0.0 {
+            let _ = self.by_efficiency.iter().all(|&(_, id)| look(id, efficiency_term(id)));
+        } else {
+            let _ = self.by_access.iter().all(|&(_, id)| look(id, recency_term(id)));
         }
         lowest.map(|(_, id)| id)
     }
 }
 
+/// Whether `a` comes before `b` in pre-order.
+fn is_before(tree: &RadixTree, a: NodeId, b: NodeId) -> bool {
+    let path = |id| {
+        let mut path: Vec<NodeId> = tree.ancestry(id).collect();
+        path.reverse();
+        path
+    };
+    let (to_a, to_b) = (path(a), path(b));
+    let shared = to_a.iter().zip(&to_b).take_while(|(a, b)| a == b).count();
+    match (to_a.get(shared), to_b.get(shared)) {
+        (None, _) => true,
+        (_, None) => false,
+        (Some(&a), Some(&b)) => tree.children(to_a[shared - 1]).find(|&child| child == a || child == b) == Some(a),
+    }
+}
+
+/// A number that orders as [`f64::total_cmp`] does.
+fn total_order(value: f64) -> i64 {
+    let bits = value.to_bits().cast_signed();
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
 impl Eviction for FlopAware {
     /// Only the deepest node matched whole is used; those above it are not.
-    fn matched(&mut self, _: &RadixTree, found: &Match, now: u64) {
+    fn matched(&mut self, tree: &RadixTree, found: &Match, now: u64) {
+        self.unlist(found.node);
         self.worth[found.node.index()].last_access = now;
+        self.list(tree, found.node);
     }
 
     fn inserted(&mut self, store: &Store, insertion: &Insertion, now: u64) {
@@ -96,16 +166,19 @@ impl Eviction for FlopAware {
         }
         if let Some(leaf) = insertion.leaf {
             self.add(store, leaf, now);
+            // It has a child more.
+            let parent = store.tree.parent(leaf).expect("a leaf lies below something");
+            self.unlist(parent);
+            self.list(&store.tree, parent);
         }
     }
 
     fn evict(&mut self, store: &mut Store, now: u64) -> Option<u64> {
-        self.candidates.clear();
-        let nodes = store.tree.pre_order(NodeId::ROOT).skip(1);
-        self.candidates.extend(nodes.filter(|&id| store.tree.child_count(id) <= 1));
-        let victim = self.victim(now)?;
+        let victim = self.victim(&store.tree, now)?;
+        self.unlist(victim);
         if store.tree.child_count(victim) == 1 {
             let child = store.merge(victim);
+            self.unlist(child);
             let (above, below) = (self.worth[victim.index()].last_access, self.worth[child.index()].last_access);
             self.worth[child.index()].last_access = above.max(below);
             self.appraise(store, child);
@@ -113,10 +186,13 @@ impl Eviction for FlopAware {
         }
         let counted = match self.mode {
             MarconiMode::Paper => victim,
-            MarconiMode::Artifact => *self.candidates.last().expect("the victim is one of them"),
+            MarconiMode::Artifact => store.tree.last_in_pre_order(),
         };
         let bytes = store.leaf_bytes(counted);
-        store.remove_leaf(victim);
+        let parent = store.remove_leaf(victim);
+        // It has a child less.
+        self.unlist(parent);
+        self.list(&store.tree, parent);
         Some(bytes)
     }
 }
@@ -129,13 +205,6 @@ struct Range {
 }
 
 impl Range {
-    const EMPTY: Range = Range { least: f64::INFINITY, greatest: f64::NEG_INFINITY };
-
-    fn widen(&mut self, value: f64) {
-        self.least = self.least.min(value);
-        self.greatest = self.greatest.max(value);
-    }
-
     /// 0 for the least, 1 for the greatest; 1 if all are the same.
     fn scale(&self, value: f64) -> f64 {
         if self.greatest > self.least { (value - self.least) / (self.greatest - self.least) } else { 1.0 }

@@ -25,6 +25,7 @@ fn common_prefix(a: &[(u64, u32)], b: &[(u64, u32)]) -> usize {
 fn check(tree: &RadixTree) {
     let ids: Vec<NodeId> = tree.pre_order(NodeId::ROOT).collect();
     assert_eq!(ids.len(), tree.len(), "a walk meets every node once");
+    assert_eq!(ids.last(), Some(&tree.last_in_pre_order()));
     for &id in &ids {
         let children: Vec<NodeId> = tree.children(id).collect();
         assert_eq!(children.len(), tree.child_count(id) as usize);
