@@ -225,7 +225,7 @@ impl<O: Observer> Engine<'_, O> {
             self.agenda.ends.push(Reverse((end, order, number, slot)));
         }
         if let Some(handovers) = &mut self.handovers {
-            handovers.hand_over(number, &mut self.replicas, &mut self.touched);
+            handovers.hand_over(number, now, &mut self.replicas, &mut self.touched);
         }
         if self.counts.completed == before {
             return false;

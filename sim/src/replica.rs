@@ -32,6 +32,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::spec::{EngineSpec, ReplicaSpec, Role, SchedulerSpec};
 use blend::Blend;
 use cohort::Cohort;
+pub(crate) use cohort::LayersPassed;
 pub(crate) use dispatch::Wants;
 use group::Group;
 use intake::Intake;
@@ -138,6 +139,8 @@ pub(crate) struct Replica {
     /// Layers that are pushed one by one, and the prompts whose last piece has been dispatched: when it starts and ends.
     pushes_layers: Option<u32>,
     pushing: Vec<(SimTime, SimTime, LiveId)>,
+    /// Prompts of a cohort that a step took through more layers, to be complete after all: which they have passed.
+    passed: Vec<(LiveId, LayersPassed)>,
     intake: Intake,
     /// Groups of requests by prefix, if the policy makes them.
     prefixes: Option<Prefixes>,
@@ -205,6 +208,7 @@ impl Replica {
             held: 0,
             pushes_layers: piping.pushes_layers,
             pushing: Vec::new(),
+            passed: Vec::new(),
             intake: Intake::new(piping, &spec.kv),
             prefixes: Prefixes::new(spec.scheduler.policy, &spec.kv),
             prefilling: Vec::new(),

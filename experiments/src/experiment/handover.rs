@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use profiles::topology::{Interconnect, ServerSpec, Topology};
 use profiles::{Mixer, ModelSpec, ProfileError};
 use sim::network::{NetworkSpec, Path, RouteId};
-use sim::{DecodeChoice, HandoverSpec, MixingSpec, Policy, TransferMode};
+use sim::{DecodeChoice, HandoverSpec, MixingSpec, TransferMode};
 
 use super::mixing;
 use super::pool::Pool;
@@ -22,7 +22,7 @@ pub(super) fn read(
     mixing: Option<MixingSpec>,
 ) -> Result<HandoverSpec, Problem> {
     go_together(reader, model, prefill, decode)?;
-    let mode = mode(reader, model, [prefill, decode], mixing.is_some())?;
+    let mode = mode(reader, model, decode, mixing.is_some())?;
     let router = router_unless_mixed(reader, &p::DECODE_ROUTER, mixing.is_some())?;
     let choice = choice(reader, mode, mixing.is_some())?;
     let (links, ways) = network(reader, prefill, decode, mixing.is_some())?;
@@ -52,12 +52,7 @@ fn go_together(reader: &Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &
     Ok(())
 }
 
-fn mode(
-    reader: &mut Reader<'_>,
-    model: &ModelSpec,
-    [prefill, decode]: [&Pool; 2],
-    mixed: bool,
-) -> Result<TransferMode, Problem> {
+fn mode(reader: &mut Reader<'_>, model: &ModelSpec, decode: &Pool, mixed: bool) -> Result<TransferMode, Problem> {
     let mode: String = reader.get(&p::MODE);
     if mixed {
         mixing::check_transfer(reader, &mode)?;
@@ -81,10 +76,6 @@ fn mode(
             TransferMode::Pull { max_unbatched_permille: permille as u32, awaited }
         }
         p::AFTER_PREFILL => TransferMode::AfterPrefill,
-        p::PUSH_BY_LAYER if matches!(prefill.scheduler.policy, Policy::LayeredPrefill { .. }) => {
-            let problem = reader.problem(&p::MODE, "layers are pushed from steps that compute all of them");
-            return Err(problem.label("the prefill pool schedules prompts by groups of layers: after-prefill or pull"));
-        }
         p::PUSH_BY_LAYER => TransferMode::PushByLayer { layers: model.layers.len() as u32 },
         other => unreachable!("`{other}` is no choice"),
     })

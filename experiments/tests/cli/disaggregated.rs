@@ -205,3 +205,19 @@ num_gpu_blocks_override = {decode_blocks}
         assert!(small[figure].contains(&described), "no {described}");
     }
 }
+
+#[test]
+fn layers_leave_by_groups_where_the_prefill_pool_computes_them_by_groups() {
+    let layered = r#"scheduler = { policy = "layered-prefill", groups = "fixed", num_groups = 4 }"#;
+    let wait = |mode: &str| {
+        let pools = pools_with(&[
+            (r#"scheduler = { policy = "prefill-first", max_num_batched_tokens = 8192 }"#, layered),
+            ("push-by-layer", mode),
+        ]);
+        let said = json(&place(&pools), &["run", "x.toml", "--json", "--no-figures"]);
+        number(measures(&said, "pools"), "mean_handover_wait_ms")
+    };
+    let (pushed, after) = (wait("push-by-layer"), wait("after-prefill"));
+    // Of four groups the last one's quarter shows, and the latency.
+    assert!(pushed < 0.5 * after, "{pushed} ms pushed by groups, {after} ms after the prompt");
+}

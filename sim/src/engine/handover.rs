@@ -10,7 +10,7 @@ use crate::kv::Hold;
 use crate::network::{Network, Release};
 use crate::outcome::{ReplicaOutcome, Transfers};
 use crate::record::{HandoverRecord, Rejection};
-use crate::replica::{LiveId, Offer, Origin, Replica};
+use crate::replica::{LayersPassed, LiveId, Offer, Origin, Replica};
 use crate::router::Router;
 use crate::spec::{DecodeChoice, HandoverSpec, TransferMode};
 
@@ -36,6 +36,19 @@ struct Transfer {
     hold: Hold,
     kv_bytes: u64,
     accepted: SimTime,
+    /// Bytes that have left.
+    sent: u64,
+    /// Messages that carry them and have not arrived.
+    messages: u32,
+}
+
+/// A prompt that leaves by groups of layers.
+#[derive(Clone, Copy, Debug)]
+struct Grouped {
+    origin: Origin,
+    passed: LayersPassed,
+    /// Its transfer, once it was accepted.
+    tag: Option<u64>,
 }
 
 /// What is being handed over.
@@ -46,6 +59,7 @@ pub(super) struct Handovers {
     network: Network,
     pushes: BinaryHeap<Reverse<Push>>,
     pushed: u64,
+    grouped: Vec<Grouped>,
     transfers: Vec<Option<Transfer>>,
     unused: Vec<u64>,
     /// Transfers that have arrived now.
@@ -65,6 +79,7 @@ impl Handovers {
             network,
             pushes: BinaryHeap::new(),
             pushed: 0,
+            grouped: Vec::new(),
             transfers: Vec::new(),
             unused: Vec::new(),
             arrived: Vec::new(),
@@ -99,16 +114,49 @@ impl Handovers {
         Some(chosen)
     }
 
-    /// Offers the requests whose prompts a step on replica `from` has just completed to their decode replicas.
-    pub(super) fn hand_over(&mut self, from: u32, replicas: &mut [Replica], touched: &mut Vec<u32>) {
+    /// Offers the requests whose prompts a step on replica `from` has just completed to their decode replicas, or those of
+    /// which it has passed the first group of layers; what it has computed of others leaves.
+    pub(super) fn hand_over(&mut self, from: u32, now: SimTime, replicas: &mut [Replica], touched: &mut Vec<u32>) {
+        for (live, passed) in replicas[from as usize].take_passed() {
+            let origin = Origin { replica: from, live };
+            if !self.pass(origin, passed, now) {
+                self.grouped.push(Grouped { origin, passed, tag: None });
+                self.offer(origin, None, replicas, touched);
+            }
+        }
         let mut handed = replicas[from as usize].take_handed();
         for live in handed.drain(..) {
             let origin = Origin { replica: from, live };
+            self.pass(origin, LayersPassed::ALL, now);
             if !replicas[from as usize].leaving(live).offered {
                 self.offer(origin, None, replicas, touched);
             }
         }
         replicas[from as usize].return_handed(handed);
+    }
+
+    /// A prompt that leaves by groups of layers has passed these; `false` if it is none.
+    fn pass(&mut self, origin: Origin, passed: LayersPassed, now: SimTime) -> bool {
+        let Some(grouped) = self.grouped.iter_mut().find(|grouped| grouped.origin == origin) else { return false };
+        grouped.passed = passed;
+        if let Some(tag) = grouped.tag {
+            self.send_passed(tag, passed, now);
+            self.grouped.retain(|grouped| grouped.origin != origin || !grouped.passed.is_all());
+        }
+        true
+    }
+
+    /// What has been computed of a KV cache, and has not left, leaves.
+    fn send_passed(&mut self, tag: u64, passed: LayersPassed, now: SimTime) {
+        let transfer = self.transfers[tag as usize].as_mut().expect("it is under way");
+        let bytes = passed.of(transfer.kv_bytes) - transfer.sent;
+        // The last message goes even if it is empty: it is its arrival that counts.
+        if bytes > 0 || passed.is_all() {
+            transfer.sent += bytes;
+            transfer.messages += 1;
+            let route = self.spec.routes[&(transfer.origin.replica, transfer.to)];
+            self.network.send(now, route, bytes, tag);
+        }
     }
 
     fn offer(&mut self, origin: Origin, release: Option<Release>, replicas: &mut [Replica], touched: &mut Vec<u32>) {
@@ -133,7 +181,15 @@ impl Handovers {
         while let Some((offer, hold)) = replicas[to as usize].accept() {
             let origin = offer.origin;
             let kv_bytes = self.spec.kv_bytes_per_token * u64::from(offer.tokens);
-            let tag = self.begin(Transfer { origin, to, hold, kv_bytes, accepted: now });
+            let tag = self.begin(Transfer { origin, to, hold, kv_bytes, accepted: now, sent: 0, messages: 0 });
+            if let Some(grouped) = self.grouped.iter_mut().find(|grouped| grouped.origin == origin) {
+                grouped.tag = Some(tag);
+                let passed = grouped.passed;
+                self.pass(origin, passed, now);
+                continue;
+            }
+            let transfer = self.transfers[tag as usize].as_mut().expect("it was just begun");
+            (transfer.sent, transfer.messages) = (kv_bytes, 1);
             let route = self.spec.routes[&(origin.replica, to)];
             match offer.release {
                 Some(release) if now < release.last => {
@@ -163,9 +219,14 @@ impl Handovers {
         let mut arrived = std::mem::take(&mut self.arrived);
         self.network.advance(now, |message| arrived.push(message.tag));
         for tag in arrived.drain(..) {
-            let transfer = self.transfers[tag as usize].take().expect("a transfer arrives once");
+            let place = &mut self.transfers[tag as usize];
+            let transfer = place.as_mut().expect("it is under way until all of it has arrived");
+            transfer.messages -= 1;
+            if transfer.messages > 0 || transfer.sent < transfer.kv_bytes {
+                continue;
+            }
+            let Transfer { origin, to, hold, kv_bytes, accepted, .. } = place.take().expect("it was there a line ago");
             self.unused.push(tag);
-            let Transfer { origin, to, hold, kv_bytes, accepted } = transfer;
             self.arrived_bytes += kv_bytes;
             let live = replicas[origin.replica as usize].give_away(origin.live);
             let prompt_done = live.last_token;
@@ -205,7 +266,7 @@ impl Handovers {
 
     /// Closes the books at the end of the run.
     pub(super) fn close(self, replicas: &[ReplicaOutcome]) -> Transfers {
-        assert!(self.pushes.is_empty(), "a prompt is still to be pushed");
+        assert!(self.pushes.is_empty() && self.grouped.is_empty(), "a prompt is still to be pushed");
         assert!(self.transfers.iter().all(Option::is_none), "a KV cache is still on its way");
         assert_eq!(self.bytes, self.arrived_bytes, "a KV cache was lost or doubled on its way");
         let sum = |of: fn(&ReplicaOutcome) -> u64| replicas.iter().map(of).sum::<u64>();

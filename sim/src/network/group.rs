@@ -87,7 +87,8 @@ impl Group {
             return Some(stream.next(self.since, self.count > 0, self.rate));
         }
         let &Reverse((ends, ..)) = self.queue.peek()?;
-        let nanos = (ends - self.service).div_ceil(u128::from(self.rate));
+        // A flow that ends now may have got across what the last nanosecond took too much.
+        let nanos = ends.saturating_sub(self.service).div_ceil(u128::from(self.rate));
         Some(self.since + SimDuration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 

@@ -80,7 +80,7 @@ impl Replica {
         let mut owed = std::mem::take(&mut counted.owed);
         let mut pieces = std::mem::take(&mut counted.pieces);
         counted.shapes.clear();
-        counted.layers = None;
+        let layers = counted.layers.take();
         assert!(std::mem::take(&mut self.slots[slot].counted_busy), "a step counts as done before it ends");
         if decodes {
             self.put_group_out(slot, now, observer);
@@ -107,6 +107,7 @@ impl Replica {
                 }
             }
         }
+        self.note_passed(&pieces, layers);
         owed.clear();
         pieces.clear();
         let counted = &mut self.slots[slot].counted;

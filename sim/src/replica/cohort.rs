@@ -3,7 +3,7 @@
 use profiles::{LayerRange, PrefillPiece};
 
 use super::compose::Draft;
-use super::{Piece, Replica};
+use super::{LiveId, Piece, Replica};
 use crate::scheduler::CohortView;
 
 /// The prompt pieces that go through the layers together. There is at most one cohort at a time.
@@ -19,6 +19,27 @@ pub(super) struct Cohort {
     groups: u32,
     /// Groups that it has been given steps for.
     passed: u32,
+}
+
+/// How far a prompt is through the layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LayersPassed {
+    passed: u32,
+    all: u32,
+}
+
+impl LayersPassed {
+    /// All of them.
+    pub(crate) const ALL: Self = LayersPassed { passed: 1, all: 1 };
+
+    pub(crate) fn is_all(self) -> bool {
+        self.passed == self.all
+    }
+
+    /// Of so many bytes, evenly divided among the layers, those of the layers that were passed.
+    pub(crate) fn of(self, bytes: u64) -> u64 {
+        (u128::from(bytes) * u128::from(self.passed) / u128::from(self.all)) as u64
+    }
 }
 
 impl Cohort {
@@ -74,6 +95,10 @@ impl Cohort {
         (self.tokens, self.groups, self.passed) = (0, 0, 0);
     }
 
+    fn passed_with(&self, part: LayerRange) -> LayersPassed {
+        LayersPassed { passed: part.end, all: self.layers }
+    }
+
     /// Whether these layers are the last ones.
     pub(super) fn ends_with(&self, part: LayerRange) -> bool {
         part.end == self.layers
@@ -108,5 +133,24 @@ impl Replica {
         if last {
             self.cohort.dissolve();
         }
+    }
+
+    /// Notes which layers the prompts of a step that has just ended have passed, if they are to be pushed and wait for nothing
+    /// but layers. With the last ones they are handed over.
+    pub(super) fn note_passed(&mut self, pieces: &[Piece], part: Option<LayerRange>) {
+        let Some(part) = part.filter(|&part| self.pushes_layers.is_some() && !self.cohort.ends_with(part)) else {
+            return;
+        };
+        for piece in pieces {
+            let live = self.lives.get(piece.live);
+            if live.missing() == 0 && live.output_tokens > 1 && self.leaves(live) {
+                self.passed.push((piece.live, self.cohort.passed_with(part)));
+            }
+        }
+    }
+
+    /// What was noted since the last call.
+    pub(crate) fn take_passed(&mut self) -> Vec<(LiveId, LayersPassed)> {
+        std::mem::take(&mut self.passed)
     }
 }

@@ -151,7 +151,7 @@ impl Replica {
                 self.lives.get_mut(id).first_scheduled.get_or_insert(start);
             }
         }
-        if self.pushes_layers.is_some() {
+        if self.pushes_layers.is_some() && !self.gathers_cohorts {
             self.begin_pushing(draft.slot, start, end);
         }
         self.counts.steps += 1;

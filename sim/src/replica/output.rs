@@ -45,6 +45,7 @@ impl Replica {
                 }
             }
         }
+        self.note_passed(&pieces, self.slots[slot].batch.layers);
         pieces.clear();
         let batch = &mut self.slots[slot].batch;
         batch.pieces = pieces;

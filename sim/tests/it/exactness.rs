@@ -204,7 +204,14 @@ fn disaggregated_splitwise_is_exact() {
 fn disaggregated_layered_prefill_is_exact() {
     compare_disaggregated(
         PolicyKind::LayeredPrefill,
-        Shares { hits_in_same_step: 0, waited_for_place: 3, groups_of_layers: 30, ..Shares::DISAGGREGATED },
+        Shares {
+            hits_in_same_step: 0,
+            waited_for_place: 3,
+            groups_of_layers: 30,
+            pushed_early: 0,
+            pushed_by_group: 8,
+            ..Shares::DISAGGREGATED
+        },
     );
 }
 

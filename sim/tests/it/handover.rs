@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use profiles::CostTotals;
 use profiles::cost::simple::ConstantCost;
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    DecodeChoice, DeploymentSpec, HandoverSpec, Policy, ReplicaSpec, RequestRecord, Role, RouterSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, HandoverSpec, LayerGroups, Policy, ReplicaSpec, RequestRecord, Role, RouterSpec,
+    TransferMode,
 };
 use workloads::SimDuration;
 
+use crate::cost::ShapeCost;
 use crate::deployment::{CHUNKED, cache, records, replica, scheduler};
 use crate::script::{Planned, Script};
 
@@ -76,6 +79,48 @@ fn of_pushed_layers_what_the_network_has_not_carried_shows_if_it_does_not_keep_u
     // The first layer is there after 0.1 ms; from then on the link is busy for 4 ms, of which 0.9 ms are hidden.
     let records = served(deployment(TransferMode::PushByLayer { layers: 10 }, 10, 4_000_000), 1, 2);
     assert_eq!(wait_ns(&records[0]), 4_000_000 - 900_000 + LATENCY_NS);
+}
+
+/// Ten layers in five groups, each in a step of its own.
+fn by_groups(transfer_ns: u64) -> RequestRecord {
+    let mut spec = deployment(TransferMode::PushByLayer { layers: 10 }, 10, transfer_ns);
+    let policy = Policy::LayeredPrefill { groups: LayerGroups::Fixed(5), collapse_without_decodes: false };
+    let cost = ShapeCost {
+        stages: 1,
+        base_ns: 0,
+        // All there is to do takes less than a step.
+        quantum_ns: STEP_NS,
+        layers: Some(10),
+        handover_base_ns: 0,
+        handover_row_ns: 0,
+        totals: CostTotals::default(),
+    };
+    spec.replicas[0] =
+        ReplicaSpec { role: Role::Prefill, ..replica(scheduler(policy, PROMPT, 8), cache(PROMPT, 2), cost) };
+    let record = served(spec, 1, 2).remove(0);
+    assert_eq!(record.ttft().as_nanos(), 5 * STEP_NS, "a step for each group");
+    assert_eq!(
+        record.handover.expect("it was handed over").accepted.as_nanos(),
+        STEP_NS,
+        "offered with the first group"
+    );
+    record
+}
+
+#[test]
+fn of_groups_of_layers_the_last_one_shows_if_the_network_keeps_up() {
+    assert_eq!(wait_ns(&by_groups(400_000)), 400_000 / 5 + LATENCY_NS);
+}
+
+#[test]
+fn of_groups_of_layers_what_the_network_has_not_carried_shows_if_it_does_not_keep_up() {
+    // The first group is there after a step, four steps before the prompt is complete; from then on the link is busy.
+    let expected = 10_000_000 - 4 * STEP_NS + LATENCY_NS;
+    let wait = wait_ns(&by_groups(10_000_000));
+    assert!(
+        wait.abs_diff(expected) <= 10,
+        "{wait} ns; shares of the link are rounded, but not by so much: {expected} ns"
+    );
 }
 
 #[test]

@@ -64,6 +64,24 @@ fn a_flow_that_comes_later_slows_the_first_from_then_on() {
     assert_eq!(arrivals(spec, &sent), [1_250_000_000, 1_000_000_000]);
 }
 
+/// Whoever sends at the nanosecond at which another flow ends need not have been told of that end.
+#[test]
+fn a_flow_that_comes_when_another_ends_has_the_link_to_itself() {
+    // Three bytes at 2 GB/s take 1.5 ns, and the link is free after 2.
+    let mut spec = NetworkSpec::new(vec![link(2 * GB, 0)]);
+    let route = spec.add_route(one_way(&[0]));
+    let mut network = Network::new(spec).expect("the network makes sense");
+    network.send(at(0), route, 3, 0);
+    assert_eq!(network.next_due(), Some(at(2)));
+    network.send(at(2), route, 4, 1);
+    let mut arrived = Vec::new();
+    while let Some(next) = network.next_due() {
+        network.advance(next, |message| arrived.push((message.tag, message.at.as_nanos())));
+    }
+    assert_eq!(arrived, [(0, 2), (1, 4)]);
+    assert_eq!(network.close()[0].bytes, 7);
+}
+
 #[test]
 fn a_flow_held_up_elsewhere_leaves_its_share_to_the_others() {
     // Links of 1 and 3 GB/s; the first flow goes over both, the second over the first link, the third over the second

@@ -104,6 +104,8 @@ pub(crate) struct Coverage {
     pub(crate) waited_for_decode: u64,
     /// Transfers that began before their prompt was complete.
     pub(crate) pushed_early: u64,
+    /// Prompts that left by groups of layers.
+    pub(crate) pushed_by_group: u64,
     /// Requests that were there and had no place to decode.
     pub(crate) waited_for_place: u64,
     /// Loose requests that no batch had room for.
@@ -147,6 +149,7 @@ impl Coverage {
         self.waited_for_host += other.waited_for_host;
         self.waited_for_decode += other.waited_for_decode;
         self.pushed_early += other.pushed_early;
+        self.pushed_by_group += other.pushed_by_group;
         self.waited_for_place += other.waited_for_place;
         self.left_to_other_batches += other.left_to_other_batches;
         self.kept_blocks += other.kept_blocks;
@@ -186,7 +189,7 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
                 log.completed(&job, number, to_client, now, source);
             }
             if let Some(handovers) = &mut handovers {
-                handovers.hand_over(number, &mut replicas);
+                handovers.hand_over(number, now, &mut replicas);
             }
         }
         coverage.simultaneous_ends += u64::from(ends.len() > 1);

@@ -108,7 +108,7 @@ pub(crate) static MODE: Key = Key::new(
         (
             PUSH_BY_LAYER,
             "layers are sent as the prompt's last piece computes them, if the decode replica has a place and blocks by then \
-             (Splitwise)",
+             (Splitwise); where the prefill pool schedules by groups of layers, each group when its pass is done",
         ),
     ]),
     "When a KV cache travels. Until it has arrived its blocks stay taken on the prefill replica, so that a slow decode pool \

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sim::{Ending, ReplicaOutcome, RequestRecord, Role, StepRecord};
+use sim::{Ending, Policy, ReplicaOutcome, ReplicaSpec, RequestRecord, Role, StepRecord, TransferMode};
 
 use crate::reference::Run;
 use crate::scenario::Scenario;
@@ -114,7 +114,14 @@ fn handovers(scenario: &Scenario, run: &Run) -> Result<(), String> {
         }
     }
     let booked: Vec<u64> = transfers.links.iter().map(|link| link.bytes).collect();
-    demand(carried == booked, || format!("links carried {booked:?} bytes, and {carried:?} were sent over them"))?;
+    // What leaves by groups of layers is several messages, each of which the paths of its route share to the byte.
+    let most_layers = scenario.deployment().replicas.iter().filter_map(most_groups).max().unwrap_or(0);
+    let pushes = matches!(spec.mode, TransferMode::PushByLayer { .. });
+    let shared = spec.routes.values().any(|&route| spec.network.paths_of(route).len() > 1);
+    let rounded = if pushes && shared { most_layers * records.len() as u64 } else { 0 };
+    demand(carried.iter().zip(&booked).all(|(sent, booked)| sent.abs_diff(*booked) <= rounded), || {
+        format!("links carried {booked:?} bytes, and {carried:?} were sent over them")
+    })?;
     for (number, books) in run.outcome.replicas.iter().enumerate() {
         let from = records.iter().filter(|handover| handover.from as usize == number).count() as u64;
         let to = records.iter().filter(|handover| handover.to as usize == number).count() as u64;
@@ -123,6 +130,12 @@ fn handovers(scenario: &Scenario, run: &Run) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// Groups in which a prompt may pass the layers of a replica, if it is in any.
+fn most_groups(replica: &ReplicaSpec) -> Option<u64> {
+    let layered = matches!(replica.scheduler.policy, Policy::LayeredPrefill { .. });
+    replica.cost.layers().filter(|_| layered).map(u64::from)
 }
 
 fn time(run: &Run) -> Result<(), String> {

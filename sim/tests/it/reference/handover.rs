@@ -114,6 +114,11 @@ struct Moving {
     to: usize,
     kv_bytes: u64,
     accepted: SimTime,
+    /// Bytes of each message that has not arrived, and of those that have.
+    on_the_way: u32,
+    left: u64,
+    /// Whether nothing more will leave.
+    complete: bool,
 }
 
 /// A prompt whose layers will be offered.
@@ -135,6 +140,8 @@ pub(super) struct Handovers {
     /// Everything that was ever pushed.
     pushed: BTreeSet<RequestId>,
     moving: BTreeMap<u64, Moving>,
+    /// Prompts that leave by groups of layers: the layers they have passed, and those of the model.
+    grouped: BTreeMap<RequestId, (u32, u32)>,
     next_tag: u64,
     bytes: u64,
     coverage: Coverage,
@@ -151,6 +158,7 @@ impl Handovers {
             pushes: Vec::new(),
             pushed: BTreeSet::new(),
             moving: BTreeMap::new(),
+            grouped: BTreeMap::new(),
             next_tag: 0,
             bytes: 0,
             coverage: Coverage::default(),
@@ -181,11 +189,40 @@ impl Handovers {
     }
 
     /// Offers what the step of `from` that has just ended completed.
-    pub(super) fn hand_over(&mut self, from: usize, replicas: &mut [Replica]) {
+    pub(super) fn hand_over(&mut self, from: usize, now: SimTime, replicas: &mut [Replica]) {
+        let by_layer = matches!(self.spec.mode, TransferMode::PushByLayer { .. });
+        for (id, layer) in std::mem::take(&mut replicas[from].passed).into_iter().filter(|_| by_layer) {
+            let layers = replicas[from].spec.cost.layers().expect("groups are of layers");
+            if self.grouped.insert(id, (layer, layers)).is_none() {
+                self.coverage.pushed_by_group += 1;
+                self.offer(id, from, None, replicas);
+            }
+            self.send_groups(id, now);
+        }
         for id in std::mem::take(&mut replicas[from].handed) {
+            if let Some((passed, layers)) = self.grouped.get_mut(&id) {
+                *passed = *layers;
+                self.send_groups(id, now);
+                continue;
+            }
             if !self.pushed.contains(&id) {
                 self.offer(id, from, None, replicas);
             }
+        }
+    }
+
+    /// If a prompt that leaves by groups was accepted: sends the layers that it has passed and that have not left.
+    fn send_groups(&mut self, id: RequestId, now: SimTime) {
+        let Some((&tag, moving)) = self.moving.iter_mut().find(|(_, moving)| moving.id == id) else { return };
+        let (passed, layers) = self.grouped[&id];
+        let until = moving.kv_bytes * u64::from(passed) / u64::from(layers);
+        let bytes = until - moving.left;
+        moving.left = until;
+        moving.complete = passed == layers;
+        if bytes > 0 || moving.complete {
+            moving.on_the_way += 1;
+            let route = self.spec.routes[&(moving.from as u32, moving.to as u32)];
+            self.network.send(now, route, bytes, tag);
         }
     }
 
@@ -219,7 +256,14 @@ impl Handovers {
             let route = self.spec.routes[&(from as u32, to as u32)];
             self.next_tag += 1;
             self.bytes += kv_bytes;
-            self.moving.insert(self.next_tag, Moving { id, from, to, kv_bytes, accepted: now });
+            let moving = Moving { id, from, to, kv_bytes, accepted: now, on_the_way: 0, left: 0, complete: false };
+            self.moving.insert(self.next_tag, moving);
+            if self.grouped.contains_key(&id) {
+                self.send_groups(id, now);
+                continue;
+            }
+            let moving = self.moving.get_mut(&self.next_tag).expect("it was put there a line ago");
+            (moving.on_the_way, moving.complete) = (1, true);
             if let Some(release) = release.filter(|release| now < release.last) {
                 self.coverage.pushed_early += 1;
                 self.network.send_as_released(now, route, kv_bytes, release, self.next_tag);
@@ -236,7 +280,12 @@ impl Handovers {
             self.network.advance(now, |arrived| tags.push(arrived.tag));
         }
         for tag in tags {
-            let Moving { id, from, to, kv_bytes, accepted } = self.moving.remove(&tag).expect("it was sent once");
+            let moving = self.moving.get_mut(&tag).expect("it is there until all has arrived");
+            moving.on_the_way -= 1;
+            if moving.on_the_way > 0 || !moving.complete {
+                continue;
+            }
+            let Moving { id, from, to, kv_bytes, accepted, .. } = self.moving.remove(&tag).expect("it was there");
             let mut job = replicas[from].jobs.remove(&id).expect("it waits where it was computed");
             replicas[from].kv.release(id, &job.content(), job.computed);
             job.handover = Some(HandoverRecord {
@@ -270,6 +319,9 @@ impl Handovers {
     pub(super) fn note_pushes(&mut self, number: usize, replicas: &[Replica]) {
         let TransferMode::PushByLayer { layers } = self.spec.mode else { return };
         if (self.decoding.contains(&number) && self.spec.mixing.is_none()) || layers == 1 {
+            return;
+        }
+        if matches!(replicas[number].spec.scheduler.policy, Policy::LayeredPrefill { .. }) {
             return;
         }
         let mut flying: Vec<_> = replicas[number].flying().collect();

@@ -22,6 +22,8 @@ pub(super) struct InFlight {
     pub(super) start: SimTime,
     /// Not known of a step on a conveyor.
     pub(super) end: Option<SimTime>,
+    /// The last layer that its prompts pass, counted from 1, if it is not the model's last one.
+    passes: Option<u32>,
     /// What is told of a step on a conveyor when it ends.
     told: Option<(StepRecord, Members)>,
     pub(super) decode: Vec<RequestId>,
@@ -66,6 +68,8 @@ pub(super) struct Replica {
     pub(super) groups: Vec<Group>,
     /// Those whose prompts the steps that have just ended completed.
     pub(super) handed: Vec<RequestId>,
+    /// Prompts that the steps which have just ended took up to a layer, counted from 1, with nothing but layers to go.
+    pub(super) passed: Vec<(RequestId, u32)>,
     pub(super) entrance: Entrance,
     /// In the order in which they were let in.
     pub(super) running: Vec<RequestId>,
@@ -103,6 +107,7 @@ impl Replica {
             gathered: Vec::new(),
             groups: Vec::new(),
             handed: Vec::new(),
+            passed: Vec::new(),
             entrance: Entrance::default(),
             running: Vec::new(),
             kv: Kv::new(spec.kv),
@@ -405,8 +410,9 @@ impl Replica {
         } else {
             Some((record, members))
         };
+        let passes = layers.map(|part| part.end).filter(|end| Some(*end) != self.spec.cost.layers());
         let (decode, pieces) = (plan.decode, plan.pieces);
-        self.slots[place] = Some(InFlight { dispatch, start, end, told, decode, pieces, counted: false });
+        self.slots[place] = Some(InFlight { dispatch, start, end, passes, told, decode, pieces, counted: false });
     }
 
     /// Tells the requests of a step what it took, idle power included.
@@ -488,6 +494,12 @@ impl Replica {
         }
         for id in step.decode.iter().chain(step.pieces.iter().map(|piece| &piece.id)) {
             self.jobs.get_mut(id).expect("requests in flight stay").in_flight -= 1;
+        }
+        if let Some(layer) = step.passes {
+            let ids = step.pieces.iter().map(|piece| piece.id);
+            let whole: Vec<RequestId> = ids.filter(|id| self.jobs[id].computed == self.jobs[id].total()).collect();
+            let leaving = whole.into_iter().filter(|id| self.leaves(*id) && self.jobs[id].request.output_tokens > 1);
+            self.passed.extend(leaving.map(|id| (id, layer)).collect::<Vec<_>>());
         }
         let mut ended = Vec::new();
         let completing = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
