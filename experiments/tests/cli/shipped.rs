@@ -64,6 +64,22 @@ fn groups_save_more_of_shared_documents_than_a_cache_and_sorting_comes_between()
 }
 
 #[test]
+fn an_engine_that_overlaps_gains_from_a_mix_of_labels_and_long_answers() {
+    let file = shipped("offline.toml");
+    let place = Place::new();
+    let text = std::fs::read_to_string(file).expect("it is shipped").replace("40_000", "8_000").replace("2000", "400");
+    place.write("offline.toml", &text);
+    let said = place.succeed(&["run", "offline.toml", "--json", "--no-figures"]);
+    let runs = measures(&said.stdout);
+    assert!(runs.iter().all(|run| run["completed"] == 8400));
+    let of = |run: usize, measure: &str| runs[run][measure].as_f64().expect("a number");
+    assert!(of(1, "token_saving") > of(0, "token_saving"), "depth first, and as they come");
+    let speed = |run: usize| of(run, "total_token_throughput");
+    assert!(speed(3) > 1.2 * speed(1), "depth first, attention beside all else and before it");
+    assert!(speed(4) > speed(0), "both ends at once, and one after the other as they come");
+}
+
+#[test]
 fn the_offline_mix_runs_with_every_engine_and_its_order_stands() {
     let text = std::fs::read_to_string(shipped("studies/offline_mix.toml")).expect("it is shipped");
     let place = Place::new();
