@@ -10,6 +10,7 @@
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use profiles::cost::{AnalyticCost, Composition, CostOptions, EngineOverheads};
@@ -158,7 +159,7 @@ fn cost(composition: Composition) -> AnalyticCost {
     let device = DeviceSpec::shipped("A100-SXM-80GB").expect("shipped");
     let options = CostOptions {
         composition,
-        attention_apart: true,
+        separate_attention: true,
         engine: EngineOverheads::none(),
         max_num_batched_tokens: 8192,
         max_num_seqs: 4096,
@@ -266,7 +267,7 @@ fn grid(requests: usize) {
             let jobs = mix(requests, density, sharing);
             let time = |system: &System| run(system, &jobs, &mut ()).elapsed().as_secs_f64();
             let gain = time(&SYSTEMS[3]) / time(&SYSTEMS[5]);
-            line += &format!(" {gain:.3}");
+            let _ = write!(line, " {gain:.3}");
             sum += gain / 65.0;
             (least, most) = (least.min(gain), most.max(gain));
         }

@@ -64,13 +64,13 @@ pub(super) fn routing(reader: &mut Reader<'_>) -> Result<ExpertRouting, Problem>
     Ok(ExpertRouting::Zipf { decode_exponent, prefill })
 }
 
-/// How the parts of a step go together, and whether attention of prompts and of generating requests are launches apart.
-pub(super) fn composition(reader: &mut Reader<'_>) -> (Composition, bool) {
+/// How the parts of a step go together.
+pub(super) fn composition(reader: &mut Reader<'_>) -> Composition {
     let kind: String = reader.get(&s::COMPOSITION_KIND);
     if kind == "serial" {
-        return (Composition::Serial, reader.get(&s::ATTENTION_APART));
+        return Composition::Serial;
     }
-    (Composition::Overlapped { interference: reader.or(&s::INTERFERENCE, || Composition::INTERFERENCE) }, true)
+    Composition::Overlapped { interference: reader.or(&s::INTERFERENCE, || Composition::INTERFERENCE) }
 }
 
 /// How attention reads prefixes that requests share.

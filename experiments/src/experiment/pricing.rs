@@ -107,8 +107,8 @@ impl Pricing {
         options.separate_attention = reader.get(&s::SEPARATE_ATTENTION);
         options.prefix_attention = engine::prefix_attention(reader, scheduler)?;
         let composition = reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?;
-        (options.composition, options.attention_apart) = composition.expect("it has a default");
-        if offload.is_some() && (options.composition != Composition::Serial || options.attention_apart) {
+        options.composition = composition.expect("it has a default");
+        if offload.is_some() && options.composition != Composition::Serial {
             let problem = reader.problem(&s::COMPOSITION, "attention is offloaded, and nothing else runs beside it");
             return Err(problem.label("leave it out: batches take turns on model workers and attention workers"));
         }

@@ -179,7 +179,7 @@ fn misspelt_names_find_their_nearest() {
     assert_eq!(
         label(&[("\"prefill-first\"", "\"prefil-first\"")]),
         "did you mean \"prefill-first\"? Expected \"chunked-prefill\", \"sarathi\", \"prefill-first\", \"orca\", \
-         \"layered-prefill\" or \"batchllm\""
+         \"splitwise\", \"layered-prefill\", \"batchllm\" or \"blendserve\""
     );
 }
 
@@ -319,7 +319,7 @@ fn sessions_that_come_slower_than_asked_are_told() {
 
 #[test]
 fn a_key_that_is_at_home_in_several_tables_names_each_once() {
-    let place = Place::with_small(&[("replicas = 2", "replicas = 2\nnetwork = \"25 Gbit/s Ethernet\"")]);
+    let place = Place::with_small(&[("replicas = 2", "replicas = 2\nearly_query = true")]);
     let message = place.fail(2, &["run", "x.toml"]);
     assert_eq!(message.matches("`[system.attention_offload]`").count(), 1, "{message}");
 }

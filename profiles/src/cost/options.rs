@@ -39,16 +39,13 @@ pub struct CostOptions<'a> {
     /// vLLM runs them one after the other by default.
     pub overlap_collectives: bool,
     /// Whether attention over prompt pieces and over generating requests are launches of their own in any case, as in vLLM
-    /// before v1. If not, one launch has both where that is how the device's kernels are known to work.
+    /// before v1 and in `FlashInfer`'s wrappers in `SGLang`; those of generating requests are when they run beside
+    /// everything else ([`Self::composition`]). If not, one launch has both where that is how the device's kernels are known to work.
     pub separate_attention: bool,
     /// How attention reads prefixes that generating requests share.
     pub prefix_attention: PrefixAttention,
     /// How decode attention and everything else go together.
     pub composition: Composition,
-    /// Whether attention of prompts and of generating requests are launches of their own (vLLM's first engine, `FlashInfer`'s
-    /// wrappers in `SGLang`), and not one launch for all rows of a step (vLLM v1 with `FlashAttention`). What runs beside
-    /// everything else is a launch of its own in any case.
-    pub attention_apart: bool,
     /// Rows of the largest step; tables are built up to here and at most to 16,384 rows, and larger steps are computed
     /// directly.
     pub max_num_batched_tokens: u32,
@@ -80,7 +77,6 @@ impl<'a> CostOptions<'a> {
             separate_attention: false,
             prefix_attention: PrefixAttention::PerRequest,
             composition: Composition::Serial,
-            attention_apart: false,
             max_num_batched_tokens: 2048,
             max_num_seqs: 256,
             architecture: None,

@@ -24,7 +24,7 @@ impl Tables {
                 if rows.prompt > 0 { attention.cost.prefill(shape.prefill) } else { Default::default() };
             let alone = if rows.decode > 0 { attention.cost.decode(shape.decode) } else { Timed::default() };
             // In layers that prompts pass, generating requests share their launches.
-            let shared = if rows.prompt > 0 && rows.decode > 0 && !self.attention_apart {
+            let shared = if rows.prompt > 0 && rows.decode > 0 && !self.decode_apart {
                 attention.cost.mixed(shape.prefill, shape.decode, [prefill, alone])
             } else {
                 None

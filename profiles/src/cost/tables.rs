@@ -98,7 +98,8 @@ pub(super) struct Tables {
     pub(super) scans: Vec<Placed<ScanCost>>,
     pub(super) engine: EngineOverheads,
     pub(super) composition: Composition,
-    pub(super) attention_apart: bool,
+    /// Whether attention of generating requests is a launch of its own because it runs beside everything else.
+    pub(super) decode_apart: bool,
     pub(super) energy: Energy,
     /// What handing rows to each stage but the first takes.
     pub(super) handovers: Vec<StageHandover>,
@@ -177,7 +178,7 @@ impl Tables {
             head: Sequence::head(context),
             engine: options.engine.clone(),
             composition: options.composition,
-            attention_apart: options.attention_apart || options.composition != Composition::Serial,
+            decode_apart: options.composition != Composition::Serial,
             energy,
             handovers: context
                 .groups

@@ -133,8 +133,11 @@ mod tests {
 
     #[test]
     fn a_root_beyond_the_sides_gives_one_of_them_everything_and_equal_sides_share() {
-        assert_eq!(partition(60.0, 5.0, 3.0, 1.0), [60.0, 0.0]);
-        assert_eq!(partition(60.0, 0.5, 3.0, 1.0), [0.0, 60.0]);
-        assert_eq!(partition(60.0, 1.0, 2.0, 2.0), [30.0, 30.0]);
+        for (root, [left, right], parts) in
+            [(5.0, [3.0, 1.0], [60.0, 0.0]), (0.5, [3.0, 1.0], [0.0, 60.0]), (1.0, [2.0, 2.0], [30.0, 30.0])]
+        {
+            let [on_the_left, on_the_right] = partition(60.0, root, left, right);
+            assert!((on_the_left - parts[0]).abs() < 1e-9 && (on_the_right - parts[1]).abs() < 1e-9, "root {root}");
+        }
     }
 }

@@ -238,8 +238,9 @@ pub(crate) static COMPOSITION: Key =
 pub(crate) static SEPARATE_ATTENTION: Key = Key::new(
     "separate_attention",
     Kind::Flag,
-    "Launch attention over prompt pieces and over decoding requests apart in mixed steps, as vLLM did before v1. FlashAttention 2 \
-     takes clearly longer for both in one launch; on Hopper they count as apart either way.",
+    "Launch attention over prompt pieces and over decoding requests apart in mixed steps, as vLLM did before v1 and SGLang does \
+     on FlashInfer. FlashAttention 2 takes clearly longer for both in one launch; on Hopper they count as apart either way, and with \
+     `composition = \"overlapped\"` everywhere.",
 )
 .value("false");
 /// Attention over shared prefixes.

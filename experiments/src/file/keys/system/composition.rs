@@ -28,19 +28,9 @@ pub(crate) static INTERFERENCE: Key = Key::new(
 .only(&[OVERLAPPED])
 .computed("0.3: fitted to BlendServe's depth-first order on A100, which reaches 71.7 % of its practical optimum");
 
-/// Launches.
-pub(crate) static ATTENTION_APART: Key = Key::new(
-    "attention_apart",
-    Kind::Flag,
-    "Attention of prompts and of generating requests are launches of their own (vLLM's first engine, SGLang on FlashInfer), not one \
-     for all rows of a step (vLLM v1 on FlashAttention). What runs beside everything else is a launch of its own anyway.",
-)
-.only(&["serial"])
-.value("false");
-
 pub(super) static COMPOSITION_TABLE: TableDef = TableDef {
     path: "system.composition",
     doc: "How the parts of a step go together. `composition = \"overlapped\"` is short for `composition = { kind = \"overlapped\" }`.",
     tag: Tag::Key(&COMPOSITION_KIND),
-    keys: &[&COMPOSITION_KIND, &INTERFERENCE, &ATTENTION_APART],
+    keys: &[&COMPOSITION_KIND, &INTERFERENCE],
 };
