@@ -9,7 +9,6 @@
 //! the variant to `experiments/src/experiment/system.rs`; to have it held against the naive reference, write down what it
 //! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
-mod batchllm;
 mod blendserve;
 mod chunked_prefill;
 mod layered_prefill;
@@ -171,7 +170,7 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
         Policy::ChunkedPrefill { long_prefill_token_threshold, scheduler_reserve_full_isl } => {
             Box::new(chunked_prefill::ChunkedPrefill::new(long_prefill_token_threshold, scheduler_reserve_full_isl))
         }
-        Policy::Sarathi => Box::new(sarathi::Sarathi),
+        Policy::Sarathi => Box::new(sarathi::Sarathi::new(0)),
         Policy::PrefillFirst { watermark_permille } => {
             Box::new(prefill_first::PrefillFirst::new(kv.share_of_blocks(watermark_permille)))
         }
@@ -184,7 +183,7 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
             Box::new(blendserve::BlendServe::new(spec.max_num_batched_tokens, kv.share_of_blocks(watermark_permille)))
         }
         Policy::BatchLlm { watermark_permille, .. } => {
-            Box::new(batchllm::BatchLlm::new(kv.share_of_blocks(watermark_permille)))
+            Box::new(sarathi::Sarathi::new(kv.share_of_blocks(watermark_permille)))
         }
     }
 }

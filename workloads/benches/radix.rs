@@ -1,6 +1,6 @@
 //! How fast prompts go into a radix tree: a million with deep sharing, in prompts per second.
 
-#![allow(clippy::print_stderr)]
+#![allow(clippy::print_stderr, reason = "bytes per node are told beside the times that criterion tells")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use workloads::radix::RadixTree;

@@ -1,7 +1,6 @@
 //! How many rows per second the trace readers read.
 
-// Criterion's macros generate functions without documentation.
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "criterion's macros generate functions without documentation")]
 
 use std::fs::File;
 use std::hint::black_box;

@@ -7,8 +7,7 @@ use workloads::{ReadOptions, TraceFormat, TraceReader, TraceRow};
 use super::{read, shared_data};
 
 /// The folder of public data for the test of this name, or a remark that it is skipped.
-// Test output is how a reader learns which checks were made.
-#[expect(clippy::print_stdout)]
+#[expect(clippy::print_stdout, reason = "test output is how a reader learns which checks were made")]
 fn data(test: &str) -> Option<PathBuf> {
     let folder = shared_data();
     match folder {
