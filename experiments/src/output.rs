@@ -32,6 +32,8 @@ pub(crate) use error::OutputError;
 pub(crate) use json::results_json;
 pub(crate) use label::RunLabel;
 #[cfg(test)]
+pub(crate) use parquet::convert as to_parquet;
+#[cfg(test)]
 pub(crate) use plan::tests::summary as tiny_summary;
 pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs, SCHEDULE};
 pub(crate) use reference::metric_reference;

@@ -30,7 +30,7 @@ pub(super) fn parquet_path(csv: &Path) -> PathBuf {
 /// Replaces a CSV file by a Parquet file of the same name, which it returns; if that fails, the CSV file stays.
 ///
 /// Every column is optional, an empty field is a null. The same CSV file gives the same bytes.
-pub(super) fn convert(csv: &Path) -> Result<PathBuf, OutputError> {
+pub(crate) fn convert(csv: &Path) -> Result<PathBuf, OutputError> {
     let path = parquet_path(csv);
     let part = part_path(&path);
     let replace = || -> io::Result<()> {

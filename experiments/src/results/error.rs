@@ -1,0 +1,85 @@
+//! What can be wrong with results.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Results that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResultsError {
+    /// A file or folder cannot be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder holds no results.
+    #[error(
+        "{} holds no results: none of summary, goodput, plan or caches (.csv or .parquet){}",
+        directory.display(),
+        unfinished.as_ref().map(|name| format!("; {name} is of a command that has not finished")).unwrap_or_default()
+    )]
+    NoResults {
+        /// Which folder.
+        directory: PathBuf,
+        /// A file of a command that goes on or was stopped.
+        unfinished: Option<String>,
+    },
+    /// The folder holds the results of several commands.
+    #[error(
+        "{} holds the results of several commands ({}); keep each in a folder of its own",
+        directory.display(),
+        files.iter().map(|(command, file)| format!("{command}: {file}")).collect::<Vec<_>>().join(", ")
+    )]
+    Several {
+        /// Which folder.
+        directory: PathBuf,
+        /// Commands, and the file by which each is known.
+        files: Vec<(&'static str, String)>,
+    },
+    /// A table is not there.
+    #[error("{} has no table `{table}` (.csv or .parquet): `servesim {command}` did not write one", directory.display())]
+    NoTable {
+        /// Where.
+        directory: PathBuf,
+        /// Which.
+        table: String,
+        /// What wrote the folder.
+        command: &'static str,
+    },
+    /// A table lacks a column.
+    #[error("{} has no column `{column}`{}", path.display(), did_you_mean(nearest.as_deref()))]
+    NoColumn {
+        /// Which table.
+        path: PathBuf,
+        /// Which column.
+        column: String,
+        /// A column whose name is like it.
+        nearest: Option<String>,
+    },
+    /// A field is not the number it has to be.
+    #[error("{} line {line}, column `{column}`: `{field}` is not a number", path.display())]
+    NotANumber {
+        /// Which table.
+        path: PathBuf,
+        /// Line of a CSV file, row of a Parquet file plus one: as if it had a header.
+        line: u64,
+        /// Which column.
+        column: String,
+        /// What stands there.
+        field: String,
+    },
+    /// A file is not what its name says.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with the line where the format knows it.
+        message: String,
+    },
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
