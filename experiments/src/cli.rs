@@ -3,24 +3,27 @@
 mod cache;
 mod calibrate;
 mod experiment;
+mod explain;
 mod goodput;
+mod init;
 mod plan;
 mod profiles;
 mod reference;
 mod replay;
 mod reproduce;
 mod run;
+mod shell;
 mod trace;
 mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-pub(crate) use profiles::{new_table, right_aligned};
+pub(crate) use profiles::{device_json, model_json, new_table, right_aligned};
 
 /// Simulates LLM serving deployments and compares them.
 ///
@@ -70,8 +73,16 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Execute the steps of a recorded run on a GPU, and compare the time of each with its prediction
     Replay(replay::ReplayArgs),
+    /// Write an experiment file to start from, with the keys that could be set explained in it
+    Init(init::InitArgs),
+    /// Say what is known about a key, a measure, a policy, a system of a paper, a model, a device or a generator
+    Explain(explain::ExplainArgs),
     /// Print a reference page in Markdown: every key of the experiment file, or every measure
     Reference(reference::ReferenceArgs),
+    /// Print what makes a shell complete this program's arguments
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages
+    Man(shell::ManArgs),
 }
 
 /// Reads the command line, does what it says, and tells how that went.
@@ -89,10 +100,17 @@ pub(crate) fn main() -> ExitCode {
         Command::Profiles(command) => profiles::run(command, terminal),
         Command::Calibrate(args) => calibrate::run(args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Init(args) => init::run(&args, terminal),
+        Command::Explain(args) => explain::run(&args),
         Command::Reference(args) => {
             reference::run(&args);
             Ok(())
         }
+        Command::Completions(args) => {
+            shell::completions(&args, &mut Cli::command());
+            Ok(())
+        }
+        Command::Man(args) => shell::man(&args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -217,6 +217,18 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
+/// `; did you mean …?` with the file of the same folder that a path was most likely meant to be; nothing if there is none.
+pub(crate) fn nearest_file(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let read = std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let names = read.into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let word = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let meant = nearest(&word, names.iter().map(String::as_str));
+    meant.map_or_else(String::new, |meant| format!("; did you mean {}?", folder.join(meant).display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

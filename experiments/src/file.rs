@@ -1,6 +1,6 @@
 //! The experiment file: TOML in, one checked tree out, every key defined in one place.
 
-mod check;
+pub(crate) mod check;
 mod compatibility;
 pub(crate) mod document;
 mod inherit;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use sim::{Measures, Outcome, SimError, Summary};
 use workloads::{Source as _, WorkloadError};
 
-use crate::diagnostic::{Problem, Sources, Span};
+use crate::diagnostic::{Problem, Sources, Span, nearest_file};
 use crate::experiment::{self, Demand, Digest, Experiment, Limit};
 use crate::failure::Failure;
 use crate::figures::TimelineCollector;
@@ -52,8 +52,10 @@ pub(crate) fn load_varied(
     variation: Option<&file::Variation>,
     library: &experiment::KernelLibrary,
 ) -> Result<Loaded, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Request(format!("cannot read the experiment file {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let meant = if path.exists() { String::new() } else { nearest_file(path) };
+        Failure::Request(format!("cannot read the experiment file {}: {error}{meant}", path.display()))
+    })?;
     let base = path.parent().unwrap_or(Path::new(""));
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text, base);

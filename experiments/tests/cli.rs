@@ -11,6 +11,7 @@ mod cli {
     pub(crate) mod determinism;
     pub(crate) mod disaggregated;
     pub(crate) mod engine;
+    pub(crate) mod first_hour;
     pub(crate) mod fit;
     pub(crate) mod goodput;
     pub(crate) mod import;
@@ -26,6 +27,7 @@ mod cli {
     pub(crate) mod replay;
     pub(crate) mod reproduce;
     pub(crate) mod schedule;
+    pub(crate) mod shell;
     pub(crate) mod shipped;
     pub(crate) mod support;
     pub(crate) mod validate;

@@ -31,8 +31,8 @@ pub use record::{
     DecodeMember, Ending, HandoverRecord, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord,
     StepWork,
 };
-pub use scheduler::{Action, Admission, Reserve, Scheduler, StepView};
+pub use scheduler::{Action, Admission, CohortView, Reserve, Scheduler, SidesView, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy,
-    QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy,
+    Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };

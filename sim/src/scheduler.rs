@@ -4,8 +4,8 @@
 //! engine applies it, checks it against memory and limits, and shows the result in the next [`StepView`]. A policy
 //! keeps no state of its own and touches nothing.
 //!
-//! To add one: copy the nearest file in `scheduler/`, add a variant to [`Policy`], and name it in [`new`]. Then it can be
-//! simulated; to choose it in experiment files, add its name and settings to `experiments/src/file/keys/system.rs` and
+//! To try one, hand it over as [`Policy::Own`] (`examples/own_scheduler.rs`). To add one: copy the nearest file in
+//! `scheduler/`, add a variant to [`Policy`], and name it in [`new`]. To choose it in experiment files, add its name and settings to `experiments/src/file/keys/system.rs` and
 //! the variant to `experiments/src/experiment/system.rs`; to have it held against the naive reference, write down what it
 //! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
 
@@ -76,7 +76,7 @@ pub enum CohortView {
 
 impl StepView {
     /// Whether it makes sense to let another request in.
-    fn may_admit(&self) -> bool {
+    pub fn may_admit(&self) -> bool {
         self.budget > 0 && self.admissible > 0 && !self.refused
     }
 }
@@ -185,5 +185,6 @@ pub(crate) fn new(spec: &SchedulerSpec, kv: &KvSpec, layers: u32) -> Box<dyn Sch
         Policy::BatchLlm { watermark_permille, .. } => {
             Box::new(sarathi::Sarathi::new(kv.share_of_blocks(watermark_permille)))
         }
+        Policy::Own(own) => (own.make)(spec, kv, layers),
     }
 }

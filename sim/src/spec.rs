@@ -3,6 +3,7 @@
 mod group_order;
 mod handover;
 mod layer_groups;
+mod own_policy;
 mod queue_order;
 
 use profiles::CostModel;
@@ -11,6 +12,7 @@ use workloads::SimDuration;
 pub use group_order::GroupOrder;
 pub use handover::{DecodeChoice, HandoverSpec, MixingSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
+pub use own_policy::OwnPolicy;
 pub use queue_order::QueueOrder;
 
 /// Replicas behind a router.
@@ -195,6 +197,8 @@ pub enum Policy {
         /// Blocks kept free when a request is let in, in thousandths of all blocks (vLLM v0: 10).
         watermark_permille: u32,
     },
+    /// A policy of the caller's.
+    Own(OwnPolicy),
 }
 
 impl Policy {

@@ -7,6 +7,8 @@ mod list;
 mod show;
 mod tables;
 
+pub(crate) use show::{device_json, model_json};
+
 use clap::Subcommand;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 

@@ -44,5 +44,6 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::LayeredPrefill { .. } => "layered-prefill",
         Policy::BatchLlm { .. } => "batchllm",
         Policy::BlendServe { .. } => "blendserve",
+        Policy::Own(own) => own.name,
     }
 }

@@ -207,7 +207,7 @@ impl TableDef {
     pub(crate) fn title(&self) -> String {
         match self.path {
             "" => "the top of the file".to_owned(),
-            "system" => "`[[system]]`".to_owned(),
+            "system" | "cache" => format!("`[[{}]]`", self.path),
             path => format!("`[{path}]`"),
         }
     }

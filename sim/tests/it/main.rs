@@ -13,6 +13,7 @@ mod handover;
 mod layered;
 mod mixing;
 mod network;
+mod own_scheduler;
 mod pipeline;
 mod prefix_cache;
 mod prefix_groups;

@@ -68,7 +68,7 @@ fn first_of_each_kind(model: &ModelSpec) -> Vec<&profiles::LayerSpec> {
 }
 
 /// The figures of a model.
-pub(super) fn model_json(model: &ModelSpec) -> Value {
+pub(crate) fn model_json(model: &ModelSpec) -> Value {
     json!({
         "name": model.name,
         "parameters": model.parameters().total(),
@@ -93,7 +93,7 @@ fn kernel_times(device: &DeviceSpec) -> String {
 }
 
 /// The figures of a device.
-pub(super) fn device_json(device: &DeviceSpec) -> Value {
+pub(crate) fn device_json(device: &DeviceSpec) -> Value {
     json!({
         "name": device.name,
         "aliases": device.aliases.join(", "),

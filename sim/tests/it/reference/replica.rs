@@ -316,6 +316,7 @@ impl Replica {
             Policy::LayeredPrefill { groups, collapse_without_decodes } => {
                 layered_prefill::plan(self, &mut plan, groups, collapse_without_decodes);
             }
+            Policy::Own(own) => unreachable!("nobody wrote `{}` down once more", own.name),
         }
         plan
     }
