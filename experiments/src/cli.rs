@@ -6,6 +6,7 @@ mod experiment;
 mod explain;
 mod goodput;
 mod init;
+mod merge;
 mod plan;
 mod profiles;
 mod reference;
@@ -13,6 +14,7 @@ mod replay;
 mod reproduce;
 mod run;
 mod shell;
+mod sweep;
 mod trace;
 mod validate;
 
@@ -53,6 +55,10 @@ struct Cli {
 enum Command {
     /// Simulate every system of an experiment file on the same requests, and compare them
     Run(run::RunArgs),
+    /// Run every point of the sweep of an experiment file, on one machine or a part of it on each of several
+    Sweep(sweep::SweepArgs),
+    /// Make the tables of a sweep that ran in parts, and check that no run is missing
+    Merge(merge::MergeArgs),
     /// Search the highest rate at which each system of an experiment file meets the objectives
     Goodput(goodput::GoodputArgs),
     /// Search the placement of a model on GPUs that serves most for its keep
@@ -91,6 +97,8 @@ pub(crate) fn main() -> ExitCode {
     let terminal = Terminal::new(cli.quiet, cli.verbose);
     let result: Result<(), Failure> = match cli.command {
         Command::Run(args) => run::run(args, terminal),
+        Command::Sweep(args) => sweep::run(args, terminal),
+        Command::Merge(args) => merge::run(&args, terminal),
         Command::Goodput(args) => goodput::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
         Command::Cache(args) => cache::run(args, terminal),

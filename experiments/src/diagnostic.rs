@@ -167,6 +167,11 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Them, one by one.
+    pub(crate) fn into_each(self) -> impl Iterator<Item = Problem> {
+        self.0.into_iter()
+    }
+
     /// All of them in one line: what is wrong, and what would be right.
     pub(crate) fn brief(&self) -> String {
         let one = |problem: &Problem| {

@@ -32,6 +32,7 @@ pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
 pub(crate) use pool::Pool;
+pub(crate) use profile::{file_sha256, sha256};
 pub(crate) use requests::left_out;
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, read as read_workload};
@@ -92,6 +93,13 @@ pub(crate) struct SearchLimits {
     pub(crate) tolerance: f64,
     /// At rates at which the requests arrive sooner, more are made, in seconds.
     pub(crate) least_duration_s: f64,
+}
+
+/// How the runs of an experiment are measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    /// What counts as good service.
+    pub(crate) slos: Slos,
 }
 
 /// Which files are written.
@@ -263,18 +271,15 @@ fn lock(reader: &mut Reader<'_>) -> Result<Lock, Problem> {
 }
 
 impl Experiment {
+    /// How its runs are measured.
+    pub(crate) fn conditions(&self) -> Conditions {
+        Conditions { slos: self.slos }
+    }
+
     /// The lock file: the experiment with every default written out, what made it and what it stands on.
     pub(crate) fn lock_file(&self, digests: &[Digest]) -> String {
         let mut resolved = self.resolved.clone();
-        let digest = |digest: &Digest| {
-            let value = |text: &str| ResolvedValue::Value(quoted(text));
-            Resolved(vec![(output::OF.name, value(&digest.of)), (output::SHA256.name, value(&digest.sha256))])
-        };
-        let lock = Resolved(vec![
-            (output::SERVESIM.name, ResolvedValue::Value(quoted(env!("CARGO_PKG_VERSION")))),
-            (output::DIGESTS.name, ResolvedValue::Tables(digests.iter().map(digest).collect())),
-        ]);
-        resolved.0.push((keys::LOCK.name, ResolvedValue::Table(lock)));
+        resolved.0.push((keys::LOCK.name, ResolvedValue::Table(lock_table(digests))));
         let head = "# Written by servesim: the experiment with every default written out. Running this file gives the same bytes.\n\n";
         format!("{head}{}", resolved.to_toml())
     }
@@ -288,17 +293,26 @@ impl Experiment {
 
     /// What the results stand on.
     pub(crate) fn digests(&self) -> std::io::Result<Vec<Digest>> {
+        self.digests_of(self.systems.iter(), &profile::file_sha256)
+    }
+
+    /// What the results of these systems stand on; `sha256` gives the digest of a file.
+    pub(crate) fn digests_of<'a>(
+        &self,
+        systems: impl Iterator<Item = &'a System> + Clone,
+        sha256: &impl Fn(&Path) -> std::io::Result<String>,
+    ) -> std::io::Result<Vec<Digest>> {
         let mut digests: Vec<Digest> = Vec::new();
         // Files first: what has changed is then named by what a user can look at.
-        let mut files: Vec<_> = self.systems.iter().flat_map(System::files).collect();
+        let mut files: Vec<_> = systems.clone().flat_map(System::files).collect();
         files.sort();
         files.dedup();
         for path in files {
             let what = if path.extension().is_some_and(|end| end == "toml") { "profile" } else { "kernel table" };
             let of = format!("{what} {}", path.display());
-            digests.push(Digest { of, sha256: profile::file_sha256(path)? });
+            digests.push(Digest { of, sha256: sha256(path)? });
         }
-        for system in &self.systems {
+        for system in systems {
             for digest in system.digests() {
                 if !digests.contains(&digest) {
                     digests.push(digest);
@@ -306,8 +320,20 @@ impl Experiment {
             }
         }
         if let Some(path) = self.workload.file() {
-            digests.push(Digest { of: format!("trace {}", path.display()), sha256: profile::file_sha256(path)? });
+            digests.push(Digest { of: format!("trace {}", path.display()), sha256: sha256(path)? });
         }
         Ok(digests)
     }
+}
+
+/// `[lock]`: what made the results, and what they stand on.
+pub(crate) fn lock_table(digests: &[Digest]) -> Resolved {
+    let value = |text: &str| ResolvedValue::Value(quoted(text));
+    let digest = |digest: &Digest| {
+        Resolved(vec![(output::OF.name, value(&digest.of)), (output::SHA256.name, value(&digest.sha256))])
+    };
+    Resolved(vec![
+        (output::SERVESIM.name, value(env!("CARGO_PKG_VERSION"))),
+        (output::DIGESTS.name, ResolvedValue::Tables(digests.iter().map(digest).collect())),
+    ])
 }

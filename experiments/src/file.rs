@@ -13,12 +13,18 @@ pub(crate) mod reader;
 pub(crate) mod reference;
 pub(crate) mod resolved;
 mod vary;
+mod written;
 
 use document::{Node, Table, Value};
 use key::TableDef;
+pub(crate) use overrides::{Laid, words};
 pub(crate) use vary::Variation;
+pub(crate) use written::{is_path, with_absolute_paths};
 
 use crate::diagnostic::{Problems, SourceId, Sources, Span};
+
+/// The table of swept values, which is no key of an experiment: `servesim sweep` makes many experiments of it.
+pub(crate) const SWEEP: &str = "sweep";
 
 /// Reads an experiment file and the settings laid over it, and holds the result against the definitions of its keys.
 /// What comes back has known keys only, values of the right type and range, nothing missing and nothing without effect,
@@ -40,12 +46,46 @@ pub(crate) fn read_varied(
     variation: Option<&Variation>,
     sources: &mut Sources,
 ) -> Result<Table, Problems> {
+    let root = read_unchecked(source, settings, sources)?;
+    complete(root, source, variation, sources)
+}
+
+/// The file and the settings laid over it as a tree, before anything is checked.
+///
+/// # Errors
+/// What is not TOML, and settings that do not fit.
+pub(crate) fn read_unchecked(source: SourceId, settings: &[String], sources: &mut Sources) -> Result<Table, Problems> {
     let mut problems = Problems::default();
     let mut root = document::parse(source, sources.text(source)).map_err(Problems::from)?;
     check::expand(&mut root, &keys::ROOT);
     for setting in settings {
         overrides::apply(&mut root, setting, sources, &mut problems);
     }
+    if problems.is_empty() { Ok(root) } else { Err(problems) }
+}
+
+/// A point of a sweep: the tree of [`read_unchecked`] without `[sweep]`, with these values in its place, checked.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn at_point(root: &Table, point: &[Laid], source: SourceId, sources: &Sources) -> Result<Table, Problems> {
+    let mut problems = Problems::default();
+    let mut root = root.clone();
+    root.entries.retain(|entry| entry.key != SWEEP);
+    for laid in point {
+        overrides::lay(&mut root, laid, &mut problems);
+    }
+    if problems.is_empty() { complete(root, source, None, sources) } else { Err(problems) }
+}
+
+/// Checks a tree, and writes out what its systems inherit.
+fn complete(
+    mut root: Table,
+    source: SourceId,
+    variation: Option<&Variation>,
+    sources: &Sources,
+) -> Result<Table, Problems> {
+    let mut problems = Problems::default();
     check::expand(&mut root, &keys::ROOT);
     check::types(&root, &keys::ROOT, &keys::ROOT, &mut problems);
     if !problems.is_empty() {

@@ -17,6 +17,7 @@ mod request;
 #[allow(dead_code, unused_imports, reason = "its readers are being written")]
 mod results;
 mod run;
+mod sweep;
 mod tables;
 mod terminal;
 mod validate;

@@ -25,6 +25,7 @@ mod series;
 mod steps;
 mod student;
 mod summary;
+mod sweep;
 mod table;
 
 pub(crate) use comparison::half_width;
@@ -40,4 +41,5 @@ pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};
 pub(crate) use series::part_path;
 pub(crate) use summary::{summary_header, summary_rows};
+pub(crate) use sweep::{SWEEP_TABLES, SweepTables};
 pub(crate) use table::{Look, comparison_table, four_digits};

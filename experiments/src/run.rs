@@ -11,7 +11,7 @@ use sim::{Measures, Outcome, SimError, Summary};
 use workloads::{Source as _, WorkloadError};
 
 use crate::diagnostic::{Problem, Sources, Span, nearest_file};
-use crate::experiment::{self, Demand, Digest, Experiment, Limit};
+use crate::experiment::{self, Conditions, Demand, Digest, Experiment, Limit, Lock, System, Workload};
 use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
@@ -52,10 +52,7 @@ pub(crate) fn load_varied(
     variation: Option<&file::Variation>,
     library: &experiment::KernelLibrary,
 ) -> Result<Loaded, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let meant = if path.exists() { String::new() } else { nearest_file(path) };
-        Failure::Request(format!("cannot read the experiment file {}: {error}{meant}", path.display()))
-    })?;
+    let text = experiment_text(path)?;
     let base = path.parent().unwrap_or(Path::new(""));
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text, base);
@@ -65,6 +62,14 @@ pub(crate) fn load_varied(
         Ok(experiment) => Ok(Loaded { experiment, sources }),
         Err(problems) => Err(Failure::input(problems, sources)),
     }
+}
+
+/// The text of an experiment file.
+pub(crate) fn experiment_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let meant = if path.exists() { String::new() } else { nearest_file(path) };
+        Failure::Request(format!("cannot read the experiment file {}: {error}{meant}", path.display()))
+    })
 }
 
 /// Runs an experiment and writes its results.
@@ -119,7 +124,11 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
 
 /// Refuses inputs that are not those a lock file was made with, and says which of those are not used any more.
 pub(crate) fn check_lock(experiment: &Experiment, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
-    let Some(lock) = &experiment.lock else { return Ok(()) };
+    experiment.lock.as_ref().map_or(Ok(()), |lock| check_digests(lock, digests, terminal))
+}
+
+/// As [`check_lock`], of what the lock file itself says.
+pub(crate) fn check_digests(lock: &Lock, digests: &[Digest], terminal: Terminal) -> Result<(), Problem> {
     let version = env!("CARGO_PKG_VERSION");
     if lock.servesim != version {
         terminal.note(&format!(
@@ -205,6 +214,21 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let summary = Summary::new(&mut measures, &outcome, &system.facts());
     let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
     Ok(Finished { summary, measures, timelines, remarks })
+}
+
+/// One run of which nothing is kept but its figures, and what has to be said of them.
+pub(crate) fn measure(
+    conditions: Conditions,
+    workload: &Workload,
+    system: &System,
+    seed: u64,
+) -> Result<(Summary, Vec<String>), Failure> {
+    let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
+    let mut measures = Measures::new(conditions.slos, None);
+    let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
+        .map_err(|error| failed(&system.name, seed, &error))?;
+    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
+    Ok((Summary::new(&mut measures, &outcome, &system.facts()), remarks))
 }
 
 pub(crate) fn unreadable(error: &WorkloadError) -> Failure {

@@ -30,5 +30,7 @@ mod cli {
     pub(crate) mod shell;
     pub(crate) mod shipped;
     pub(crate) mod support;
+    pub(crate) mod sweep;
+    pub(crate) mod sweep_interrupted;
     pub(crate) mod validate;
 }

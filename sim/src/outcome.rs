@@ -1,6 +1,7 @@
 //! What a whole run comes to, beside the records of its requests and steps.
 
 use profiles::CostTotals;
+use serde::{Deserialize, Serialize};
 use workloads::{SimDuration, SimTime};
 
 use crate::network::LinkOutcome;
@@ -25,7 +26,7 @@ pub struct Outcome {
 }
 
 /// What a mixed pool came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MixedPool {
     /// Times a prefill replica was taken into it, to decode.
     pub taken_from_prefill: u64,
@@ -54,7 +55,7 @@ impl Outcome {
 }
 
 /// Where all requests went. `issued = completed + rejected…`, checked when a run ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
     /// Taken from the source.
     pub issued: u64,

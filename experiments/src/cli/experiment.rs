@@ -11,8 +11,8 @@ use crate::request::Request;
 pub(super) struct ExperimentArgs {
     /// The experiment file (TOML), or an `experiment.lock.toml` of an earlier run
     experiment: PathBuf,
-    /// Folder for the results [default: results/ and the name of the experiment file, then -goodput or -plan for these
-    /// commands]
+    /// Folder for the results [default: results/ and the name of the experiment file, then -sweep, -goodput or -plan for
+    /// these commands]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Replace a value of the file, such as workload.rate=4 or system.NAME.gpu=L40S (may be repeated)

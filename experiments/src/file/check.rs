@@ -39,10 +39,10 @@ pub(crate) fn types(table: &Table, def: &'static TableDef, root: &'static TableD
 
 fn unknown(entry: &Entry, def: &'static TableDef, root: &'static TableDef) -> Problem {
     let problem = Problem::at(entry.key_span, format!("unknown key `{}` {}", entry.key, def.place()));
-    if entry.key == "sweep" && def.path.is_empty() {
+    if entry.key == super::SWEEP && def.path.is_empty() {
         return problem
-            .label("`run` does not sweep, and would have to ignore it")
-            .help("one run per value: servesim run … --set workload.rate=4 -o results/rate-4");
+            .label("this command does not sweep, and would have to ignore it")
+            .help("servesim sweep runs every point of it");
     }
     if let Some(meant) = nearest(&entry.key, def.keys.iter().map(|key| key.name)) {
         return problem.label(format!("did you mean `{meant}`?"));

@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::resolved::quoted;
 use crate::diagnostic::{Problem, SourceId, Span};
 
 /// A value and where it was written.
@@ -45,6 +46,32 @@ impl Value {
             Value::Table(_) => "a table",
         }
     }
+
+    /// As TOML on one line that reads back the same; numbers in their shortest form. A date, which no key takes, is a string.
+    pub(crate) fn to_toml(&self) -> String {
+        match self {
+            Value::Flag(flag) => flag.to_string(),
+            Value::Integer(integer) => integer.to_string(),
+            Value::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
+            Value::Number(number) => toml::Value::Float(*number).to_string(),
+            Value::Text(text) => quoted(text),
+            Value::Date => quoted("a date"),
+            Value::List(items) => {
+                format!("[{}]", items.iter().map(|item| item.value.to_toml()).collect::<Vec<_>>().join(", "))
+            }
+            Value::Table(table) if table.entries.is_empty() => "{}".to_owned(),
+            Value::Table(table) => {
+                let pair = |entry: &Entry| format!("{} = {}", key_toml(&entry.key), entry.node.value.to_toml());
+                format!("{{ {} }}", table.entries.iter().map(pair).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A key as TOML: in quotes where it has to be.
+fn key_toml(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if bare { key.to_owned() } else { quoted(key) }
 }
 
 /// Keys and values in the order in which they were written.
@@ -87,6 +114,32 @@ impl Table {
             Some(old) => *old = entry,
             None => self.entries.push(entry),
         }
+    }
+}
+
+impl Table {
+    /// As a TOML file that reads back the same: values first, then tables, and lists of tables, under headings.
+    pub(crate) fn to_toml(&self) -> String {
+        let has_heading = |entry: &&Entry| match &entry.node.value {
+            Value::Table(_) => true,
+            Value::List(items) => !items.is_empty() && items.iter().all(|item| matches!(item.value, Value::Table(_))),
+            _ => false,
+        };
+        let line = |entry: &Entry| format!("{} = {}\n", key_toml(&entry.key), entry.node.value.to_toml());
+        let mut text: String = self.entries.iter().filter(|entry| !has_heading(entry)).map(line).collect();
+        for entry in self.entries.iter().filter(has_heading) {
+            let key = key_toml(&entry.key);
+            let (tables, heading): (Vec<&Value>, String) = match &entry.node.value {
+                Value::List(items) => (items.iter().map(|item| &item.value).collect(), format!("\n[[{key}]]\n")),
+                value => (vec![value], format!("\n[{key}]\n")),
+            };
+            for table in tables {
+                let Value::Table(table) = table else { unreachable!("it was found to be one") };
+                text += &heading;
+                text.extend(table.entries.iter().map(line));
+            }
+        }
+        text
     }
 }
 
@@ -135,4 +188,30 @@ fn node(source: SourceId, range: std::ops::Range<usize>, from: &DeValue<'_>) -> 
         DeValue::Table(inner) => Value::Table(table(source, inner)?),
     };
     Ok(Node { span, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::diagnostic::Sources;
+
+    #[test]
+    fn a_tree_written_out_reads_back_the_same() {
+        let text = "a = 1\nb = -2.50\nsmall = 0.0010\nc = \"x\\\"y\"\nd = [1, [true, inf]]\n\n[t]\n\"u.v\" = [{ w = {} }]\ninner.key = 1\n\n\
+                    [[s]]\nname = \"é\"\n[s.deep]\nx = 0x10\n[[s]]\nname = \"b\"\n";
+        let mut sources = Sources::default();
+        let source = sources.add("x", text, Path::new(""));
+        let once = parse(source, text).expect("TOML").to_toml();
+        assert_eq!(
+            once,
+            format!(
+                "a = 1\nb = -2.5\nsmall = {}\nc = '{}'\nd = [1, [true, inf]]\n\n[t]\n\"u.v\" = [{{ w = {{}} }}]\n\
+                 inner = {{ key = 1 }}\n\n[[s]]\nname = \"é\"\ndeep = {{ x = 16 }}\n\n[[s]]\nname = \"b\"\n",
+                "0.001", "x\"y"
+            )
+        );
+        assert_eq!(parse(source, &once).expect("TOML").to_toml(), once);
+    }
 }

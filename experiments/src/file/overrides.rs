@@ -1,4 +1,4 @@
-//! `--set key=value`: values from the command line, laid over those of the file.
+//! Values laid over those of the file: `--set key=value` on the command line, and the points of a sweep.
 
 use std::path::Path;
 
@@ -13,7 +13,23 @@ use crate::diagnostic::{Problem, Problems, SourceId, Sources, Span, nearest};
 pub(crate) fn apply(root: &mut Table, argument: &str, sources: &mut Sources, problems: &mut Problems) {
     let base = std::env::current_dir().unwrap_or_else(|_| Path::new("").to_owned());
     let source = sources.add("--set", argument, &base);
-    let Some((path, node)) = problems.keep(read(source, argument)) else { return };
+    if let Some((path, node)) = problems.keep(read(source, argument)) {
+        lay(root, &Laid { path, node }, problems);
+    }
+}
+
+/// A value, and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Laid {
+    /// The words of its key, as [`apply`] takes them.
+    pub(crate) path: Vec<(String, Span)>,
+    /// The value.
+    pub(crate) node: Node,
+}
+
+/// Lays one value over the tree.
+pub(crate) fn lay(root: &mut Table, laid: &Laid, problems: &mut Problems) {
+    let Laid { path, node } = laid;
     let systems: Vec<usize>;
     let mut inner = path.as_slice();
     if path.len() > 1 && path[0].0 == "system" {
@@ -32,13 +48,29 @@ pub(crate) fn apply(root: &mut Table, argument: &str, sources: &mut Sources, pro
         if let Some(Node { value: Value::List(items), .. }) = root.get_mut("system") {
             for n in systems {
                 if let Value::Table(table) = &mut items[n].value {
-                    problems.keep(put(table, inner, &node));
+                    problems.keep(put(table, inner, node));
                 }
             }
         }
         return;
     }
-    problems.keep(put(root, inner, &node));
+    problems.keep(put(root, inner, node));
+}
+
+/// The words of a key with dots between, as they stand in TOML; all of them written at `span`.
+pub(crate) fn words(key: &str, span: Span) -> Result<Vec<(String, Span)>, Problem> {
+    let not_a_key =
+        || Problem::at(span, format!("`{key}` is not a key")).label("expected a path such as \"workload.rate\"");
+    let mut table = document::parse(span.source, &format!("{key} = 0")).map_err(|_| not_a_key())?;
+    let mut words = Vec::new();
+    loop {
+        let entry = table.entries.pop().ok_or_else(not_a_key)?;
+        words.push((entry.key, span));
+        match entry.node.value {
+            Value::Table(inner) => table = inner,
+            _ => return Ok(words),
+        }
+    }
 }
 
 /// Key path and value of an argument.

@@ -53,7 +53,7 @@ impl<'a> Files<'a> {
                 probes.extend(rows(&limited.system, &experiment.seeds, probe));
             }
         }
-        paths.push(write_whole(&directory, PROBES, &String::from_utf8_lossy(&probes))?);
+        paths.push(write_whole(&directory, PROBES, &probes)?);
         paths.push(write_whole(&directory, LOCK_FILE, &experiment.lock_file(digests))?);
         let figures = directory.join("figures");
         if experiment.output.figures {

@@ -1,5 +1,7 @@
 //! Systems against the first one, seed by seed.
 
+use std::collections::BTreeMap;
+
 use sim::{Better, Column, Summary};
 
 use super::decimal::push_integer;
@@ -50,17 +52,21 @@ impl Comparison {
 ///
 /// The rows of a point stand together, systems in the order of the experiment, figures in the order of `summary.csv`.
 pub(super) fn compare(runs: &[RunLabel], summaries: &[Summary]) -> Vec<Comparison> {
+    runs.first().map(|first| compare_against(&first.system, runs, summaries)).unwrap_or_default()
+}
+
+/// As [`compare`], against this system. Points that it has no run at have no rows.
+pub(super) fn compare_against(baseline: &str, runs: &[RunLabel], summaries: &[Summary]) -> Vec<Comparison> {
     let mut rows = Vec::new();
     for (point, group) in by_point(runs, summaries) {
-        let baseline = &group[0].0.system;
-        for system in systems(&group).into_iter().skip(1) {
+        for system in systems(&group).into_iter().filter(|system| *system != baseline) {
             let pairs = pairs(&group, baseline, system);
             rows.extend(Summary::columns().iter().filter_map(|measure| {
                 let (baseline_mean, system_mean, differences) = means(measure, &pairs)?;
                 Some(Comparison {
                     point: point.clone(),
                     system: system.to_owned(),
-                    baseline: baseline.clone(),
+                    baseline: baseline.to_owned(),
                     measure,
                     seeds: differences.len() as u32,
                     baseline_mean,
@@ -82,11 +88,13 @@ pub(super) type Group<'a> = (Vec<(String, String)>, Vec<Run<'a>>);
 /// Runs by swept point, points in the order in which they first occur.
 pub(super) fn by_point<'a>(runs: &'a [RunLabel], summaries: &'a [Summary]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut places: BTreeMap<&[(String, String)], usize> = BTreeMap::new();
     for run in runs.iter().zip(summaries) {
-        match groups.iter_mut().find(|(point, _)| *point == run.0.point) {
-            Some((_, group)) => group.push(run),
-            None => groups.push((run.0.point.clone(), vec![run])),
+        let place = *places.entry(&run.0.point).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((run.0.point.clone(), Vec::new()));
         }
+        groups[place].1.push(run);
     }
     groups
 }
@@ -134,10 +142,10 @@ pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
     })
 }
 
-/// `comparison.csv`, whole.
-pub(super) fn comparison_csv(rows: &[Comparison]) -> Vec<u8> {
+/// `comparison.csv`, whole. `keys` are the swept ones.
+pub(super) fn comparison_csv<'a>(keys: impl IntoIterator<Item = &'a String>, rows: &[Comparison]) -> Vec<u8> {
     let mut file = Vec::new();
-    for (key, _) in rows.first().map(|row| row.point.as_slice()).unwrap_or_default() {
+    for key in keys {
         push_field(&mut file, key);
         file.push(b',');
     }
@@ -205,7 +213,7 @@ mod tests {
     fn one_seed_has_no_interval_and_says_so() {
         let rows = compared(&[("a", 1, 100), ("b", 1, 90)]);
         assert_eq!(find(&rows, "mean_e2el_ms").difference_half_width, None);
-        let file = String::from_utf8(comparison_csv(&rows)).expect("CSV is text");
+        let file = String::from_utf8(comparison_csv([], &rows)).expect("CSV is text");
         let row = file.lines().find(|line| line.starts_with("b,a,mean_e2el_ms")).expect("a row");
         assert_eq!(row, "b,a,mean_e2el_ms,ms,lower,1,100,90,-10,,,0.9,one seed: no interval");
     }
@@ -243,7 +251,7 @@ mod tests {
             .map(|row| (row.point[0].1.as_str(), row.difference().round()))
             .collect();
         assert_eq!(differences, [("1", 10.0), ("2", 30.0)]);
-        let file = String::from_utf8(comparison_csv(&rows)).expect("CSV is text");
+        let file = String::from_utf8(comparison_csv([&"workload.rate".to_owned()], &rows)).expect("CSV is text");
         assert!(file.starts_with("workload.rate,system,baseline,measure,"), "{file}");
     }
 }

@@ -17,27 +17,33 @@ impl RunLabel {
         RunLabel { system: system.into(), seed, point: Vec::new() }
     }
 
-    /// Names of the leading columns: `system,seed` and the swept keys, each followed by a comma.
+    /// The swept keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.point.iter().map(|(key, _)| key)
+    }
+
+    /// Names of the leading columns: the swept keys, `system` and `seed`, each followed by a comma.
     pub(super) fn header(&self) -> Vec<u8> {
-        let mut header = b"system,seed,".to_vec();
+        let mut header = Vec::new();
         for (key, _) in &self.point {
             push_field(&mut header, key);
             header.push(b',');
         }
+        header.extend_from_slice(b"system,seed,");
         header
     }
 
     /// Values of the leading columns, each followed by a comma.
     pub(super) fn fields(&self) -> Vec<u8> {
         let mut fields = Vec::new();
-        push_field(&mut fields, &self.system);
-        fields.push(b',');
-        super::decimal::push_integer(&mut fields, self.seed);
-        fields.push(b',');
         for (_, value) in &self.point {
             push_field(&mut fields, value);
             fields.push(b',');
         }
+        push_field(&mut fields, &self.system);
+        fields.push(b',');
+        super::decimal::push_integer(&mut fields, self.seed);
+        fields.push(b',');
         fields
     }
 }
@@ -63,8 +69,8 @@ mod tests {
         let label = RunLabel { system: "the \"fast\", one\n".to_owned(), seed: 7, point };
         let file = [label.header(), b"x\n".to_vec(), label.fields(), b"1\n".to_vec()].concat();
         let mut reader = csv::Reader::from_reader(file.as_slice());
-        assert_eq!(reader.headers().expect("a header"), vec!["system", "seed", "workload.rate", "x"]);
+        assert_eq!(reader.headers().expect("a header"), vec!["workload.rate", "system", "seed", "x"]);
         let row = reader.records().next().expect("a row").expect("well formed");
-        assert_eq!(row, vec!["the \"fast\", one\n", "7", "4,5", "1"]);
+        assert_eq!(row, vec!["4,5", "the \"fast\", one\n", "7", "1"]);
     }
 }

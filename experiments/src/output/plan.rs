@@ -157,7 +157,7 @@ impl OutputPlan {
         let mut paths = vec![self.write(SUMMARY, &summary_csv(&self.runs, summaries))?];
         if several_systems(&self.runs) {
             let rows = compare(&self.runs, summaries);
-            paths.push(self.write(COMPARISON, &comparison::comparison_csv(&rows))?);
+            paths.push(self.write(COMPARISON, &comparison::comparison_csv(self.runs[0].keys(), &rows))?);
         }
         let runs = self.runs.len();
         for (series, footer) in [

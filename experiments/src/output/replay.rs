@@ -115,9 +115,17 @@ pub(crate) fn claim(directory: &Path, names: &[&str], force: bool) -> Result<(),
 }
 
 /// Writes a file, complete or not at all.
-pub(crate) fn write_whole(directory: &Path, name: &str, text: &str) -> Result<PathBuf, OutputError> {
+pub(crate) fn write_whole(
+    directory: &Path,
+    name: &str,
+    text: &(impl AsRef<[u8]> + ?Sized),
+) -> Result<PathBuf, OutputError> {
     let path = directory.join(name);
     let part = part_path(&path);
-    fs::write(&part, text).and_then(|()| fs::rename(&part, &path)).map_err(OutputError::write(&path))?;
+    if let Err(error) = fs::write(&part, text).and_then(|()| fs::rename(&part, &path)) {
+        // Of a full disk, what was begun would take the rest.
+        let _ = fs::remove_file(&part);
+        return Err(OutputError::write(&path)(error));
+    }
     Ok(path)
 }

@@ -164,7 +164,7 @@ fn expert_routing_of_a_model_without_experts_is_not_ignored() {
 #[test]
 fn a_sweep_is_not_ignored() {
     let message = message(&[("[output]", "[sweep]\n\"workload.rate\" = [1, 2]\n[output]")]);
-    assert!(message.contains("`run` does not sweep, and would have to ignore it"), "{message}");
+    assert!(message.contains("this command does not sweep, and would have to ignore it"), "{message}");
 }
 
 #[test]

@@ -128,10 +128,10 @@ fn every_rate_that_was_tried_is_written_with_every_seed_whatever_the_number_of_t
     let probes = place.text("one/probes.csv");
     let mut reader = csv::Reader::from_reader(probes.as_bytes());
     let names: Vec<String> = reader.headers().expect("a header").iter().map(str::to_owned).collect();
-    assert_eq!(names[..3], ["system", "seed", "rate"]);
+    assert_eq!(names[..3], ["rate", "system", "seed"]);
     assert!(names.contains(&"slo_attainment".to_owned()));
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("well formed")).collect();
-    let rates: Vec<f64> = rows.iter().map(|row| row[2].parse().expect("a rate")).collect();
+    let rates: Vec<f64> = rows.iter().map(|row| row[0].parse().expect("a rate")).collect();
     assert!(rates.is_sorted() && rows.len().is_multiple_of(3), "every rate has its three seeds");
     place.succeed(&["goodput", "one/experiment.lock.toml", "-o", "again"]);
     assert!(place.read("one/probes.csv") == place.read("again/probes.csv"), "the lock file gives the same again");

@@ -2,10 +2,12 @@
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 /// Times of both parts, each as if it were alone, over steps. The host's gap is in neither.
 ///
 /// How far they vary from step to step says how evenly work that needs compute and work that needs memory are mixed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepParts {
     /// Steps; 0 where a cost model does not tell the parts apart.
     pub steps: u64,
@@ -16,7 +18,7 @@ pub struct StepParts {
 }
 
 /// Sum and sum of squares of times.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Nanoseconds.
     pub sum_ns: f64,

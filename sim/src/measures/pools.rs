@@ -1,5 +1,6 @@
 //! What prefill and decode replicas each came to, and what went from one to the other.
 
+use serde::{Deserialize, Serialize};
 use workloads::SimDuration;
 
 use super::columns::{Better, List, Section, Value};
@@ -9,7 +10,7 @@ use crate::outcome::{MixedPool, Outcome, ReplicaOutcome};
 use crate::spec::Role;
 
 /// What the replicas of one role came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Summary::columns documents each figure, once")]
 pub struct PoolFigures {
     pub devices: u32,
@@ -23,7 +24,7 @@ pub struct PoolFigures {
 }
 
 /// What went from prefill to decode replicas.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Summary::columns documents each figure, once")]
 pub struct TransferFigures {
     pub requests: u64,

@@ -1,7 +1,9 @@
 //! The figures quoted of a distribution, and how percentiles lie between order statistics.
 
+use serde::{Deserialize, Serialize};
+
 /// How percentiles were found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Method {
     /// From all values, sorted.
     Exact,
@@ -20,7 +22,7 @@ impl Method {
 }
 
 /// The figures quoted of a distribution, in nanoseconds. Mean, minimum and maximum are exact under either method.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Values, or the sum of their weights.
     pub count: u64,

@@ -2,6 +2,7 @@
 
 use profiles::cost::StepParts;
 use profiles::{Evidence, Operator};
+use serde::{Deserialize, Serialize};
 use workloads::{SimDuration, SimTime};
 
 use super::collector::Measures;
@@ -32,7 +33,7 @@ pub struct SystemFacts {
 /// Every figure reported of a run. What each means, in which unit, is said once: in [`Summary::columns`].
 ///
 /// Figures that do not exist are `None`: attainment without objectives, a rate over no time, cost without a price.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Summary::columns documents each figure, once")]
 pub struct Summary {
     pub duration_s: f64,
