@@ -21,7 +21,7 @@ pub use error::{DoesNotFit, ProfileError};
 pub use memory::{MemoryOptions, MemoryPlan, StageMemory};
 pub use model::{
     Attention, DenseFfn, ExpertFfn, FeedForward, LatentAttention, LayerSpec, Mixer, ModelSpec, ParameterCount,
-    QuantizedParts, StateSpace, StateSpaceKind, WeightsHint,
+    PrefixFlops, QuantizedParts, StateSpace, StateSpaceKind, WeightsHint,
 };
 pub use parallel::{DType, Parallelism, Precision};
 pub use step::{DecodeBatch, LayerRange, Passage, PrefillPiece, SharedPrefixes, StepCost, StepShape};

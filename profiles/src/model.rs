@@ -4,7 +4,7 @@ mod config;
 mod parameters;
 mod shipped;
 
-pub use parameters::ParameterCount;
+pub use parameters::{ParameterCount, PrefixFlops};
 
 use serde::{Deserialize, Serialize};
 

@@ -47,6 +47,7 @@ fn spec(cost: Box<dyn CostModel>, max_num_seqs: u32, prefix_caching: bool) -> De
             order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 60_000_000, prefix_caching },
+        checkpoints: None,
         max_model_len: 1_000_000,
         cost,
         sliding_window: None,

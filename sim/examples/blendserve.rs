@@ -178,6 +178,7 @@ fn run(system: &System, jobs: &[Job], observer: &mut impl Observer) -> Outcome {
             order: system.order,
         },
         kv: KvSpec { block_size: 16, blocks: KV_TOKENS / 16, prefix_caching: true },
+        checkpoints: None,
         max_model_len: 131_072,
         cost: Box::new(cost(system.composition)),
         sliding_window: None,

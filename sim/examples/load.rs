@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 27_000, prefix_caching: true },
+        checkpoints: None,
         max_model_len: 16_384,
         cost: Box::new(cost),
         sliding_window: None,

@@ -105,6 +105,7 @@ fn run(policy: Policy, tokens: u32, requests: u64) -> Result<Latencies, Box<dyn 
             order: QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 27_000, prefix_caching: false },
+        checkpoints: None,
         max_model_len: 16_384,
         cost: Box::new(AnalyticCost::new(&CostOptions::new(&model, &device))?),
         sliding_window: None,

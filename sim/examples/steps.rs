@@ -83,6 +83,7 @@ fn play(
             order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks, prefix_caching: true },
+        checkpoints: None,
         max_model_len: 1_000_000,
         cost: Box::new(cost.clone()),
         sliding_window: None,

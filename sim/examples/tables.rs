@@ -76,6 +76,7 @@ fn load_a(cost: &AnalyticCost, device: &DeviceSpec) -> Result<(Duration, u64, f6
             order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 27_000, prefix_caching: true },
+        checkpoints: None,
         max_model_len: 16_384,
         cost: Box::new(cost.clone()),
         engine: EngineSpec::default(),

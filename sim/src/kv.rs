@@ -4,14 +4,18 @@
 //! queue and one node of the prefix tree.
 
 mod chain;
+mod checkpoints;
 mod queue;
 mod tree;
 
 pub(crate) use chain::{Chain, Cursor, Run};
+pub(crate) use checkpoints::Branch;
+use checkpoints::Checkpoints;
 use queue::{Entry, FreeQueue};
 use tree::{NodeId, Tree};
 
-use crate::spec::KvSpec;
+use crate::prefix_cache::Way;
+use crate::spec::{CheckpointSpec, KvSpec};
 
 /// Blocks that a request owns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) struct Hold {
     taken: u32,
     /// Those of them that became known through it; the others are private.
     given: u32,
+    /// Index of the node whose checkpoint it started from, where there are checkpoints; 0 is none.
+    start: u32,
 }
 
 impl Hold {
@@ -41,21 +47,30 @@ pub(crate) struct Found {
     node: NodeId,
     partial: Option<(NodeId, u32)>,
     blocks: u32,
+    tokens: u32,
     in_queue: u32,
+    /// Where there are checkpoints: how far the prompt follows what is kept.
+    way: Option<Way>,
 }
 
 impl Found {
-    /// So many blocks that somebody else owns, and keeps as long as this request lasts.
-    pub(crate) fn kept(blocks: u32) -> Self {
-        Found { blocks, ..Found::default() }
+    /// So many blocks of so many tokens that somebody else owns, and keeps as long as this request lasts.
+    pub(crate) fn kept(blocks: u32, tokens: u32) -> Self {
+        Found { blocks, tokens, ..Found::default() }
     }
 
-    /// Blocks of the prefix.
+    /// Tokens of the prefix. With checkpoints, those behind its last full block are copied into a block of the request's own.
+    pub(crate) fn tokens(&self) -> u32 {
+        self.tokens
+    }
+
+    /// Full blocks of the prefix.
     pub(crate) fn blocks(&self) -> u32 {
         self.blocks
     }
 
-    /// Those of them that lie in the free queue, and are not free any more once the request owns them.
+    /// Blocks that are not free any more once the request owns the prefix: those of it that lie in the free queue, or what is
+    /// held for it.
     pub(crate) fn in_queue(&self) -> u32 {
         self.in_queue
     }
@@ -71,6 +86,7 @@ pub(crate) struct Kv {
     /// Grows whenever blocks are freed or become known: whoever did not fit before may fit now.
     version: u64,
     cache: Option<Cache>,
+    checkpoints: Option<Checkpoints>,
 }
 
 #[derive(Debug)]
@@ -80,7 +96,7 @@ struct Cache {
 }
 
 impl Kv {
-    pub(crate) fn new(spec: &KvSpec) -> Self {
+    pub(crate) fn new(spec: &KvSpec, checkpoints: Option<&CheckpointSpec>) -> Self {
         let cache =
             spec.prefix_caching.then(|| Cache { tree: Tree::new(spec.block_size), queue: FreeQueue::new(spec.blocks) });
         Kv {
@@ -90,6 +106,7 @@ impl Kv {
             lowest_free: spec.blocks,
             version: 0,
             cache,
+            checkpoints: checkpoints.map(|checkpoints| Checkpoints::new(checkpoints, spec)),
         }
     }
 
@@ -127,6 +144,9 @@ impl Kv {
 
     /// The longest known prefix of at most `limit` tokens.
     pub(crate) fn find(&self, chain: &Chain<'_>, limit: u32) -> Found {
+        if let Some(checkpoints) = &self.checkpoints {
+            return checkpoints.find(&chain.spans(limit));
+        }
         let Some(cache) = &self.cache else { return Found::default() };
         let mut found = Found::default();
         let mut cursor = Cursor::START;
@@ -146,11 +166,31 @@ impl Kv {
             left -= common;
             chain.advance(&mut cursor, common * self.block_size);
         }
+        found.tokens = found.blocks * self.block_size;
         found
+    }
+
+    /// What was found, unless a request that needs so many blocks could not have them even alone: what is held for it can
+    /// take more than it spares.
+    pub(crate) fn if_it_fits_alone(&self, found: Found, blocks: u32) -> Found {
+        match (&self.checkpoints, &found.way) {
+            (Some(checkpoints), Some(way)) if !checkpoints.suffice_alone(way, found.blocks, blocks) => Found::default(),
+            _ => found,
+        }
+    }
+
+    /// Where a prompt gets a checkpoint on its way, for others that leave what is kept where it did.
+    pub(crate) fn branch(&self, found: &Found) -> Option<Branch> {
+        self.checkpoints.as_ref().zip(found.way.as_ref()).and_then(|(checkpoints, way)| checkpoints.branch(way))
     }
 
     /// Makes a request the owner of what was found. The cache must not have changed in between.
     pub(crate) fn pin(&mut self, found: Found) -> Hold {
+        if let (Some(checkpoints), Some(way)) = (&mut self.checkpoints, &found.way) {
+            let start = checkpoints.begin(way).index() as u32;
+            self.recount();
+            return Hold { matched: found.blocks, start, ..Hold::default() };
+        }
         let Some(cache) = &mut self.cache else { return Hold { matched: found.blocks, ..Hold::default() } };
         let tail = match found.partial {
             Some((child, common)) => cache.split(child, common),
@@ -158,7 +198,7 @@ impl Kv {
         };
         self.free -= cache.pin_path(tail);
         self.lowest_free = self.lowest_free.min(self.free);
-        Hold { tail, known: found.blocks, matched: found.blocks, taken: 0, given: 0 }
+        Hold { tail, known: found.blocks, matched: found.blocks, ..Hold::default() }
     }
 
     /// Takes free blocks for a request.
@@ -178,6 +218,18 @@ impl Kv {
         self.lowest_free = self.lowest_free.min(self.free);
         if let Some(cache) = &mut self.cache {
             cache.evict(blocks);
+        }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            // Whoever found less, or nothing, may fit now.
+            self.version += u64::from(checkpoints.take(blocks));
+        }
+    }
+
+    /// Counts what is free anew after what is held has changed.
+    fn recount(&mut self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            self.free = checkpoints.free();
+            self.lowest_free = self.lowest_free.min(self.free);
         }
     }
 
@@ -213,9 +265,32 @@ impl Kv {
         }
     }
 
+    /// A step has computed the first `tokens` tokens of `chain` and left their states: they are a checkpoint, if there is room.
+    pub(crate) fn keep_branch(&mut self, chain: &Chain<'_>, tokens: u32) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            self.version += 1;
+            checkpoints.keep_branch(&chain.spans(tokens));
+            self.recount();
+        }
+    }
+
+    /// A request has ended whose first `computed` tokens are computed, with their states: they are kept where there are
+    /// checkpoints, if there is room. It gives back its own blocks first.
+    pub(crate) fn keep(&mut self, hold: &mut Hold, chain: &Chain<'_>, computed: u32) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            self.version += 1;
+            checkpoints.keep(hold, &chain.spans(computed));
+            self.recount();
+        }
+    }
+
     /// Gives all blocks back: private ones first, then the known ones from the end of the chain.
     pub(crate) fn release(&mut self, hold: Hold) {
         self.version += 1;
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.release(hold);
+            return self.recount();
+        }
         let Some(cache) = &mut self.cache else {
             self.free += hold.taken;
             return;
@@ -233,6 +308,9 @@ impl Kv {
     /// Checks that every block is free and that the books of the cache agree; called when a run has ended.
     pub(crate) fn assert_all_free(&self) {
         assert_eq!(self.free, self.blocks, "blocks are owned by nobody after the last request has left");
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.assert_all_free();
+        }
         if let Some(cache) = &self.cache {
             let known = cache.tree.known_blocks();
             let queued = cache.queue.blocks(|node| cache.tree.node(node).blocks);

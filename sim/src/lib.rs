@@ -33,6 +33,7 @@ pub use record::{
 };
 pub use scheduler::{Action, Admission, CohortView, Reserve, Scheduler, SidesView, StepView};
 pub use spec::{
-    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy,
-    Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder,
+    HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec,
+    SchedulerSpec, TransferMode,
 };

@@ -5,7 +5,8 @@
 //! state per recurrent layer, which stands for one prefix and cannot be cut: tokens are reused only up to a position for
 //! which there is a *checkpoint* of all states, and the KV of all tokens before it.
 //!
-//! Each policy is one file. `model` prices what is kept, `replay` runs requests through a cache.
+//! Each policy is one file. `model` prices what is kept, `replay` runs requests through a cache, and `served` is what
+//! replicas serve with.
 
 mod belady;
 mod block_checkpoints;
@@ -20,6 +21,7 @@ mod policy;
 mod radix_cache;
 mod recency;
 mod replay;
+mod served;
 mod store;
 
 use std::fmt::Debug;
@@ -32,6 +34,7 @@ pub use marconi::{Alpha, AlphaTuning, TuningObjective};
 pub use model::{CacheModel, HybridShape};
 pub use policy::{CacheError, CachePolicy};
 pub use replay::{CacheReport, Turn, best_alpha, replay};
+pub(crate) use served::{CheckpointTree, Way};
 
 /// What a cache had of a prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

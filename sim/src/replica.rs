@@ -85,6 +85,8 @@ struct Piece {
     completes: bool,
     /// Whether a prefix is computed with it, which yields none.
     opens: bool,
+    /// Whether it passes where its prompt gets a checkpoint.
+    branches: bool,
 }
 
 /// A pipeline stage's books.
@@ -214,7 +216,7 @@ impl Replica {
             prefilling: Vec::new(),
             loose: Vec::new(),
             tickets: 0,
-            kv: Kv::new(&spec.kv),
+            kv: Kv::new(&spec.kv, spec.checkpoints.as_ref()),
             blocked: [None; 2],
             blend,
             slots,
@@ -249,7 +251,7 @@ impl Replica {
     pub(crate) fn cached_tokens(&self, prompt: &Prompt) -> u32 {
         let chain = Chain { prompt: prompt.spans(), answer: ContentId(0), answer_tokens: 0 };
         let limit = prompt.tokens().saturating_sub(1);
-        self.kv.find(&chain, limit).blocks() * self.kv.block_size()
+        self.kv.find(&chain, limit).tokens()
     }
 
     /// Why a request can never be served here, if so.

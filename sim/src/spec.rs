@@ -1,5 +1,6 @@
 //! What a simulated deployment is made of. Every field is given: defaults are the business of whoever reads files.
 
+mod checkpoints;
 mod group_order;
 mod handover;
 mod layer_groups;
@@ -9,6 +10,7 @@ mod queue_order;
 use profiles::CostModel;
 use workloads::SimDuration;
 
+pub use checkpoints::{BranchStates, CheckpointEviction, CheckpointSpec};
 pub use group_order::GroupOrder;
 pub use handover::{DecodeChoice, HandoverSpec, MixingSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
@@ -35,6 +37,8 @@ pub struct ReplicaSpec {
     pub scheduler: SchedulerSpec,
     /// Its KV cache.
     pub kv: KvSpec,
+    /// The prefixes that it keeps if its model has recurrent layers, in place of [`KvSpec::prefix_caching`].
+    pub checkpoints: Option<CheckpointSpec>,
     /// Longest prompt plus answer in tokens; longer requests are rejected.
     pub max_model_len: u32,
     /// What steps cost. Its number of stages is the number of micro-batches in flight.

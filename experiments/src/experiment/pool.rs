@@ -162,6 +162,7 @@ impl Pool {
             role: self.role,
             scheduler: self.scheduler,
             kv: self.kv,
+            checkpoints: None,
             max_model_len: self.max_model_len,
             cost: self.pricing.cost(),
             sliding_window: self.sliding_window,

@@ -57,7 +57,7 @@ impl ScanCost {
             ns_per_token: (bytes_per_token * ns_per_byte).max(seconds * NS_PER_S / COMPUTE_EFFICIENCY),
             decode_floor_ns: 2.0 * law.kernel_us * NS_PER_US,
             ns_per_state: (state_bytes + bytes_per_token) * ns_per_byte,
-            flops_per_token: FLOPS_PER_STATE * inner * state + 2.0 * f64::from(space.conv_kernel) * inner,
+            flops_per_token: space.scan_flops_per_token() as f64,
             peak_ns_per_flop: NS_PER_S / device.bf16_flops,
             bytes_per_token,
             state_bytes,

@@ -65,6 +65,19 @@ impl AddAssign for ParameterCount {
     }
 }
 
+/// FLOPs of all layers per token of a prefix of L tokens, all of it computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixFlops {
+    /// Of state-space mixers, per token.
+    pub recurrent: u64,
+    /// Of feed-forward parts, per token; of experts those that a token goes to.
+    pub feed_forward: u64,
+    /// Of attention, per token: its projections.
+    pub attention: u64,
+    /// Of attention, per token squared.
+    pub attention_squared: u64,
+}
+
 impl ModelSpec {
     /// All parameters, without layers for multi-token prediction.
     pub fn parameters(&self) -> ParameterCount {
@@ -110,6 +123,33 @@ impl ModelSpec {
     /// Elements of recurrent state per sequence, all layers, before tensor-parallel sharding; 0 without state-space mixers.
     pub fn state_elements_per_sequence(&self) -> u64 {
         self.layers.iter().map(|layer| layer.mixer.state_elements_per_sequence()).sum()
+    }
+
+    /// FLOPs that the first tokens of a sequence take in the layers: two for each weight that a token passes, what recurrences
+    /// and convolutions take per token, and attention to each token before and to itself. Embeddings, norms and the head are
+    /// left out; layers with a window count like others.
+    pub fn prefix_flops(&self) -> PrefixFlops {
+        let mut flops = PrefixFlops::default();
+        for layer in &self.layers {
+            let count = layer.parameters(self.hidden_size);
+            let unused = match &layer.feed_forward {
+                FeedForward::Experts(ffn) => {
+                    u64::from(ffn.experts - ffn.top_k) * ffn.expert_parameters(self.hidden_size)
+                }
+                FeedForward::Dense(_) | FeedForward::None => 0,
+            };
+            flops.feed_forward += 2 * (count.dense_ffn + count.routers + count.routed_experts + count.shared_experts);
+            flops.feed_forward -= 2 * unused;
+            match &layer.mixer {
+                Mixer::StateSpace(space) => flops.recurrent += 2 * count.mixers + space.scan_flops_per_token(),
+                mixer => {
+                    flops.attention += 2 * count.mixers;
+                    // A product with keys and one with values, over half of all pairs of tokens.
+                    flops.attention_squared += mixer.attention_width();
+                }
+            }
+        }
+        flops
     }
 
     /// Parameters of one norm over the residual stream.
@@ -176,6 +216,18 @@ impl Mixer {
         }
     }
 
+    /// FLOPs per pair of tokens: twice the width of all heads' keys, and of their values.
+    fn attention_width(&self) -> u64 {
+        match self {
+            Self::Attention(attention) => 2 * u64::from(attention.query_heads) * u64::from(attention.head_dim),
+            Self::Latent(latent) => {
+                let head = latent.qk_nope_head_dim + latent.qk_rope_head_dim + latent.v_head_dim;
+                u64::from(latent.heads) * u64::from(head)
+            }
+            Self::StateSpace(_) | Self::None => 0,
+        }
+    }
+
     /// Elements of recurrent state per sequence.
     pub fn state_elements_per_sequence(&self) -> u64 {
         match self {
@@ -229,6 +281,13 @@ impl StateSpace {
     pub(crate) fn state_elements(&self) -> u64 {
         u64::from(self.d_inner) * u64::from(self.d_state)
             + u64::from(self.conv_kernel.saturating_sub(1)) * self.conv_channels()
+    }
+
+    /// FLOPs of recurrence and convolution per token: six per channel and state, `h ← exp(Δ·A)·h + Δ·B·x` and `y += C·h`
+    /// (*Mamba*, algorithm 2).
+    pub(crate) fn scan_flops_per_token(&self) -> u64 {
+        let inner = u64::from(self.d_inner);
+        6 * inner * u64::from(self.d_state) + 2 * u64::from(self.conv_kernel) * inner
     }
 
     /// Mamba-1: *Mamba* (arXiv 2312.00752), section 3.4, and its `mamba_simple.py`; Mamba-2: *Transformers are SSMs*

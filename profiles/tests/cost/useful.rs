@@ -71,3 +71,30 @@ fn cutting_a_prompt_into_chunks_does_not_change_its_useful_flops() {
         assert_eq!(expanded_again > 1e-6 * whole.flops(), latent, "{name}: {expanded_again} more FLOPs");
     }
 }
+
+/// What a cache saves is what the cost model would have booked.
+#[test]
+fn flops_of_a_prefix_are_those_of_computing_it() {
+    let device = h100();
+    for name in ["marconi-7b", "jamba-1.5-mini", "meta-llama/Llama-3.1-8B", "qwen3-30b-a3b", "deepseek-ai/DeepSeek-V3"]
+    {
+        let model = shipped(name);
+        let cost = compile(&bare(&model, &device));
+        let flops = model.prefix_flops();
+        for tokens in [1000, 20_000] {
+            let prefill = pieces(&[(tokens, 0)]);
+            let decode = DecodeBatch::default();
+            let booked = cost.explain(&StepShape { prefill: &prefill, decode, sampled: 0, prefill_layers: None });
+            let per_token = (flops.recurrent + flops.feed_forward + flops.attention) as f64;
+            let tokens = f64::from(tokens);
+            let counted = tokens * per_token + tokens * tokens * flops.attention_squared as f64;
+            // Half of all pairs of tokens, where each also attends to itself; biases and inner norms are no products.
+            let ratio = counted / booked.useful_flops;
+            assert!(
+                (ratio - 1.0).abs() < 2e-3,
+                "{name}, {tokens} tokens: {counted:e}, booked {:e}",
+                booked.useful_flops
+            );
+        }
+    }
+}

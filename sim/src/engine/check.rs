@@ -1,5 +1,6 @@
 //! What a deployment must be before anything is simulated.
 
+mod checkpoints;
 mod roles;
 
 use workloads::SimDuration;
@@ -7,6 +8,7 @@ use workloads::SimDuration;
 use crate::error::SimError;
 use crate::offline::Demand;
 use crate::spec::{DeploymentSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role};
+use checkpoints::check_checkpoints;
 use roles::check_roles;
 
 /// Whether the deployment makes sense.
@@ -48,6 +50,7 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
         check_grouped(replica, spec)?;
     }
     check_blended(replica, spec)?;
+    check_checkpoints(replica, spec)?;
     if spec.max_model_len < 2 {
         return wrong("max_model_len", &spec.max_model_len, "at least 2: a prompt token and an output token");
     }

@@ -69,6 +69,21 @@ impl Chain<'_> {
         }
     }
 
+    /// The first `tokens` tokens, which must be there, as spans.
+    pub(crate) fn spans(&self, mut tokens: u32) -> Vec<Span> {
+        let answer = Span { content: self.answer, tokens: self.answer_tokens };
+        let mut spans = Vec::with_capacity(self.prompt.len() + 1);
+        for span in self.prompt.iter().chain([&answer]) {
+            if tokens == 0 {
+                break;
+            }
+            spans.push(Span { tokens: span.tokens.min(tokens), ..*span });
+            tokens -= span.tokens.min(tokens);
+        }
+        assert_eq!(tokens, 0, "a chain is not read past its end");
+        spans
+    }
+
     /// Hash of the next `tokens` tokens; `None` if there are fewer.
     pub(crate) fn key_at(&self, mut cursor: Cursor, mut tokens: u32) -> Option<u64> {
         let mut key = Key::default();

@@ -69,9 +69,9 @@ impl FlopAware {
         }
     }
 
-    /// Makes a node a candidate if it has at most one child.
-    fn list(&mut self, tree: &RadixTree, id: NodeId) {
-        if id != NodeId::ROOT && tree.child_count(id) <= 1 {
+    /// Makes a node a candidate if it may go.
+    fn list(&mut self, store: &Store, id: NodeId) {
+        if store.is_candidate(id) {
             let worth = &mut self.worth[id.index()];
             worth.listed = true;
             self.by_efficiency.insert((total_order(worth.efficiency), id));
@@ -83,7 +83,16 @@ impl FlopAware {
     fn appraise(&mut self, store: &Store, id: NodeId) {
         self.unlist(id);
         self.worth[id.index()].efficiency = self.efficiency(store, id);
-        self.list(&store.tree, id);
+        self.list(store, id);
+    }
+
+    fn forget_leaf(&mut self, store: &mut Store, id: NodeId) {
+        self.unlist(id);
+        let parent = store.remove_leaf(id);
+        // It has a child less.
+        self.unlist(parent);
+        self.list(store, parent);
+        self.tidy(store, parent);
     }
 
     fn add(&mut self, store: &Store, id: NodeId, now: u64) {
@@ -151,11 +160,25 @@ fn total_order(value: f64) -> i64 {
 }
 
 impl Eviction for FlopAware {
-    /// Only the deepest node matched whole is used; those above it are not.
-    fn matched(&mut self, tree: &RadixTree, found: &Match, now: u64) {
-        self.unlist(found.node);
-        self.worth[found.node.index()].last_access = now;
-        self.list(tree, found.node);
+    const MERGES: bool = true;
+
+    /// Only the deepest node matched whole that has a checkpoint is used; those above it are not.
+    fn matched(&mut self, store: &Store, found: &Match, now: u64) {
+        let used = store.reusable(found.node);
+        self.unlist(used);
+        self.worth[used.index()].last_access = now;
+        self.list(store, used);
+    }
+
+    fn marked(&mut self, store: &Store, id: NodeId, now: u64) {
+        self.unlist(id);
+        self.worth[id.index()].last_access = now;
+        self.list(store, id);
+    }
+
+    fn held_otherwise(&mut self, store: &Store, id: NodeId) {
+        self.unlist(id);
+        self.list(store, id);
     }
 
     fn inserted(&mut self, store: &Store, insertion: &Insertion, now: u64) {
@@ -169,7 +192,20 @@ impl Eviction for FlopAware {
             // It has a child more.
             let parent = store.tree.parent(leaf).expect("a leaf lies below something");
             self.unlist(parent);
-            self.list(&store.tree, parent);
+            self.list(store, parent);
+        }
+    }
+
+    fn tidy(&mut self, store: &mut Store, id: NodeId) {
+        if !store.is_hollow(id) {
+            return;
+        }
+        if store.tree.child_count(id) == 0 {
+            self.forget_leaf(store, id);
+        } else {
+            self.unlist(id);
+            let child = store.merge(id);
+            self.appraise(store, child);
         }
     }
 
@@ -189,10 +225,7 @@ impl Eviction for FlopAware {
             MarconiMode::Artifact => store.tree.last_in_pre_order(),
         };
         let bytes = store.leaf_bytes(counted);
-        let parent = store.remove_leaf(victim);
-        // It has a child less.
-        self.unlist(parent);
-        self.list(&store.tree, parent);
+        self.forget_leaf(store, victim);
         Some(bytes)
     }
 }

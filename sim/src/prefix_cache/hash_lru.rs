@@ -25,7 +25,7 @@ impl HashLru {
     pub(super) fn new(model: &CacheModel, capacity: u64, block_tokens: u32) -> Self {
         let block_bytes = model.kv_bytes(block_tokens);
         let blocks = u32::try_from(capacity / block_bytes).unwrap_or(u32::MAX).max(1);
-        let kv = Kv::new(&KvSpec { block_size: block_tokens, blocks, prefix_caching: true });
+        let kv = Kv::new(&KvSpec { block_size: block_tokens, blocks, prefix_caching: true }, None);
         HashLru { kv, block_bytes }
     }
 

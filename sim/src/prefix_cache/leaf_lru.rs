@@ -25,6 +25,12 @@ impl LeafLru {
         LeafLru { recency: Recency::new(), uses_partial }
     }
 
+    fn forget_leaf(&mut self, store: &mut Store, id: NodeId) {
+        self.recency.remove(id.index());
+        let parent = store.remove_leaf(id);
+        self.tidy(store, parent);
+    }
+
     /// Uses a node and all above it.
     fn touch_path(&mut self, tree: &RadixTree, end: NodeId) {
         for id in tree.ancestry(end).take_while(|&id| id != NodeId::ROOT) {
@@ -34,9 +40,11 @@ impl LeafLru {
 }
 
 impl Eviction for LeafLru {
-    fn matched(&mut self, tree: &RadixTree, found: &Match, _: u64) {
+    const MERGES: bool = false;
+
+    fn matched(&mut self, store: &Store, found: &Match, _: u64) {
         let partial = found.partial.filter(|_| self.uses_partial);
-        self.touch_path(tree, partial.map_or(found.node, |(child, _)| child));
+        self.touch_path(&store.tree, partial.map_or(found.node, |(child, _)| child));
     }
 
     fn inserted(&mut self, store: &Store, insertion: &Insertion, _: u64) {
@@ -52,12 +60,29 @@ impl Eviction for LeafLru {
         self.touch_path(&store.tree, insertion.end);
     }
 
+    fn marked(&mut self, store: &Store, id: NodeId, _: u64) {
+        self.touch_path(&store.tree, id);
+    }
+
+    fn held_otherwise(&mut self, _: &Store, _: NodeId) {}
+
+    fn tidy(&mut self, store: &mut Store, id: NodeId) {
+        if !store.is_hollow(id) {
+            return;
+        }
+        if store.tree.child_count(id) == 0 {
+            self.forget_leaf(store, id);
+        } else {
+            self.recency.remove(id.index());
+            store.merge(id);
+        }
+    }
+
+    /// What lies below a node is older than the node, and held only with it: so the oldest that nobody holds is a leaf.
     fn evict(&mut self, store: &mut Store, _: u64) -> Option<u64> {
-        let oldest = self.recency.oldest()?;
-        let id = NodeId::from_index(oldest);
+        let id = self.recency.oldest_first().map(NodeId::from_index).find(|&id| store.is_unheld(id))?;
         let bytes = store.leaf_bytes(id);
-        self.recency.remove(oldest);
-        store.remove_leaf(id);
+        self.forget_leaf(store, id);
         Some(bytes)
     }
 }

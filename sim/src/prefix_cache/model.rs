@@ -1,5 +1,7 @@
 //! Bytes and FLOPs of what a prefix cache keeps.
 
+use profiles::{FeedForward, LayerSpec, Mixer, ModelSpec, PrefixFlops};
+
 /// The shape of a hybrid model as the Marconi paper counts it: multi-head attention without grouped queries, Mamba-2 with
 /// a convolution of four columns and an expansion of two, feed-forward parts of two matrices four times as wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +29,17 @@ impl HybridShape {
 /// What a prefix costs to keep, and saves to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheModel {
-    ssm_layers: i128,
-    attention_layers: i128,
-    mlp_layers: i128,
     checkpoint_bytes: u64,
     kv_bytes_per_token: u64,
-    /// FLOPs of one layer per token.
+    /// FLOPs of all recurrent layers per token, and of all feed-forward layers.
     ssm_flops: i128,
     mlp_flops: i128,
+    /// FLOPs of all attention layers per token, and per token squared.
     attention_flops: i128,
-    /// FLOPs of one attention layer per token squared.
     attention_flops_squared: i128,
+    /// FLOPs of as many attention layers as there are feed-forward layers, likewise: what the artifact takes off by mistake.
+    slip_flops: i128,
+    slip_flops_squared: i128,
 }
 
 impl CacheModel {
@@ -48,16 +50,38 @@ impl CacheModel {
         let HybridShape { ssm_layers, attention_layers, mlp_layers, width, state, value_bytes } = *shape;
         let (d, n, bytes) = (u64::from(width), u64::from(state), u64::from(value_bytes));
         let (wide_d, wide_n) = (i128::from(width), i128::from(state));
+        let [ssm, attention, mlp] = [ssm_layers, attention_layers, mlp_layers].map(i128::from);
+        let (one_attention, one_attention_squared) = (8 * wide_d * wide_d, 4 * wide_d);
         CacheModel {
-            ssm_layers: i128::from(ssm_layers),
-            attention_layers: i128::from(attention_layers),
-            mlp_layers: i128::from(mlp_layers),
             checkpoint_bytes: u64::from(ssm_layers) * (d * n + 4 * (2 * d + 2 * n)) * bytes,
             kv_bytes_per_token: u64::from(attention_layers) * 2 * d * bytes,
-            ssm_flops: 12 * wide_d * wide_d + 16 * wide_d * wide_n + 10 * wide_d,
-            mlp_flops: 16 * wide_d * wide_d,
-            attention_flops: 8 * wide_d * wide_d,
-            attention_flops_squared: 4 * wide_d,
+            ssm_flops: ssm * (12 * wide_d * wide_d + 16 * wide_d * wide_n + 10 * wide_d),
+            mlp_flops: mlp * 16 * wide_d * wide_d,
+            attention_flops: attention * one_attention,
+            attention_flops_squared: attention * one_attention_squared,
+            slip_flops: mlp * one_attention,
+            slip_flops_squared: mlp * one_attention_squared,
+        }
+    }
+
+    /// A model as the cost model counts it (`profiles`): grouped queries, experts, its own state. Bytes are those of whatever
+    /// memory the cache is in: of one GPU, if layers are spread over several.
+    pub fn of_model(model: &ModelSpec, checkpoint_bytes: u64, kv_bytes_per_token: u64) -> Self {
+        let PrefixFlops { recurrent, feed_forward, attention, attention_squared } = model.prefix_flops();
+        let layers = |of: fn(&LayerSpec) -> bool| model.layers.iter().filter(|layer| of(layer)).count() as i128;
+        let mlp = layers(|layer| layer.feed_forward != FeedForward::None);
+        let attending = layers(|layer| matches!(layer.mixer, Mixer::Attention(_) | Mixer::Latent(_))).max(1);
+        let [recurrent, feed_forward, attention, attention_squared] =
+            [recurrent, feed_forward, attention, attention_squared].map(i128::from);
+        CacheModel {
+            checkpoint_bytes,
+            kv_bytes_per_token,
+            ssm_flops: recurrent,
+            mlp_flops: feed_forward,
+            attention_flops: attention,
+            attention_flops_squared: attention_squared,
+            slip_flops: mlp * attention / attending,
+            slip_flops_squared: mlp * attention_squared / attending,
         }
     }
 
@@ -78,27 +102,20 @@ impl CacheModel {
 
     /// FLOPs of computing the first `tokens` tokens, which a hit of that length saves.
     pub fn prefill_flops(&self, tokens: u32) -> f64 {
-        let ssm = self.ssm_layers * self.ssm_flops * i128::from(tokens);
-        let mlp = self.mlp_layers * self.mlp_flops * i128::from(tokens);
-        (ssm + self.attention_layers * self.one_attention(tokens) + mlp) as f64
+        self.edge_flops(0, tokens, false)
     }
 
     /// FLOPs that the tokens from `above` to `total` of a prefix take.
     ///
     /// With `slip`, the feed-forward layers are reckoned as the paper's artifact does: the FLOPs of *attention* over the
     /// first `above` tokens are taken off theirs, so that the result can be negative.
-    pub(super) fn edge_flops(&self, above: u32, total: u32, slip: bool) -> f64 {
-        let edge = i128::from(total - above);
-        let ssm = self.ssm_layers * self.ssm_flops * edge;
-        let attention = self.attention_layers * (self.one_attention(total) - self.one_attention(above));
-        let mlp_above = if slip { self.one_attention(above) } else { self.mlp_flops * i128::from(above) };
-        let mlp = self.mlp_layers * (self.mlp_flops * i128::from(total) - mlp_above);
-        (ssm + attention + mlp) as f64
-    }
-
-    fn one_attention(&self, tokens: u32) -> i128 {
-        let tokens = i128::from(tokens);
-        self.attention_flops * tokens + self.attention_flops_squared * tokens * tokens
+    pub fn edge_flops(&self, above: u32, total: u32, slip: bool) -> f64 {
+        let (above, total) = (i128::from(above), i128::from(total));
+        let ssm = self.ssm_flops * (total - above);
+        let attention = |tokens| self.attention_flops * tokens + self.attention_flops_squared * tokens * tokens;
+        let slipped = self.slip_flops * above + self.slip_flops_squared * above * above;
+        let mlp = self.mlp_flops * total - if slip { slipped } else { self.mlp_flops * above };
+        (ssm + attention(total) - attention(above) + mlp) as f64
     }
 }
 

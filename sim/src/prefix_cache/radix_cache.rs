@@ -3,18 +3,30 @@
 use std::fmt::Debug;
 
 use workloads::Span;
-use workloads::radix::{Insertion, Match, RadixTree};
+use workloads::radix::{Insertion, Match, NodeId};
 
 use super::store::Store;
 use super::{CacheModel, Held, Hit, PrefixCache};
 
 /// What a radix cache forgets, and what it notes to decide that.
 pub(super) trait Eviction: Debug {
+    /// Whether it can forget the checkpoint of a node with one child, which then has its KV.
+    const MERGES: bool;
+
     /// A prompt or sequence was matched at time `now`.
-    fn matched(&mut self, tree: &RadixTree, found: &Match, now: u64);
+    fn matched(&mut self, store: &Store, found: &Match, now: u64);
 
     /// A sequence was inserted, perhaps with a new branch and leaf.
     fn inserted(&mut self, store: &Store, insertion: &Insertion, now: u64);
+
+    /// A node that was there got a checkpoint at time `now`.
+    fn marked(&mut self, store: &Store, id: NodeId, now: u64);
+
+    /// A request holds a node, or does no longer.
+    fn held_otherwise(&mut self, store: &Store, id: NodeId);
+
+    /// Does away with a node that is of no use: one with a child becomes one with that.
+    fn tidy(&mut self, store: &mut Store, id: NodeId);
 
     /// Forgets one node; the bytes it counts as freed. `None` if there is nothing to forget.
     fn evict(&mut self, store: &mut Store, now: u64) -> Option<u64>;
@@ -35,13 +47,14 @@ pub(super) struct RadixCache<E> {
 
 impl<E: Eviction> RadixCache<E> {
     pub(super) fn new(model: CacheModel, capacity: u64, any_token: bool, eviction: E) -> Self {
-        RadixCache { store: Store::new(model), eviction, capacity, any_token, now: 0, peak: 0, has_evicted: false }
+        let store = Store::new(model, E::MERGES);
+        RadixCache { store, eviction, capacity, any_token, now: 0, peak: 0, has_evicted: false }
     }
 
     fn find(&mut self, tokens: &[Span]) -> Match {
         self.now += 1;
         let found = self.store.tree.find(tokens);
-        self.eviction.matched(&self.store.tree, &found, self.now);
+        self.eviction.matched(&self.store, &found, self.now);
         found
     }
 
@@ -78,10 +91,8 @@ impl<E: Eviction> PrefixCache for RadixCache<E> {
         if wanted > self.capacity {
             self.evict(wanted - self.capacity);
         }
-        let insertion = self.store.tree.insert(sequence);
-        if let Some(leaf) = insertion.leaf {
-            self.store.count_leaf(leaf);
-        }
+        let insertion = self.store.insert(sequence);
+        insertion.branch.into_iter().chain(insertion.leaf).for_each(|new| self.store.mark(new));
         self.eviction.inserted(&self.store, &insertion, self.now);
         self.peak = self.peak.max(self.store.bytes());
     }

@@ -51,7 +51,12 @@ impl Recency {
 
     /// The oldest node.
     pub(super) fn oldest(&self) -> Option<usize> {
-        let oldest = self.links[HEAD].next as usize;
-        (oldest != HEAD).then_some(oldest)
+        self.oldest_first().next()
+    }
+
+    /// The nodes, oldest first.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = usize> + '_ {
+        let after = |node: usize| Some(self.links[node].next as usize).filter(|&next| next != HEAD);
+        std::iter::successors(after(HEAD), move |&node| after(node))
     }
 }

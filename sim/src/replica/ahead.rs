@@ -46,6 +46,7 @@ impl Replica {
     /// The step composed last counts as done from now on.
     fn count_step(&mut self) {
         self.slots[0].busy = false;
+        self.keep_branches(0);
         let decodes = self.slots[0].batch.decodes;
         if decodes {
             self.count_group_step(0);

@@ -121,7 +121,7 @@ impl Replica {
         batch.layers = Some(part);
         batch.shapes.extend_from_slice(&self.cohort.shapes);
         for &piece in &self.cohort.pieces {
-            batch.pieces.push(Piece { completes: last && piece.completes, ..piece });
+            batch.pieces.push(Piece { completes: last && piece.completes, branches: last && piece.branches, ..piece });
             let live = self.lives.get_mut(piece.live);
             live.in_flight += 1;
             if last {

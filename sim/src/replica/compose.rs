@@ -191,14 +191,14 @@ impl Replica {
     /// Tokens of a prefilling request that a step may compute. Pieces of one prompt follow each other through pipeline stages,
     /// but batches overtake each other where attention is offloaded, so that there one piece must have ended before the next.
     pub(super) fn next_piece(&self, live: &Live) -> u32 {
-        if self.conveyor.is_some() && live.in_flight > 0 { 0 } else { live.missing() }
+        if self.conveyor.is_some() && live.in_flight > 0 { 0 } else { live.next_piece() }
     }
 
     fn continue_prefill(&mut self, draft: &mut Draft, tokens: u32) {
         let id = self.prefilling[draft.continue_at];
         let live = self.lives.get(id);
         let waits = live.in_flight > 0 && !self.engine.async_scheduling;
-        let tokens = if waits { 0 } else { live.missing().min(tokens).min(draft.budget) };
+        let tokens = if waits { 0 } else { live.next_piece().min(tokens).min(draft.budget) };
         draft.continued += 1;
         if tokens == 0 || !self.add_piece(draft, id, tokens, 0) {
             draft.continue_at += 1;
@@ -225,7 +225,8 @@ impl Replica {
         if let (Some(blend), Some((side, _))) = (&mut self.blend, live.side) {
             blend.sides.compute(side, tokens);
         }
-        let piece = Piece { live: id, tokens, completes: completes && !opens, opens };
+        let branches = live.passes_branch(context_tokens);
+        let piece = Piece { live: id, tokens, completes: completes && !opens, opens, branches };
         let shape = PrefillPiece { new_tokens: tokens, context_tokens };
         if self.gathers_cohorts {
             self.cohort.gather(piece, shape);
@@ -261,8 +262,10 @@ impl Replica {
             return false;
         }
         let found = self.find_prefix(live);
-        let cached = found.blocks() * self.kv.block_size();
-        let tokens = (total - cached).min(admission.tokens);
+        let cached = found.tokens();
+        let branch = self.kv.branch(&found);
+        let in_one_piece = branch.filter(|branch| branch.cut).map_or(total, |branch| branch.at) - cached;
+        let tokens = in_one_piece.min(admission.tokens);
         if admission.whole && tokens < total - cached {
             return false;
         }
@@ -291,6 +294,7 @@ impl Replica {
         let hold = self.kv.pin(found);
         let live = self.lives.get_mut(id);
         live.hold = hold;
+        live.branch = branch;
         live.phase = Phase::Prefilling;
         live.computed = cached;
         if live.cached_tokens.is_none() && !matches!(live.grouped, Some(Grouped::Prefix { .. })) {

@@ -2,7 +2,7 @@
 
 use workloads::{Prompt, Request, RequestId, SessionId, SimTime};
 
-use crate::kv::{Chain, Hold};
+use crate::kv::{Branch, Chain, Hold};
 use crate::offline::{ScanUnit, Side};
 use crate::record::HandoverRecord;
 
@@ -53,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) computed: u32,
     pub(crate) generated: u32,
     pub(crate) hold: Hold,
+    /// Where it gets a checkpoint on its way, while it is let in.
+    pub(crate) branch: Option<Branch>,
     /// Prompt pieces in flight.
     pub(crate) in_flight: u32,
     /// Whether it has left its group while a step with a token of it is in flight: among those generated, but not out.
@@ -105,6 +107,7 @@ impl Live {
             computed: 0,
             generated: 0,
             hold: Hold::default(),
+            branch: None,
             in_flight: 0,
             owed: false,
             admission: 0,
@@ -138,6 +141,19 @@ impl Live {
     /// Tokens whose KV is missing.
     pub(crate) fn missing(&self) -> u32 {
         self.total() - self.computed
+    }
+
+    /// Those of them that one piece may compute: up to where the prompt is cut.
+    pub(crate) fn next_piece(&self) -> u32 {
+        match self.branch {
+            Some(branch) if branch.cut && branch.at > self.computed => self.missing().min(branch.at - self.computed),
+            _ => self.missing(),
+        }
+    }
+
+    /// Whether it gets a checkpoint behind `computed` tokens and not behind what is computed now.
+    pub(crate) fn passes_branch(&self, computed: u32) -> bool {
+        self.branch.is_some_and(|branch| computed < branch.at && branch.at <= self.computed)
     }
 
     /// The content of prompt and generated tokens.

@@ -21,6 +21,7 @@ impl Replica {
         }
         self.leave_conveyor(slot, now, observer);
         self.slots[slot].busy = false;
+        self.keep_branches(slot);
         if std::mem::take(&mut self.slots[slot].batch.decodes) {
             self.count_group_step(slot);
             self.put_group_out(slot, now, observer);
@@ -51,6 +52,15 @@ impl Replica {
         batch.pieces = pieces;
         batch.shapes.clear();
         batch.layers = None;
+    }
+
+    /// Prompts that the step in flight in `slot` took past where they get a checkpoint get it.
+    pub(super) fn keep_branches(&mut self, slot: usize) {
+        for piece in self.slots[slot].batch.pieces.iter().filter(|piece| piece.branches) {
+            let live = self.lives.get(piece.live);
+            let branch = live.branch.expect("its piece passed it");
+            self.kv.keep_branch(&live.chain(), branch.at);
+        }
     }
 
     /// The decode rows of the step in flight in `slot` count as done.
@@ -157,6 +167,10 @@ impl Replica {
             return;
         }
         assert_eq!(live.computed + 1, live.total(), "request {:?} ends with tokens not computed", live.id);
+        let live = self.lives.get_mut(id);
+        let mut hold = live.hold;
+        self.kv.keep(&mut hold, &live.chain(), live.computed);
+        live.hold = hold;
         self.release(id);
         self.lives.unlink(id);
     }

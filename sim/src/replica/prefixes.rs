@@ -206,12 +206,11 @@ impl Replica {
 
     /// What a request that is let in finds in the cache.
     pub(super) fn find_prefix(&self, live: &Live) -> Found {
-        match (live.grouped, &self.prefixes) {
-            (Some(Grouped::Member { group, .. }), Some(prefixes)) => {
-                Found::kept(prefixes.groups[group as usize].prefix_blocks)
-            }
-            _ => self.kv.find(&live.chain(), live.total() - 1),
+        if let (Some(Grouped::Member { group, tokens, .. }), Some(prefixes)) = (live.grouped, &self.prefixes) {
+            return Found::kept(prefixes.groups[group as usize].prefix_blocks, tokens);
         }
+        let found = self.kv.find(&live.chain(), live.total() - 1);
+        self.kv.if_it_fits_alone(found, self.all_blocks(live) + self.scheduler.watermark_blocks())
     }
 
     /// Whether a request may be let in beside the prefixes that stay.

@@ -46,6 +46,7 @@ pub(crate) fn replica(scheduler: SchedulerSpec, kv: KvSpec, cost: impl CostModel
         role: Role::Serve,
         scheduler,
         kv,
+        checkpoints: None,
         max_model_len: u32::MAX,
         cost: Box::new(cost),
         sliding_window: None,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::network::{NetworkSpec, Path};
+use sim::prefix_cache::{CacheModel, HybridShape, MarconiMode};
 use sim::{
-    DecodeChoice, DeploymentSpec, GroupOrder, HandoverSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role,
-    RouterSpec, SimError, TransferMode,
+    BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, GroupOrder, HandoverSpec,
+    LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
 };
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
@@ -337,4 +338,34 @@ fn batchllm_asks_for_room_for_its_seats_and_no_other_prefix_cache() {
         grouped(|replica| replica.scheduler.order = QueueOrder::Random),
         "replica 1: order = another: first come, first served: BatchLLM orders groups"
     );
+}
+
+/// The message for prefixes with checkpoints on this replica.
+fn with_checkpoints(spoil: impl FnOnce(&mut ReplicaSpec, &mut CheckpointSpec)) -> String {
+    message(|second| {
+        let eviction = CheckpointEviction::LeafLru;
+        let model = CacheModel::of_shape(&HybridShape::MARCONI_7B);
+        let mut checkpoints = CheckpointSpec { model, eviction, branches: BranchStates::Cut };
+        spoil(second, &mut checkpoints);
+        second.checkpoints = Some(checkpoints);
+    })
+}
+
+#[test]
+fn checkpoints_are_refused_where_they_cannot_be() {
+    let beside_blocks = with_checkpoints(|replica, _| replica.kv.prefix_caching = true);
+    let expected = "replica 1: prefix_caching = true: false beside checkpoints, which have a cache of their own";
+    assert_eq!(beside_blocks, expected);
+    let whole = with_checkpoints(|replica, _| replica.scheduler.policy = Policy::Orca);
+    let expected =
+        "replica 1: branches = cut: an interval at which kernels write states: this policy never cuts a prompt";
+    assert_eq!(whole, expected);
+    let transformer = HybridShape { ssm_layers: 0, ..HybridShape::MARCONI_7B };
+    let transformer = with_checkpoints(|_, checkpoints| checkpoints.model = CacheModel::of_shape(&transformer));
+    assert_eq!(transformer, "replica 1: checkpoint_bytes = 0: a model with attention and recurrent layers");
+    let never = with_checkpoints(|_, checkpoints| checkpoints.branches = BranchStates::Every(0));
+    assert_eq!(never, "replica 1: checkpoint_interval = 0: at least one token");
+    let endless = CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: f64::INFINITY };
+    let endless = with_checkpoints(|_, checkpoints| checkpoints.eviction = endless);
+    assert_eq!(endless, "replica 1: alpha = inf: a finite number, not negative");
 }

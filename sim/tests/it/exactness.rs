@@ -2,6 +2,7 @@
 //!
 //! `SERVESIM_SCENARIOS` sets the number of scenarios per policy and timing (500; 200 with offloaded attention), `SERVESIM_FIRST_SEED` the first seed (0).
 
+mod checkpoints;
 mod conservation;
 mod deployments;
 mod difference;

@@ -7,6 +7,7 @@
 mod ahead;
 mod around;
 mod batchllm;
+mod checkpoints;
 mod layered;
 
 use profiles::cost::simple::{DecodePolynomial, PolynomialCost, PolynomialOptions};

@@ -6,6 +6,7 @@
 
 mod batchllm;
 mod blendserve;
+mod checkpoints;
 mod chunked_prefill;
 mod conveyor;
 pub(crate) mod grouping;
@@ -126,6 +127,14 @@ pub(crate) struct Coverage {
     pub(crate) went_home: u64,
     /// Requests for which no replica of a mixed pool had room.
     pub(crate) found_no_place: u64,
+    /// Checkpoints of prompts that left what was kept.
+    pub(crate) branches: u64,
+    /// Nodes at which sequences parted without one.
+    pub(crate) bare_branches: u64,
+    /// What did not fit beside what was held.
+    pub(crate) not_kept: u64,
+    /// Hits that would have left a request too few blocks.
+    pub(crate) given_up_hits: u64,
 }
 
 impl Coverage {
@@ -160,6 +169,10 @@ impl Coverage {
         self.kept_out += other.kept_out;
         self.went_home += other.went_home;
         self.found_no_place += other.found_no_place;
+        self.branches += other.branches;
+        self.bare_branches += other.bare_branches;
+        self.not_kept += other.not_kept;
+        self.given_up_hits += other.given_up_hits;
     }
 }
 

@@ -8,9 +8,11 @@ use profiles::{CostModel, CostTotals};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
+use sim::prefix_cache::{CacheModel, HybridShape, MarconiMode};
 use sim::{
-    DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy,
-    QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder,
+    HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec,
+    TransferMode,
 };
 use workloads::SimDuration;
 
@@ -54,6 +56,7 @@ struct ReplicaPlan {
     role: Role,
     scheduler: SchedulerSpec,
     kv: KvSpec,
+    checkpoints: Option<CheckpointSpec>,
     max_model_len: u32,
     price: Price,
     /// How its steps are cut, if it offloads attention.
@@ -129,6 +132,31 @@ impl Scenario {
         for replica in &mut scenario.replicas {
             let orders = [QueueOrder::Density, QueueOrder::Density, QueueOrder::DepthFirst, QueueOrder::Random];
             replica.scheduler.order = pick(&mut rng, &orders);
+        }
+        scenario
+    }
+
+    /// The scenario of a seed with prefixes that have checkpoints, most of it conversations.
+    pub(crate) fn draw_with_checkpoints(kind: PolicyKind, timing: Timing, seed: u64) -> Self {
+        let mut scenario = if seed.is_multiple_of(5) && timing == Timing::Synchronous {
+            Scenario::draw_ordered(kind, seed)
+        } else {
+            Scenario::draw(kind, timing, seed)
+        };
+        // The naive tree spells out every token.
+        let mut left = 6000_u32;
+        scenario.requests.retain(|request| {
+            let tokens = request.output_tokens + request.spans.iter().map(|span| span.tokens).sum::<u32>();
+            left = left.saturating_sub(tokens);
+            left > 0
+        });
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(!seed);
+        for replica in &mut scenario.replicas {
+            replica.kv.prefix_caching = false;
+            replica.checkpoints = Some(checkpoints(&mut rng, replica.scheduler.policy));
+            if rng.random_bool(0.6) {
+                replica.kv.blocks += pick(&mut rng, &[1, 2, 8, 40]);
+            }
         }
         scenario
     }
@@ -339,6 +367,7 @@ impl ReplicaPlan {
             role: self.role,
             scheduler: self.scheduler,
             kv: self.kv,
+            checkpoints: self.checkpoints,
             max_model_len: self.max_model_len,
             cost: match self.slices {
                 Some(slices) => Box::new(SlicedCost { inner: whole, slices }),
@@ -432,6 +461,7 @@ fn replica(
         role: Role::Serve,
         scheduler: scheduler(rng, kind, longest, layers),
         kv: KvSpec { block_size, blocks, prefix_caching: rng.random_bool(0.75) && kind != PolicyKind::BatchLlm },
+        checkpoints: None,
         max_model_len: if rng.random_bool(0.1) { longest * 3 / 4 } else { longest + 1 },
         price: price(rng, (kind, timing), layers, step_ns, quantum_ns),
         slices: None,
@@ -503,6 +533,27 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
         }
     };
     SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order: QueueOrder::Fcfs }
+}
+
+/// Checkpoints that weigh as much as a few tokens or as many.
+fn checkpoints(rng: &mut Xoshiro256PlusPlus, policy: Policy) -> CheckpointSpec {
+    let shape = HybridShape {
+        ssm_layers: pick(rng, &[1, 2, 6]),
+        attention_layers: pick(rng, &[1, 2]),
+        mlp_layers: 3,
+        width: 4,
+        state: pick(rng, &[1, 8]),
+        value_bytes: 2,
+    };
+    let marconi = CheckpointEviction::FlopAware {
+        mode: pick(rng, &[MarconiMode::Paper, MarconiMode::Artifact]),
+        alpha: pick(rng, &[0.0, 0.3, 1.0, 2.0]),
+    };
+    let eviction = pick(rng, &[CheckpointEviction::LeafLru, marconi, marconi]);
+    let every = BranchStates::Every(pick(rng, &[1, 2, 5, 16]));
+    let branches =
+        if policy.whole_prompts() { every } else { pick(rng, &[BranchStates::Cut, BranchStates::Cut, every]) };
+    CheckpointSpec { model: CacheModel::of_shape(&shape), eviction, branches }
 }
 
 /// A rule of each kind that the layers allow.

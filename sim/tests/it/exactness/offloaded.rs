@@ -103,6 +103,7 @@ fn decode_only(cost: Box<dyn CostModel>) -> DeploymentSpec {
             order: sim::QueueOrder::Fcfs,
         },
         kv: KvSpec { block_size: 16, blocks: 10_000, prefix_caching: false },
+        checkpoints: None,
         max_model_len: 4096,
         cost,
         sliding_window: None,

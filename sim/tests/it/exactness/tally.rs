@@ -79,6 +79,10 @@ shares! {
     offloaded,
     left_to_other_batches,
     kept_blocks,
+    branches,
+    bare_branches,
+    not_kept,
+    given_up_hits,
 }
 
 impl Shares {
@@ -129,6 +133,10 @@ impl Shares {
         offloaded: 0,
         left_to_other_batches: 0,
         kept_blocks: 0,
+        branches: 0,
+        bare_branches: 0,
+        not_kept: 0,
+        given_up_hits: 0,
     };
 
     /// What those of prefix groups show, which find nothing but their prefix.
@@ -141,6 +149,19 @@ impl Shares {
         hits_after_preemption: 10,
         opened_groups: 45,
         kept_out: 2,
+        ..Shares::COMMON
+    };
+
+    /// What those of prefixes with checkpoints show: nothing is found in the step that computes it.
+    pub(super) const CHECKPOINTS: Shares = Shares {
+        hits_in_same_step: 0,
+        duplicates: 0,
+        cache_hits: 35,
+        evictions: 35,
+        branches: 25,
+        bare_branches: 10,
+        not_kept: 10,
+        rejected_cache: 1,
         ..Shares::COMMON
     };
 
@@ -238,6 +259,10 @@ impl Tally {
             offloaded: u32::from(run.outcome.replicas.iter().any(|replica| replica.attention_busy.is_some())),
             left_to_other_batches: u32::from(coverage.left_to_other_batches > 0),
             kept_blocks: u32::from(coverage.kept_blocks > 0),
+            branches: u32::from(coverage.branches > 0),
+            bare_branches: u32::from(coverage.bare_branches > 0),
+            not_kept: u32::from(coverage.not_kept > 0),
+            given_up_hits: u32::from(coverage.given_up_hits > 0),
             relabelled: u32::from(coverage.relabelled > 0),
             shared_cohorts: u32::from(coverage.shared_cohorts > 0),
             resumed_prompts: u32::from(coverage.resumed_prompts > 0),

@@ -17,7 +17,7 @@ const fn fixed(groups: u32, collapse_without_decodes: bool) -> Policy {
     Policy::LayeredPrefill { groups: LayerGroups::Fixed(groups), collapse_without_decodes }
 }
 
-struct ByLayer;
+pub(super) struct ByLayer;
 
 impl CostModel for ByLayer {
     fn layers(&self) -> Option<u32> {

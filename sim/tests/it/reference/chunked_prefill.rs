@@ -18,7 +18,7 @@ fn walk_running(replica: &mut Replica, plan: &mut Plan, threshold: u32) -> bool 
     replica.share_out(plan.slot);
     for id in replica.running.clone() {
         let job = &replica.jobs[&id];
-        let left = job.total() - job.computed;
+        let left = job.left();
         if replica.decodes_in(id, plan.slot) {
             if stopped || plan.budget == 0 {
                 replica.coverage.loosened += 1;

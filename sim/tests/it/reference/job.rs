@@ -35,6 +35,8 @@ pub(super) struct Job {
     pub(super) in_flight: u32,
     /// Prompt tokens found in the cache when it was first let in.
     pub(super) cached: Option<u32>,
+    /// Where it gets a checkpoint on its way, and whether a piece must end there.
+    pub(super) branch: Option<(u32, bool)>,
     pub(super) preemptions: u32,
     /// Of `BlendServe`: its unit and expected answer; while it runs, its side and twice what it is expected to hold.
     pub(super) unit: ScanUnit,
@@ -61,6 +63,7 @@ impl Job {
             computed: 0,
             in_flight: 0,
             cached: None,
+            branch: None,
             preemptions: 0,
             unit: ScanUnit::default(),
             expected_output: 0,
@@ -88,6 +91,19 @@ impl Job {
 
     pub(super) fn total(&self) -> u32 {
         self.request.prompt.tokens() + self.generated()
+    }
+
+    /// Tokens that it lacks, up to where its prompt is cut.
+    pub(super) fn left(&self) -> u32 {
+        match self.branch {
+            Some((at, true)) if at > self.computed => at - self.computed,
+            _ => self.total() - self.computed,
+        }
+    }
+
+    /// Whether it gets a checkpoint between the tokens before and those computed now.
+    pub(super) fn passes_branch(&self, before: u32) -> bool {
+        self.branch.is_some_and(|(at, _)| before < at && at <= self.computed)
     }
 
     /// Tokens whose KV is written by the time it ends.

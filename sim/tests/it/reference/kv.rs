@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sim::KvSpec;
+use sim::{CheckpointSpec, KvSpec};
 use workloads::RequestId;
 
+use super::checkpoints::{Hit, Tree, spelled};
 use super::job::{Content, cut};
 
 /// Index of a block.
@@ -26,6 +27,8 @@ struct Table {
     private: Vec<BlockId>,
     /// Blocks it computed although their chain was known.
     copies: Vec<BlockId>,
+    /// Full blocks of what it found where there are checkpoints, in place of known ones.
+    shared: usize,
 }
 
 pub(super) struct Kv {
@@ -41,11 +44,17 @@ pub(super) struct Kv {
     pub(super) duplicates: u64,
     /// Blocks that became known in the step now planned.
     pub(super) learned: Vec<BlockId>,
+    /// Prefixes with checkpoints, in the memory that requests leave.
+    pub(super) checkpoints: Option<Tree>,
+    block_bytes: u64,
 }
 
 impl Kv {
-    pub(super) fn new(spec: KvSpec) -> Self {
+    pub(super) fn new(spec: KvSpec, checkpoints: Option<CheckpointSpec>) -> Self {
+        let token_bytes = checkpoints.map_or(1, |spec| spec.model.kv_bytes_per_token());
         Kv {
+            checkpoints: checkpoints.map(Tree::new),
+            block_bytes: token_bytes * u64::from(spec.block_size),
             block_size: spec.block_size,
             prefix_caching: spec.prefix_caching,
             blocks: (0..spec.blocks).map(|_| Block::default()).collect(),
@@ -59,8 +68,76 @@ impl Kv {
         }
     }
 
+    /// Blocks that can be had: what is kept and not held makes way.
     pub(super) fn free(&self) -> usize {
-        self.queue.len()
+        self.queue.len() - self.checkpoints.as_ref().map_or(0, |tree| self.filled_by(tree.held(None)))
+    }
+
+    fn filled_by(&self, bytes: u64) -> usize {
+        bytes.div_ceil(self.block_bytes) as usize
+    }
+
+    /// Bytes that requests leave.
+    fn room(&self) -> u64 {
+        self.queue.len() as u64 * self.block_bytes
+    }
+
+    /// What a request that needs `blocks` blocks in all, and has these tokens but for one, finds where there are checkpoints:
+    /// nothing if it could not have them even alone with it. The second is whether it was that.
+    pub(super) fn hit(&self, content: &Content, limit: u32, blocks: usize) -> (Hit, bool) {
+        let Some(tree) = &self.checkpoints else { return (Hit::default(), false) };
+        let tokens = spelled(&cut(content, limit));
+        let hit = tree.hit(&tokens);
+        let held = self.filled_by(tree.held_alone(&tokens[..hit.tokens as usize]));
+        let spared = (hit.tokens / self.block_size) as usize;
+        if blocks - spared + held > self.all() { (Hit::default(), true) } else { (hit, false) }
+    }
+
+    /// Tokens that it would find if it was not for that.
+    pub(super) fn hit_tokens(&self, content: &Content, limit: u32) -> u32 {
+        self.checkpoints.as_ref().map_or(0, |tree| tree.hit(&spelled(&cut(content, limit))).tokens)
+    }
+
+    /// Whether a request that starts from `hit` can have `blocks` blocks in all while `spare` blocks stay free.
+    pub(super) fn available_with(&self, content: &Content, hit: &Hit, blocks: usize, spare: usize) -> bool {
+        let tree = self.checkpoints.as_ref().expect("hits are of checkpoints");
+        let start = spelled(&cut(content, hit.tokens));
+        let more = (hit.tokens > 0).then_some(start.as_slice());
+        let held = self.filled_by(tree.held(more)) - self.filled_by(tree.held(None));
+        blocks - (hit.tokens / self.block_size) as usize + held + spare <= self.free()
+    }
+
+    /// Lets a request in that starts from `hit`, which it `uses` unless that would not fit.
+    pub(super) fn begin(&mut self, id: RequestId, content: &Content, limit: u32, hit: &Hit, uses: bool, blocks: usize) {
+        let shared = (hit.tokens / self.block_size) as usize;
+        if uses {
+            let tokens = spelled(&cut(content, limit));
+            self.checkpoints.as_mut().expect("hits are of checkpoints").begin(id, &tokens, hit.tokens);
+            self.note_peak();
+        }
+        self.let_in(id, Vec::new(), blocks - shared);
+        self.table(id).shared = shared;
+    }
+
+    /// A step has computed the first `at` tokens of some content.
+    pub(super) fn keep_branch(&mut self, content: &Content, at: u32) {
+        let (tokens, room) = (spelled(&cut(content, at)), self.room());
+        self.checkpoints.as_mut().expect("branches are of checkpoints").keep_branch(&tokens, room);
+        self.note_peak();
+    }
+
+    /// A request ends with `computed` tokens computed: it gives back its own blocks, and these are kept.
+    pub(super) fn keep(&mut self, id: RequestId, content: &Content, computed: u32) {
+        if self.checkpoints.is_none() {
+            return;
+        }
+        for block in std::mem::take(&mut self.table(id).private) {
+            self.disown(id, block);
+            self.queue.push_back(block);
+        }
+        let (tokens, room) = (spelled(&cut(content, computed)), self.room());
+        self.checkpoints.as_mut().expect("it was there a line ago").keep(&tokens, room);
+        self.note_peak();
     }
 
     pub(super) fn all(&self) -> usize {
@@ -100,7 +177,7 @@ impl Kv {
             self.own(id, *block);
         }
         let private = (0..new).map(|_| self.take(id)).collect();
-        let old = self.tables.insert(id, Table { known: matched, private, copies: Vec::new() });
+        let old = self.tables.insert(id, Table { known: matched, private, ..Table::default() });
         assert!(old.is_none(), "a request is let in while it has blocks");
     }
 
@@ -112,7 +189,7 @@ impl Kv {
     /// Blocks that a request lacks to hold `tokens` tokens.
     pub(super) fn missing(&self, id: RequestId, tokens: u32) -> usize {
         let table = &self.tables[&id];
-        self.blocks_for(tokens).saturating_sub(table.known.len() + table.private.len())
+        self.blocks_for(tokens).saturating_sub(table.shared + table.known.len() + table.private.len())
     }
 
     /// Takes the blocks that a request lacks to hold `tokens` tokens.
@@ -148,6 +225,9 @@ impl Kv {
     /// Takes back all blocks of a request that has computed `computed` tokens.
     pub(super) fn release(&mut self, id: RequestId, content: &Content, computed: u32) {
         self.learn(id, content, computed);
+        if let Some(tree) = &mut self.checkpoints {
+            tree.give_up(id);
+        }
         let table = self.tables.remove(&id).expect("it has blocks");
         for block in table.private.into_iter().chain(table.copies) {
             self.disown(id, block);
@@ -186,11 +266,15 @@ impl Kv {
             self.evictions += 1;
         }
         self.blocks[block].owners.push(id);
+        let room = self.room();
+        if let Some(tree) = &mut self.checkpoints {
+            tree.shrink(room);
+        }
         self.note_peak();
         block
     }
 
     fn note_peak(&mut self) {
-        self.peak = self.peak.max(self.blocks.len() - self.queue.len());
+        self.peak = self.peak.max(self.blocks.len() - self.free());
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan, rule: LayerGroups, co
     }
     let last = cohort.groups.is_empty();
     for piece in &cohort.pieces {
-        plan.pieces.push(Piece { completes: last && piece.completes, ..*piece });
+        plan.pieces.push(Piece { completes: last && piece.completes, branches: last && piece.branches, ..*piece });
         if last {
             replica.learn_prompt(piece.id, piece.context_tokens + piece.new_tokens);
         }
@@ -44,7 +44,7 @@ fn gather(replica: &mut Replica, plan: &mut Plan, rule: LayerGroups) -> Option<C
     let mut pieces = Vec::new();
     for id in replica.running.clone() {
         let job = &replica.jobs[&id];
-        let n = (job.total() - job.computed).min(plan.budget);
+        let n = job.left().min(plan.budget);
         if job.phase == Phase::Prefilling && n > 0 {
             pieces.push(piece(replica, plan, id, n));
         }
@@ -74,7 +74,8 @@ fn piece(replica: &mut Replica, plan: &mut Plan, id: RequestId, n: u32) -> Piece
     let context_tokens = job.computed;
     job.computed += n;
     plan.budget -= n;
-    Piece { id, new_tokens: n, context_tokens, completes: job.computed == job.total(), opens: false }
+    let (completes, branches) = (job.computed == job.total(), job.passes_branch(context_tokens));
+    Piece { id, new_tokens: n, context_tokens, completes, opens: false, branches }
 }
 
 fn group_count(rule: LayerGroups, tokens: u32, layers: u32) -> u32 {

@@ -63,7 +63,9 @@ impl Replica {
         let mut sorted: Vec<RequestId> = self.waiting.iter().copied().collect();
         sorted.sort_by_key(|id| {
             let job = &self.jobs[id];
-            Reverse(self.kv.longest_match(&job.content(), job.total() - 1).len())
+            let (content, limit) = (job.content(), job.total() - 1);
+            let from_checkpoint = self.kv.hit_tokens(&content, limit) / self.spec.kv.block_size;
+            Reverse(self.kv.longest_match(&content, limit).len() + from_checkpoint as usize)
         });
         let sorted = VecDeque::from(sorted);
         self.coverage.reordered += u64::from(sorted != self.waiting);

@@ -110,7 +110,7 @@ impl Replica {
             passed: Vec::new(),
             entrance: Entrance::default(),
             running: Vec::new(),
-            kv: Kv::new(spec.kv),
+            kv: Kv::new(spec.kv, spec.checkpoints),
             slots: (0..slots).map(|_| None).collect(),
             conveyor: batches.map(Conveyor::new),
             loose: Vec::new(),
@@ -209,7 +209,8 @@ impl Replica {
     /// Tokens of a prompt that it would find in its cache if it were let in now.
     pub(super) fn cached_prefix(&self, request: &Request) -> u32 {
         let job = Job::new(request.clone());
-        self.kv.tokens_in(&self.kv.longest_match(&job.content(), job.total() - 1))
+        let (content, limit) = (job.content(), job.total() - 1);
+        self.kv.tokens_in(&self.kv.longest_match(&content, limit)) + self.kv.hit_tokens(&content, limit)
     }
 
     /// Fills the idle slots, first those in `ended`.
@@ -277,6 +278,10 @@ impl Replica {
     fn count_as_done(&mut self, place: usize) {
         let step = self.slots[place].as_mut().expect("a step is in flight");
         step.counted = true;
+        for piece in step.pieces.iter().filter(|piece| piece.branches) {
+            let job = &self.jobs[&piece.id];
+            self.kv.keep_branch(&job.content(), job.branch.expect("its piece passed it").0);
+        }
         let opening: Vec<RequestId> = step.pieces.iter().filter(|piece| piece.opens).map(|piece| piece.id).collect();
         let completed = step.pieces.iter().filter(|piece| piece.completes).map(|piece| piece.id);
         let ids: Vec<RequestId> = step.decode.iter().copied().chain(completed).collect();
@@ -516,6 +521,7 @@ impl Replica {
                     self.waiting.retain(|waiting| *waiting != id);
                 } else {
                     self.running.retain(|running| *running != id);
+                    self.kv.keep(id, &job.content(), job.computed);
                     self.kv.release(id, &job.content(), job.computed);
                 }
                 self.leave_group(&job);
@@ -533,6 +539,13 @@ impl Replica {
         assert_eq!(self.kv.free(), self.kv.all(), "all blocks are free when all requests have left");
         coverage.add(&self.coverage);
         coverage.evictions += self.kv.evictions;
+        if let Some(tree) = &self.kv.checkpoints {
+            assert!(!tree.is_held(), "a request that has left still holds something");
+            coverage.evictions += tree.evictions;
+            coverage.branches += tree.branches;
+            coverage.bare_branches += tree.bare_branches;
+            coverage.not_kept += tree.not_kept;
+        }
         coverage.duplicates += self.kv.duplicates;
         let mut books = self.books;
         if let Some(conveyor) = &self.conveyor {

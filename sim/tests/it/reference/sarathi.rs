@@ -8,7 +8,7 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
     replica.decode_part(plan);
     for id in replica.running.clone() {
         let job = &replica.jobs[&id];
-        let n = (job.total() - job.computed).min(plan.budget);
+        let n = job.left().min(plan.budget);
         if job.phase == Phase::Prefilling && n > 0 && (job.in_flight == 0 || replica.spec.engine.async_scheduling) {
             let given = replica.give_piece(plan, id, n);
             assert!(given, "the blocks of its whole prompt were reserved");

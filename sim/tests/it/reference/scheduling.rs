@@ -5,6 +5,7 @@ use sim::offline::Side;
 use workloads::RequestId;
 
 use super::batchllm::Part;
+use super::checkpoints::Hit;
 use super::job::Phase;
 use super::replica::Replica;
 
@@ -35,12 +36,17 @@ pub(super) struct Piece {
     pub(super) completes: bool,
     /// Whether it completes a prefix, which yields none.
     pub(super) opens: bool,
+    /// Whether it passes where its prompt gets a checkpoint.
+    pub(super) branches: bool,
 }
 
 /// The head of the waiting queue, which a slot of the running list is free for.
 pub(super) struct Head {
     pub(super) id: RequestId,
     matched: Vec<usize>,
+    /// What it found where there are checkpoints, and whether that was too much for it.
+    hit: Hit,
+    given_up: bool,
     pub(super) cached: u32,
     pub(super) total: u32,
     /// Tokens whose KV is written by the time it ends here.
@@ -48,9 +54,12 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Tokens to compute until it generates.
+    /// Tokens to compute until it generates, or until its prompt is cut.
     pub(super) fn remaining(&self) -> u32 {
-        self.total - self.cached
+        match self.hit.branch {
+            Some((at, true)) => at - self.cached,
+            _ => self.total - self.cached,
+        }
     }
 }
 
@@ -144,7 +153,8 @@ impl Replica {
         plan.budget = plan.budget.saturating_sub(n);
         let complete = tokens == self.jobs[&id].total();
         let opens = complete && matches!(self.jobs[&id].part, Some(Part::Prefix(_)));
-        plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes: complete && !opens, opens });
+        let branches = self.jobs[&id].passes_branch(context_tokens);
+        plan.pieces.push(Piece { id, new_tokens: n, context_tokens, completes: complete && !opens, opens, branches });
         true
     }
 
@@ -238,13 +248,19 @@ impl Replica {
             Some(Part::Member(group)) => self.prefix_blocks(group),
             _ => self.kv.longest_match(&job.content(), job.total() - 1),
         };
-        let cached = self.kv.tokens_in(&matched);
+        let whole = self.kv.blocks_for(job.longest()) + self.watermark();
+        let (hit, given_up) = self.kv.hit(&job.content(), job.total() - 1, whole);
+        let cached = self.kv.tokens_in(&matched) + hit.tokens;
         let longest = if self.leaves(job.request.id) { job.total() } else { job.longest() };
-        Some(Head { id: job.request.id, matched, cached, total: job.total(), longest })
+        Some(Head { id: job.request.id, matched, hit, given_up, cached, total: job.total(), longest })
     }
 
     /// Whether there is memory for the first `tokens` tokens of the head, beside `spare` blocks.
     pub(super) fn fits(&self, head: &Head, tokens: u32, spare: usize) -> bool {
+        if self.kv.checkpoints.is_some() {
+            let content = self.jobs[&head.id].content();
+            return self.kv.available_with(&content, &head.hit, self.kv.blocks_for(tokens), spare);
+        }
         self.kv.available(&head.matched, self.kv.blocks_for(tokens), spare + self.promised)
     }
 
@@ -259,10 +275,18 @@ impl Replica {
     /// Moves the head to the running list, with blocks for its first `reserve` tokens.
     pub(super) fn start_prefill(&mut self, plan: &mut Plan, head: Head, reserve: u32) {
         let pays = self.pays_for_prefix(&head);
-        let Head { id, matched, cached, .. } = head;
+        let Head { id, matched, cached, hit, given_up, .. } = head;
         self.coverage.hits_in_same_step += u64::from(matched.iter().any(|block| self.kv.learned.contains(block)));
         self.coverage.hits_after_preemption += u64::from(cached > 0 && self.jobs[&id].cached.is_some());
-        self.kv.let_in(id, matched, self.kv.blocks_for(reserve));
+        self.coverage.given_up_hits += u64::from(given_up);
+        let blocks = self.kv.blocks_for(reserve);
+        if self.kv.checkpoints.is_some() {
+            let (content, limit) = (self.jobs[&id].content(), self.jobs[&id].total() - 1);
+            self.kv.begin(id, &content, limit, &hit, !given_up, blocks);
+        } else {
+            self.kv.let_in(id, matched, blocks);
+        }
+        self.job(id).branch = hit.branch;
         if self.jobs[&id].side == Some(Side::Right) {
             self.waiting.pop_back();
         } else {
