@@ -17,6 +17,7 @@ same requests and compares them.
 - Paths are relative to the file they are written in; in `--set` on the command line, to the current directory.
 - `--set KEY=VALUE` replaces a value: `--set workload.rate=4`, `--set system.max_model_len=8192` (every system),
   `--set system.NAME.gpu=A100-SXM-80GB` (one of them).
+- `[sweep]` lists values of keys to try, for `servesim sweep` alone (docs/sweeps.md).
 - An unknown key, a key that has no effect beside the others, a wrong unit: all are errors. Nothing is ignored.
 - `run` writes `experiment.lock.toml`, in which every default is written out. It is an experiment file itself, and
   running it gives the same bytes.
