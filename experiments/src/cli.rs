@@ -11,6 +11,7 @@ mod plan;
 mod profiles;
 mod reference;
 mod replay;
+mod report;
 mod reproduce;
 mod run;
 mod shell;
@@ -83,6 +84,8 @@ enum Command {
     Init(init::InitArgs),
     /// Say what is known about a key, a measure, a policy, a system of a paper, a model, a device or a generator
     Explain(explain::ExplainArgs),
+    /// Show a folder of results as one HTML page: tables, figures, steps and requests
+    Report(report::ReportArgs),
     /// Print a reference page in Markdown: every key of the experiment file, or every measure
     Reference(reference::ReferenceArgs),
     /// Print what makes a shell complete this program's arguments
@@ -110,6 +113,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Init(args) => init::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
+        Command::Report(args) => report::run(args, terminal),
         Command::Reference(args) => {
             reference::run(&args);
             Ok(())

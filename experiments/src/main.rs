@@ -12,6 +12,7 @@ mod goodput;
 mod init;
 mod output;
 mod plan;
+mod report;
 mod reproduce;
 mod request;
 #[allow(dead_code, unused_imports, reason = "its readers are being written")]

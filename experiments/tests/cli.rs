@@ -4,6 +4,7 @@ mod cli {
     pub(crate) mod bad_input;
     pub(crate) mod bad_traces;
     pub(crate) mod batchllm;
+    pub(crate) mod browser;
     pub(crate) mod cache;
     pub(crate) mod calibrate;
     pub(crate) mod commands;
@@ -25,6 +26,7 @@ mod cli {
     pub(crate) mod plan;
     pub(crate) mod power;
     pub(crate) mod replay;
+    pub(crate) mod report;
     pub(crate) mod reproduce;
     pub(crate) mod schedule;
     pub(crate) mod shell;

@@ -62,9 +62,12 @@ const fn series(red: u8, green: u8, blue: u8, dash: &'static [f64], marker: Mark
     SeriesStyle { stroke: Stroke { color: Color(red, green, blue), width: 1.25, dash }, marker }
 }
 
+/// How many systems look different.
+pub(crate) const SERIES_COUNT: usize = 8;
+
 /// Colours told apart with any common colour blindness (after Okabe and Ito, and Tol's high-contrast scheme), in an order
 /// in which neighbours also differ in grey; dashes and markers differ for those who print without colour.
-const SERIES: [SeriesStyle; 8] = [
+const SERIES: [SeriesStyle; SERIES_COUNT] = [
     series(0x00, 0x44, 0x88, SOLID, Marker::Circle),
     series(0xD5, 0x5E, 0x00, DASHED, Marker::Square),
     series(0x00, 0x9E, 0x73, DASH_DOT, Marker::Triangle),

@@ -7,8 +7,10 @@ use super::legend::{Key, Legend, ROW};
 use super::scale::{Scale, Tick};
 use super::style::{FAINT_INK, INK, TEXT, Width, series_style};
 
-const PREFILL: Color = Color(0x00, 0x44, 0x88);
-const DECODE: Color = Color(0xF0, 0xA8, 0x30);
+/// Prompt tokens.
+pub(crate) const PREFILL: Color = Color(0x00, 0x44, 0x88);
+/// Generated tokens.
+pub(crate) const DECODE: Color = Color(0xF0, 0xA8, 0x30);
 const RUNNING: Stroke = Stroke { color: Color(0x1A, 0x1A, 0x1A), width: 1.0, dash: &[] };
 const TOKENS_HEIGHT: f64 = 86.0;
 const LAYERS_HEIGHT: f64 = 56.0;

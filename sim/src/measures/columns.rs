@@ -21,6 +21,8 @@ pub struct Column {
     pub section: Section,
     /// Which way is better.
     pub better: Better,
+    /// Whether it is a share between 0 and 1, which tables show in percent.
+    pub share: bool,
     /// Whether the terminal's table shows it.
     pub headline: bool,
     get: Box<Getter>,
@@ -151,7 +153,8 @@ impl List {
         get: impl Fn(&Summary) -> Option<Value> + Send + Sync + 'static,
     ) -> &mut Column {
         let (name, doc, get) = (name.into(), doc.into(), Box::new(get));
-        self.columns.push(Column { name, unit, doc, section: self.section, better, headline: false, get });
+        let section = self.section;
+        self.columns.push(Column { name, unit, doc, section, better, share: false, headline: false, get });
         self.columns.last_mut().expect("one was just pushed")
     }
 
@@ -160,11 +163,18 @@ impl List {
     }
 
     fn real(&mut self, name: (&str, &'static str, Better), doc: &str, get: fn(&Summary) -> Option<f64>) -> &mut Column {
-        self.push(name, doc, move |summary| get(summary).map(Value::Real))
+        let column = self.push(name, doc, move |summary| get(summary).map(Value::Real));
+        column.share = name.1.is_empty();
+        column
     }
 }
 
 impl Column {
+    /// Marks it as a share.
+    pub(super) fn share(&mut self) {
+        self.share = true;
+    }
+
     fn headline(&mut self) {
         self.headline = true;
     }
@@ -238,6 +248,16 @@ mod tests {
         assert_eq!(real("request_goodput_per_gpu"), 0.05);
         assert_eq!(real("rejected"), 1.0);
         assert_eq!(real("dense_ffn_fitted_time_share"), 0.5);
+    }
+
+    #[test]
+    fn numbers_without_a_unit_are_shares_or_counts() {
+        let summary = summary();
+        for column in Summary::columns() {
+            let is_share = column.unit.is_empty() && matches!(column.value(&summary), Some(Value::Real(_)));
+            assert!(column.share || !is_share, "{} is a share", column.name);
+            assert!(!column.share || column.value(&summary).is_none() || is_share, "{} is no share", column.name);
+        }
     }
 
     #[test]

@@ -141,7 +141,9 @@ pub(super) fn columns(list: &mut List) {
     for (word, pool) in POOLS {
         for (name, unit, better, meaning, read) in OF_POOLS {
             let doc = format!("{meaning} of the {word} replicas.");
-            list.push((format!("{word}_{name}"), unit, better), doc, move |summary| read(summary, pool(summary)?));
+            let get = move |summary: &Summary| read(summary, pool(summary)?);
+            let column = list.push((format!("{word}_{name}"), unit, better), doc, get);
+            column.share = ["busy_share", "kv_cache_peak"].contains(&name);
         }
     }
     list.push(

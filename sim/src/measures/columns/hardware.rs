@@ -120,21 +120,24 @@ pub(super) fn evidence(list: &mut List) {
         let doc = format!("Share of step time that stands on {} values (0 to 1).", evidence.name());
         list.push((format!("{}_time_share", evidence.name()), "", better), doc, move |summary| {
             summary.evidence_share(evidence).map(Value::Real)
-        });
+        })
+        .share();
     }
     for operator in Operator::ALL {
         let name = operator.name();
         let doc = format!("Share of step time spent in `{name}` (0 to 1).");
         list.push((format!("{name}_time_share"), "", Better::Neither), doc, move |summary| {
             summary.operator_share(operator).map(Value::Real)
-        });
+        })
+        .share();
         for evidence in Evidence::ALL {
             let kind = evidence.name();
             let doc = format!("Share of step time spent in `{name}` and standing on {kind} values (0 to 1).");
             list.push((format!("{name}_{kind}_time_share"), "", Better::Neither), doc, move |summary| {
                 let time_s = summary.operator_time_s[operator as usize][evidence as usize];
                 per(time_s, summary.step_time_s()).map(Value::Real)
-            });
+            })
+            .share();
         }
     }
 }

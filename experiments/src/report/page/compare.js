@@ -1,0 +1,159 @@
+// Systems beside each other: means over seeds, changes against the first system, and curves over what was varied.
+
+/** Mean of the numbers; `null` of none. */
+function mean(values) {
+  const known = values.filter((value) => typeof value === "number");
+  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
+}
+
+/** Choice of which measures a table shows; `chosen` gets a predicate over measures. */
+function measureChoice(chosen) {
+  const sections = [...new Set(D.measures.map((measure) => measure.section))];
+  const options = ["Leading measures", "All measures", ...sections];
+  const test = (index) => (measure) => (index === 0 ? measure.headline : index === 1 || measure.section === options[index]);
+  return choice("Show", options, 0, (index) => chosen(test(index)));
+}
+
+/** The comparison at one swept point, with a choice of points and measures. */
+function comparison() {
+  const holder = el("div", { id: "comparison-table" });
+  const view = { point: 0, wanted: (measure) => measure.headline };
+  const fill = () => holder.replaceChildren(compared(view.point, view.wanted));
+  const points = D.points.length > 1 ? choice("At", D.points.map(pointName), 0, (index) => ((view.point = index), fill())) : null;
+  fill();
+  const measures = measureChoice((wanted) => ((view.wanted = wanted), fill()));
+  return el("div", {}, el("div", { class: "controls" }, points, measures), holder, el("p", { class: "note" }, D.compared));
+}
+
+function pointName(point) {
+  return D.keys.map((key, index) => `${key} = ${point[index]}`).join(", ");
+}
+
+function compared(point, wanted) {
+  const runs = D.runs.filter((run) => run.point === point);
+  const systems = D.systems.map((_, index) => index).filter((system) => runs.some((run) => run.system === system));
+  const means = new Map(systems.map((system) => [system, D.measures.map((_, m) => valueOver(runs.filter((run) => run.system === system), m))]));
+  const rows = D.measures.map((_, m) => m).filter((m) => wanted(D.measures[m]) && systems.some((system) => means.get(system)[m] !== null));
+  const changes = new Map(D.changes.filter((change) => change.point === point).map((change) => [`${change.system} ${change.measure}`, change]));
+  const columns = [
+    { title: "Measure", text: true, value: (row) => D.measures[rows[row]].name, show: (row) => named(D.measures[rows[row]]) },
+    { title: "Unit", text: true, value: (row) => unitOf(D.measures[rows[row]]) },
+  ];
+  for (const system of systems) {
+    const name = D.systems[system].name;
+    columns.push({
+      title: name,
+      value: (row) => means.get(system)[rows[row]],
+      show: (row) => measured(D.measures[rows[row]], means.get(system)[rows[row]]),
+    });
+    if (system === systems[0]) continue;
+    const changeOf = (row) => changes.get(`${system} ${rows[row]}`);
+    columns.push({
+      title: "change",
+      hint: `${name} against ${D.systems[systems[0]].name}; sorts by the relative change`,
+      value: (row) => relative(changeOf(row), D.measures[rows[row]]),
+      show: (row) => changeText(changeOf(row), D.measures[rows[row]]),
+    });
+    columns.push({
+      title: "",
+      hint: "Whether the change is better beyond its interval",
+      text: true,
+      value: (row) => verdict(changeOf(row), D.measures[rows[row]]),
+      show: (row) => {
+        const word = verdict(changeOf(row), D.measures[rows[row]]);
+        return el("span", { class: `verdict ${word}` }, word);
+      },
+    });
+  }
+  return table({ caption: "Comparison of the systems", columns, rows: rows.length });
+}
+
+/** A measure's value over runs: the mean, or the word that all of them have. */
+function valueOver(runs, m) {
+  const words = runs.map((run) => run.values[m]).filter((value) => typeof value === "string");
+  return words.length > 0 ? [...new Set(words)].join(", ") : mean(runs.map((run) => run.values[m]));
+}
+
+/** A measure's name, with what it means on hover. */
+function named(measure) {
+  const arrow = { lower: " ↓", higher: " ↑" }[measure.better] ?? "";
+  return el("span", { title: `${measure.doc}${measure.better ? ` ${measure.better} is better.` : ""}` }, measure.name, el("span", { class: "unit" }, arrow));
+}
+
+/** The change in the first system's value, or in points of a share; `null` where there is nothing to compare with. */
+function relative(change, measure) {
+  if (!change) return null;
+  if (measure.share) return change.difference;
+  return change.baseline === 0 ? null : change.difference / change.baseline;
+}
+
+function changeText(change, measure) {
+  if (change?.difference === 0) return "0";
+  const by = relative(change, measure);
+  if (by === null) return NONE;
+  const scale = measure.share ? 1 : change.baseline;
+  const half = change.low === null ? null : (change.high - change.low) / 2 / scale;
+  const unit = measure.share ? "pp" : "%";
+  const digits = Math.abs(by * 100).toFixed(1);
+  const sign = digits === "0.0" ? "" : by > 0 ? "+" : "−";
+  return `${sign}${digits}${half === null ? "" : ` ± ${Math.abs(half * 100).toFixed(1)}`}${THIN_SPACE}${unit}`;
+}
+
+/** `better`, `worse` or `other` where the interval leaves no doubt; `open` where it does; nothing without an interval. */
+function verdict(change, measure) {
+  if (!change) return "";
+  if (change.difference === 0 && (change.low === null || change.low === change.high)) return "same";
+  if (change.low === null) return "";
+  if (change.low <= 0 && change.high >= 0) return "open";
+  if (!measure.better) return "other";
+  return change.difference < 0 === (measure.better === "lower") ? "better" : "worse";
+}
+
+/** Curves of any measure over a swept number. */
+function curves() {
+  const numeric = D.keys.map((_, key) => D.points.every((point) => point[key] !== "" && Number.isFinite(Number(point[key]))));
+  const values = D.keys.map((_, key) => [...new Set(D.points.map((point) => point[key]))]);
+  const across = D.keys.map((_, key) => key).filter((key) => numeric[key] && values[key].length > 1);
+  if (across.length === 0) return null;
+  const usable = D.measures.map((_, m) => m).filter((m) => D.runs.some((run) => typeof run.values[m] === "number"));
+  const leading = ["slo_attainment", "mean_ttft_ms"].map((name) => usable.findIndex((m) => D.measures[m].name === name)).find((at) => at >= 0) ?? 0;
+  const view = { x: across[0], y: usable[leading], fixed: values.map((all) => all[0]) };
+  const holder = el("div", { id: "curves" });
+  const controls = el("div", { class: "controls" });
+
+  function fill() {
+    controls.replaceChildren(
+      choice("Over", across.map((key) => D.keys[key]), across.indexOf(view.x), (index) => ((view.x = across[index]), fill())),
+      choice("Show", usable.map((m) => D.measures[m].name), usable.indexOf(view.y), (index) => ((view.y = usable[index]), fill()), { id: "curve-measure" }),
+      ...D.keys.flatMap((key, at) =>
+        at === view.x || values[at].length < 2 ? [] : [choice(`${key} =`, values[at], values[at].indexOf(view.fixed[at]), (index) => ((view.fixed[at] = values[at][index]), fill()))],
+      ),
+    );
+    const measure = D.measures[view.y];
+    const kept = D.runs.filter((run) => D.keys.every((_, at) => at === view.x || D.points[run.point][at] === view.fixed[at]));
+    const scale = measure.share ? 100 : 1;
+    const series = D.systems.map((system, index) => {
+      const byX = new Map();
+      for (const run of kept.filter((run) => run.system === index && typeof run.values[view.y] === "number")) {
+        const x = Number(D.points[run.point][view.x]);
+        byX.set(x, [...(byX.get(x) ?? []), run.values[view.y] * scale]);
+      }
+      const x = [...byX.keys()].sort((a, b) => a - b);
+      const over = (f) => x.map((at) => f(byX.get(at)));
+      return { system: index, label: system.name, x, y: over(mean), low: over((all) => Math.min(...all)), high: over((all) => Math.max(...all)) };
+    });
+    const unit = unitOf(measure);
+    holder.replaceChildren(
+      chart({
+        title: `${measure.name} over ${D.keys[view.x]}`,
+        x: { title: D.keys[view.x], unit: D.keys[view.x].endsWith("rate") ? "req/s" : "", show: number },
+        y: { title: measure.name, unit, show: (y) => `${number(y)}${unit ? THIN_SPACE + unit : ""}`, ...(measure.share ? { low: 0, high: 100 } : {}) },
+        series,
+        marks: true,
+      }),
+      el("p", { class: "note" }, `${measure.doc} Points are means over seeds, bars go from the lowest to the highest seed.`),
+    );
+  }
+  fill();
+  return el("div", {}, controls, holder);
+}

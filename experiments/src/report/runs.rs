@@ -1,0 +1,260 @@
+//! Every run with its measures, and how systems differ.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use sim::{Better, Column, Section, Summary};
+
+use crate::results::{Kind, Results, ResultsError, Table, Values};
+
+/// Runs, the measures they have, and changes from the first system.
+#[derive(Serialize)]
+pub(super) struct RunsData {
+    /// Names of the systems, in the order of the tables.
+    #[serde(skip)]
+    pub(super) system_names: Vec<String>,
+    measures: Vec<Measure>,
+    /// Swept keys.
+    keys: Vec<String>,
+    /// Their values, at every point that was run.
+    points: Vec<Vec<String>>,
+    runs: Vec<Run>,
+    changes: Vec<Change>,
+    /// What the changes are and where their intervals come from.
+    compared: String,
+}
+
+/// A measure, as `docs/measures.md` has it.
+#[derive(Serialize)]
+struct Measure {
+    name: String,
+    unit: &'static str,
+    /// Whether it is a share, printed in percent.
+    share: bool,
+    better: Option<&'static str>,
+    section: &'static str,
+    doc: String,
+    headline: bool,
+}
+
+/// One system under one seed at one point.
+#[derive(Serialize)]
+struct Run {
+    system: usize,
+    seed: String,
+    point: usize,
+    values: Vec<Cell>,
+}
+
+/// A measure of a system against the first one.
+#[derive(Serialize)]
+struct Change {
+    point: usize,
+    system: usize,
+    measure: usize,
+    baseline: Cell,
+    difference: Cell,
+    low: Cell,
+    high: Cell,
+}
+
+/// A field of a table. Numbers are rounded to six digits, which is more than anyone reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell {
+    Number(f64),
+    Word(String),
+    None,
+}
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Cell::None => serializer.serialize_none(),
+            Cell::Word(word) => serializer.serialize_str(word),
+            Cell::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                serializer.serialize_i64(*number as i64)
+            }
+            Cell::Number(number) => {
+                serializer.serialize_f64(format!("{number:.5e}").parse().expect("a number was written"))
+            }
+        }
+    }
+}
+
+impl Cell {
+    /// The field of a column in a row.
+    pub(super) fn of(values: &Values, row: usize) -> Self {
+        match values {
+            Values::Numbers(numbers) => Self::number(numbers[row]),
+            Values::Words(words) if words.get(row).is_empty() => Cell::None,
+            Values::Words(words) => Cell::Word(words.get(row).to_owned()),
+        }
+    }
+
+    fn number(number: f64) -> Self {
+        if number.is_nan() { Cell::None } else { Cell::Number(number) }
+    }
+}
+
+impl RunsData {
+    /// Reads what a folder has; the table of runs is given back too. Folders of some kinds have none.
+    pub(super) fn read(results: &Results) -> Result<(Self, Option<Table>), ResultsError> {
+        let name = match results.kind() {
+            Kind::Run | Kind::Sweep => "summary",
+            Kind::Goodput => "probes",
+            Kind::Plan | Kind::Cache => return Ok((Self::empty(), None)),
+        };
+        let table = results.table(name)?;
+        let mut data = Self::of_table(&table)?;
+        if results.path("comparison").is_some() {
+            let comparison = results.table("comparison")?;
+            data.changes = data.changes_of(&comparison)?;
+            data.compared = compared(&comparison, &data.system_names[0])?;
+        }
+        Ok((data, Some(table)))
+    }
+
+    fn empty() -> Self {
+        RunsData {
+            system_names: Vec::new(),
+            measures: Vec::new(),
+            keys: Vec::new(),
+            points: Vec::new(),
+            runs: Vec::new(),
+            changes: Vec::new(),
+            compared: String::new(),
+        }
+    }
+
+    fn of_table(table: &Table) -> Result<Self, ResultsError> {
+        let is_label = |name: &&str| *name == "system" || *name == "seed";
+        let (measured, keys): (Vec<&str>, Vec<&str>) =
+            table.names().filter(|name| !is_label(name)).partition(|name| Summary::column(name).is_some());
+        // Those of single operators are told with the evidence.
+        let shown = |column: &&Column| {
+            measured.contains(&column.name.as_str())
+                && (column.section != Section::Evidence || super::evidence::is_total(&column.name))
+        };
+        let columns: Vec<&Column> = Summary::columns().iter().filter(shown).collect();
+        let values: Vec<&Values> = columns.iter().map(|column| table.values(&column.name)).collect::<Result<_, _>>()?;
+        let (system, seed) = (table.words("system")?, table.words("seed")?);
+        let key_words: Vec<_> = keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
+        let mut points = Points::default();
+        let runs = (0..table.len()).map(|row| Run {
+            system: system.codes()[row] as usize,
+            seed: seed.get(row).to_owned(),
+            point: points.number(key_words.iter().map(|words| words.get(row).to_owned()).collect()),
+            values: values.iter().map(|values| Cell::of(values, row)).collect(),
+        });
+        let runs = runs.collect();
+        Ok(RunsData {
+            system_names: system.names().to_vec(),
+            measures: columns.into_iter().map(Measure::of).collect(),
+            keys: keys.into_iter().map(str::to_owned).collect(),
+            points: points.all,
+            runs,
+            changes: Vec::new(),
+            compared: "Means over seeds.".to_owned(),
+        })
+    }
+
+    /// The rows of `comparison` for measures that are shown.
+    fn changes_of(&self, table: &Table) -> Result<Vec<Change>, ResultsError> {
+        let (system, measure) = (table.words("system")?, table.words("measure")?);
+        let numbers = |name| table.numbers(name);
+        let (baseline, difference) = (numbers("baseline_mean")?, numbers("difference")?);
+        let (low, high) = (numbers("difference_low")?, numbers("difference_high")?);
+        let key_words: Vec<_> = self.keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
+        let mut changes = Vec::new();
+        for row in 0..table.len() {
+            let point: Vec<&str> = key_words.iter().map(|words| words.get(row)).collect();
+            let found = (
+                self.points.iter().position(|there| *there == point),
+                self.system_names.iter().position(|there| there == system.get(row)),
+                self.measures.iter().position(|there| there.name == measure.get(row)),
+            );
+            let (Some(point), Some(system), Some(measure)) = found else { continue };
+            changes.push(Change {
+                point,
+                system,
+                measure,
+                baseline: Cell::number(baseline[row]),
+                difference: Cell::number(difference[row]),
+                low: Cell::number(low[row]),
+                high: Cell::number(high[row]),
+            });
+        }
+        Ok(changes)
+    }
+
+    /// How many runs there are.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// The seeds of the first system at the first point.
+    pub(super) fn seeds(&self) -> usize {
+        self.runs.iter().filter(|run| run.system == 0 && run.point == 0).count()
+    }
+
+    /// Values of a measure with the system of each; words and what does not exist are left out.
+    pub(super) fn numbers(&self, measure: &str) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let at = self.measures.iter().position(|there| there.name == measure);
+        self.runs.iter().filter_map(move |run| match run.values[at?] {
+            Cell::Number(number) => Some((run.system, number)),
+            _ => None,
+        })
+    }
+}
+
+/// Points in the order in which they first occur.
+#[derive(Default)]
+struct Points {
+    all: Vec<Vec<String>>,
+    known: BTreeMap<Vec<String>, usize>,
+}
+
+impl Points {
+    fn number(&mut self, point: Vec<String>) -> usize {
+        let next = self.all.len();
+        let number = *self.known.entry(point.clone()).or_insert(next);
+        if number == next {
+            self.all.push(point);
+        }
+        number
+    }
+}
+
+impl Measure {
+    fn of(column: &Column) -> Self {
+        Measure {
+            name: column.name.clone(),
+            unit: column.unit,
+            share: column.share,
+            better: match column.better {
+                Better::Lower => Some("lower"),
+                Better::Higher => Some("higher"),
+                Better::Neither => None,
+            },
+            section: column.section.title(),
+            doc: column.doc.clone(),
+            headline: column.headline,
+        }
+    }
+}
+
+/// What the comparison is of, and what its intervals stand on.
+fn compared(table: &Table, baseline: &str) -> Result<String, ResultsError> {
+    let low = table.numbers("difference_low")?;
+    let seeds = table.numbers("seeds")?.iter().copied().fold(0.0, f64::max);
+    let intervals = if low.iter().all(|low| low.is_nan()) {
+        "without intervals: one seed tells nothing about them"
+    } else {
+        "with 95 % intervals, as comparison.csv has them"
+    };
+    Ok(format!(
+        "Means over {seeds} {}. Changes are against {baseline} on the same seeds, {intervals}; pp are points of a share. \
+         “better” and “worse” hold beyond the interval, “open” is what it leaves undecided.",
+        if seeds > 1.0 { "seeds" } else { "seed" },
+    ))
+}

@@ -1,0 +1,41 @@
+//! Tables that are shown as they are.
+
+use serde::Serialize;
+
+use super::runs::Cell;
+use crate::results::{Kind, Results, ResultsError, Values};
+
+/// A table as the folder has it.
+#[derive(Serialize)]
+pub(super) struct PlainTable {
+    title: &'static str,
+    columns: Vec<String>,
+    /// Whether a column is of words.
+    text: Vec<bool>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// Tables of a folder beside those that the page makes something of.
+pub(super) fn all(results: &Results) -> Result<Vec<PlainTable>, ResultsError> {
+    let named: &[(&str, &'static str)] = match results.kind() {
+        Kind::Run => &[],
+        Kind::Sweep => &[("failures", "Points that failed")],
+        Kind::Goodput => &[("goodput", "Highest rate that meets the objectives")],
+        Kind::Plan => &[("plan", "Placements")],
+        Kind::Cache => &[("caches", "Caches")],
+    };
+    let there = named.iter().filter(|(name, _)| results.path(name).is_some());
+    there
+        .map(|(name, title)| {
+            let table = results.table(name)?;
+            let columns: Vec<String> = table.names().map(str::to_owned).collect();
+            let values: Vec<&Values> = columns.iter().map(|name| table.values(name)).collect::<Result<_, _>>()?;
+            Ok(PlainTable {
+                title,
+                text: values.iter().map(|values| matches!(values, Values::Words(_))).collect(),
+                rows: (0..table.len()).map(|row| values.iter().map(|values| Cell::of(values, row)).collect()).collect(),
+                columns,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! What a reader has to know before believing the page.
+
+use super::evidence::Evidence;
+use super::runs::RunsData;
+use super::settings::Lock;
+use crate::results::{Kind, Results, ResultsError};
+
+/// All warnings that the results give reason for.
+pub(super) fn all(
+    results: &Results,
+    lock: Option<&Lock>,
+    runs: &RunsData,
+    evidence: Option<&Evidence>,
+) -> Result<Vec<String>, ResultsError> {
+    let mut warnings = versions(lock);
+    for (index, name) in runs.system_names.iter().enumerate() {
+        let sum =
+            |measure| runs.numbers(measure).filter(|(system, _)| *system == index).map(|(_, value)| value).sum::<f64>();
+        let (rejected, requests) = (sum("rejected"), sum("requests"));
+        if rejected > 0.0 {
+            warnings.push(format!("{name} rejected {rejected} of {requests} requests; latencies are of the others."));
+        }
+        let extrapolated = evidence.map(|evidence| evidence.extrapolated(index)).unwrap_or_default();
+        let total: f64 = extrapolated.iter().map(|(_, share)| share).sum();
+        if total > 0.0 {
+            let named: Vec<String> = extrapolated
+                .iter()
+                .take(3)
+                .map(|(operator, share)| format!("{operator} {}", percent(*share)))
+                .collect();
+            warnings.push(format!(
+                "{} of the step time of {name} is extrapolated beyond anything that was measured or fitted (most: {}).",
+                percent(total),
+                named.join(", ")
+            ));
+        }
+    }
+    if matches!(results.kind(), Kind::Run | Kind::Sweep) && runs.len() > 0 && runs.seeds() == 1 {
+        warnings
+            .push("There is one seed: nothing tells how far another draw of the same traffic would lie.".to_owned());
+    }
+    if results.kind() == Kind::Sweep && results.path("failures").is_some() {
+        let failed = results.table("failures")?.len();
+        warnings.push(format!("{failed} runs of the sweep failed; they are in the table of failures and in no other."));
+    }
+    Ok(warnings)
+}
+
+/// Whether another version wrote the results.
+fn versions(lock: Option<&Lock>) -> Vec<String> {
+    let this = env!("CARGO_PKG_VERSION");
+    match lock.and_then(Lock::version) {
+        Some(version) if version == this => Vec::new(),
+        Some(version) => vec![format!(
+            "These results were written by servesim {version} and this page by {this}: measures that either does not know are \
+             not shown, and what others mean may have changed."
+        )],
+        None => vec!["The folder has no lock file that says what was run and by which version of servesim.".to_owned()],
+    }
+}
+
+fn percent(share: f64) -> String {
+    if share >= 0.01 { format!("{:.0} %", share * 100.0) } else { "< 1 %".to_owned() }
+}
