@@ -15,7 +15,7 @@ use std::path::Path;
 
 use self::servesim::output::{OutputOptions, OutputPlan, RunLabel, RunOutputs};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sim::{Ending, Observer, RequestRecord, StepRecord, StepWork};
+use sim::{Ending, Observer, RequestRecord, StepRecord, StepWork, WeightedHistogram};
 use workloads::{RequestId, SimDuration, SimTime};
 
 const ROWS: u64 = 100_000;
@@ -71,7 +71,7 @@ fn write(directory: &Path, options: OutputOptions, observe: impl FnOnce(&mut Run
     let plan = OutputPlan::new(directory, options, vec![RunLabel::new("chunked", 1)], &[]).expect("writable");
     let mut outputs = plan.start(0, 100.0, None).expect("writable");
     observe(&mut outputs);
-    outputs.finish(SimTime::ZERO..step(ROWS).end).expect("writable");
+    outputs.finish(SimTime::ZERO..step(ROWS).end, &WeightedHistogram::new()).expect("writable");
 }
 
 fn rows(criterion: &mut Criterion) {

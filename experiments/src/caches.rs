@@ -10,6 +10,7 @@ mod study;
 
 use std::path::PathBuf;
 
+pub(crate) use files::hit_rate_figure;
 pub(crate) use measures::{CacheMeasure, CacheSummary};
 pub(crate) use page::reference;
 pub(crate) use replay::{Job, Requests};

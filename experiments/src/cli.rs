@@ -8,6 +8,7 @@ mod goodput;
 mod init;
 mod merge;
 mod plan;
+mod plot;
 mod profiles;
 mod reference;
 mod replay;
@@ -66,6 +67,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Replay requests through prefix caches alone, and compare what they reuse
     Cache(cache::CacheArgs),
+    /// Draw figures from a folder of results
+    Plot(plot::PlotArgs),
     /// Simulate measured runs of real engines, and tell the errors
     Validate(validate::ValidateArgs),
     /// Run the experiments of papers, and tell which of their claims hold
@@ -105,6 +108,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Goodput(args) => goodput::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
         Command::Cache(args) => cache::run(args, terminal),
+        Command::Plot(args) => plot::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Reproduce(args) => reproduce::run(args, terminal),
         Command::Trace(command) => trace::run(command, terminal),

@@ -12,10 +12,10 @@ mod goodput;
 mod init;
 mod output;
 mod plan;
+mod plot;
 mod report;
 mod reproduce;
 mod request;
-#[allow(dead_code, unused_imports, reason = "its readers are being written")]
 mod results;
 mod run;
 mod sweep;

@@ -9,6 +9,7 @@ mod comparison;
 mod decimal;
 mod error;
 mod evidence;
+mod gaps;
 mod gzip;
 mod json;
 mod label;
@@ -36,7 +37,7 @@ pub(crate) use label::RunLabel;
 pub(crate) use parquet::convert as to_parquet;
 #[cfg(test)]
 pub(crate) use plan::tests::summary as tiny_summary;
-pub(crate) use plan::{OutputOptions, OutputPlan, RunOutputs, SCHEDULE};
+pub(crate) use plan::{OutputOptions, OutputPlan, REPLICAS, RunOutputs, SCHEDULE};
 pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};
 pub(crate) use series::part_path;

@@ -3,6 +3,7 @@
 mod figures;
 mod observer;
 mod progress;
+mod replicas;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::experiment::{self, Conditions, Demand, Digest, Experiment, Limit, Loc
 use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
-use crate::output::{Look, OutputOptions, OutputPlan, RunLabel, comparison_table, results_json};
+use crate::output::{Look, OutputOptions, OutputPlan, REPLICAS, RunLabel, comparison_table, results_json};
 use crate::request::Request;
 use crate::terminal::{self, Terminal, short};
 use observer::RunObserver;
@@ -94,7 +95,7 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
         parquet: experiment.output.parquet,
         force: request.force,
     };
-    let plan = OutputPlan::new(&directory, options, runs.clone(), &[LOCK_FILE])
+    let mut plan = OutputPlan::new(&directory, options, runs.clone(), &[LOCK_FILE, REPLICAS])
         .map_err(|error| Failure::before_run(&error))?;
     describe(&experiment, terminal);
     for note in experiment.workload.notes() {
@@ -113,6 +114,7 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
         paths = figures::draw(&experiment, drawn, &directory.join("figures"))
             .map_err(|error| Failure::while_writing(&error))?;
     }
+    plan.add_table(REPLICAS, replicas::csv(&experiment));
     let lock = plan.write(LOCK_FILE, experiment.lock_file(&digests).as_bytes());
     let lock = lock.map_err(|error| Failure::while_writing(&error))?;
     let mut tables = plan.finish(&summaries).map_err(|error| Failure::while_writing(&error))?;
@@ -210,7 +212,9 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     let outcome: Outcome = sim::simulate(system.deployment(seed), &mut requests, &mut observer)
         .map_err(|error| failed(&system.name, seed, &error))?;
     let RunObserver { files, mut measures, timelines, .. } = observer;
-    files.finish(outcome.first_arrival..outcome.end).map_err(|error| Failure::while_writing(&error))?;
+    files
+        .finish(outcome.first_arrival..outcome.end, measures.gaps())
+        .map_err(|error| Failure::while_writing(&error))?;
     let summary = Summary::new(&mut measures, &outcome, &system.facts());
     let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
     Ok(Finished { summary, measures, timelines, remarks })

@@ -24,6 +24,7 @@ mod cli {
     pub(crate) mod output_folder;
     pub(crate) mod parquet;
     pub(crate) mod plan;
+    pub(crate) mod plot;
     pub(crate) mod power;
     pub(crate) mod replay;
     pub(crate) mod report;

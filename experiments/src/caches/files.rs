@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::show::mean;
 use super::{CacheMeasure, CacheRun, CacheStudy};
 use crate::failure::Failure;
-use crate::figures::{FigureSet, Format, HitRateFigure, HitRateSeries};
+use crate::figures::{FigureSet, Format, LinePoint, LineSeries, LinesFigure, Width};
 use crate::output::{OutputError, claim as claim_files, write_whole};
 
 const TABLE: &str = "caches.csv";
@@ -22,8 +22,8 @@ pub(super) fn write(directory: &Path, study: &CacheStudy, runs: &[CacheRun<'_>])
     let mut paths = vec![write_whole(directory, TABLE, &csv(runs)).map_err(failed)?];
     if study.capacities.len() > 1 {
         let mut set = FigureSet::default();
-        set.add("hit_rate_vs_capacity", figure(study, runs).draw());
-        paths.extend(set.write(&directory.join("figures"), &Format::ALL).map_err(failed)?);
+        set.add_figure("hit_rate_vs_capacity", &figure(study, runs));
+        paths.extend(set.write(&directory.join("figures"), &Format::USUAL).map_err(failed)?);
     }
     Ok(paths)
 }
@@ -57,14 +57,27 @@ fn number(value: Option<f64>) -> String {
 }
 
 /// One curve per cache: the mean over seeds at each capacity.
-fn figure<'a>(study: &'a CacheStudy, runs: &[CacheRun<'_>]) -> HitRateFigure<'a> {
+fn figure(study: &CacheStudy, runs: &[CacheRun<'_>]) -> LinesFigure {
     let rate = CacheMeasure::named("token_hit_rate").expect("it is a measure");
     let series = study.caches.iter().map(|cache| {
         let points = study.capacities.iter().map(|&capacity| {
             let (share, half) = mean(rate, cache, capacity, runs).expect("every replay has a hit rate");
-            (capacity as f64, (share, half))
+            LinePoint { x: capacity as f64 / 1e9, y: 100.0 * share, half: half.map(|half| 100.0 * half) }
         });
-        HitRateSeries { label: &cache.name, points: points.collect() }
+        LineSeries { label: cache.name.clone(), points: points.collect() }
     });
-    HitRateFigure { series: series.collect() }
+    hit_rate_figure(series.collect(), Width::Column)
+}
+
+/// The share of prompt tokens that is reused over capacity, in percent and GB.
+pub(crate) fn hit_rate_figure(series: Vec<LineSeries>, width: Width) -> LinesFigure {
+    LinesFigure {
+        title: "Prompt tokens that prefix caches reuse over their capacity".to_owned(),
+        x_label: "Capacity (GB)".to_owned(),
+        y_label: "Prompt tokens reused (%)".to_owned(),
+        series,
+        limits: Vec::new(),
+        varied: String::new(),
+        width,
+    }
 }

@@ -1,74 +1,111 @@
 //! Share of requests that meet the objectives, over the rate they are offered at.
 
-use super::axis::{self, Panel, RIGHT_MARGIN, X_AXIS_HEIGHT, draw_axes, draw_no_data};
-use super::drawing::{Drawing, Layer, Point, Rect, Stroke, at, clip};
-use super::legend::{Key, Legend};
-use super::scale::Scale;
-use super::style::{LIMIT, Width, mark, series_style};
+use serde_json::{Value as Json, json};
 
-const AREA_HEIGHT: f64 = 118.0;
-const LEGEND_GAP: f64 = 4.0;
+use super::axis::Panel;
+use super::drawing::{Drawing, Layer, Point, Stroke, at, clip};
+use super::frame::{Frame, PANEL_HEIGHT};
+use super::legend::Key;
+use super::scale::Scale;
+use super::style::{LIMIT, Width, interval, mark, series_style};
+use super::{Figure, vega};
+
 const MARK: f64 = 3.6;
 /// How far beyond the largest goodput the axis reaches: systems that fail look alike there.
 const BEYOND: f64 = 2.0;
+const Y_LABEL: &str = "Requests in time (%)";
+const X_LABEL: &str = "Offered rate (req/s)";
+const TITLE: &str = "Requests that meet the objectives over the rate they are offered at";
 
 /// One system's curve.
 #[derive(Clone, Debug)]
-pub(crate) struct AttainmentSeries<'a> {
+pub(crate) struct AttainmentSeries {
     /// What the legend calls it.
-    pub(crate) label: &'a str,
+    pub(crate) label: String,
     /// Rates in requests per second, ascending; the share of requests at each (0 to 1), and half of its interval.
     pub(crate) points: Vec<(f64, (f64, Option<f64>))>,
     /// The highest rate that holds, in requests per second.
     pub(crate) goodput: Option<f64>,
+    /// Whether that was searched, so that the legend says if there is none.
+    pub(crate) searched: bool,
 }
 
 /// A figure with one curve per system, and the rate that each holds marked on the axis.
 #[derive(Clone, Debug)]
-pub(crate) struct AttainmentFigure<'a> {
+pub(crate) struct AttainmentFigure {
     /// In the order of the experiment file.
-    pub(crate) series: Vec<AttainmentSeries<'a>>,
+    pub(crate) series: Vec<AttainmentSeries>,
     /// Shares that are asked for (0 to 1).
     pub(crate) wanted: Vec<f64>,
+    /// What the values in the names of curves are of; empty if they hold none.
+    pub(crate) varied: String,
+    pub(crate) width: Width,
 }
 
-impl AttainmentFigure<'_> {
-    /// Draws it.
-    pub(crate) fn draw(&self) -> Drawing {
-        let y = Scale::Linear { low: 0.0, high: 100.0 };
-        let y_ticks = axis::y_ticks(y, AREA_HEIGHT, true);
-        let (left, width) = (axis::left_margin(&y_ticks), Width::Column.points());
-        let right = width - RIGHT_MARGIN;
-        let legend = self.legend(right - left);
-        let top = 1.0 + legend.height() + LEGEND_GAP;
-        let area = Rect { left, top, right, bottom: top + AREA_HEIGHT };
-        let title = "Requests that meet the objectives over the rate they are offered at";
-        let mut drawing = Drawing::new(width, area.bottom + X_AXIS_HEIGHT + 2.5, title);
-        let panel = Panel { area, x: self.x_scale(), y };
-        draw_axes(&mut drawing, &panel, &y_ticks, "Requests in time (%)", Some("Offered rate (req/s)"));
+impl Figure for AttainmentFigure {
+    fn draw(&self) -> Drawing {
+        let (mut drawing, panel) = Frame {
+            title: TITLE,
+            width: self.width,
+            legend: self.legend(),
+            x: self.x_scale(),
+            y: Scale::Linear { low: 0.0, high: 100.0 },
+            x_label: X_LABEL,
+            y_label: Y_LABEL,
+            is_empty: self.series.iter().all(|series| series.points.is_empty()),
+        }
+        .draw();
         for wanted in &self.wanted {
             let height = panel.place(0.0, 100.0 * wanted).y;
-            drawing.line(Layer::Axes, &[at(area.left, height), at(area.right, height)], LIMIT);
+            drawing.line(Layer::Axes, &[at(panel.area.left, height), at(panel.area.right, height)], LIMIT);
         }
         for (index, series) in self.series.iter().enumerate() {
             draw_series(&mut drawing, &panel, series, index);
         }
-        if self.series.iter().all(|series| series.points.is_empty()) {
-            draw_no_data(&mut drawing, area, "no data");
-        }
-        legend.draw(&mut drawing, at(left, 1.0));
         drawing
     }
 
-    fn legend(&self, width: f64) -> Legend {
-        let entry = |(index, series): (usize, &AttainmentSeries<'_>)| {
+    fn vega(&self) -> Json {
+        let rows = self.series.iter().flat_map(|series| {
+            series.points.iter().map(|&(rate, (share, half))| {
+                let end = |sign: f64| half.map(|half| 100.0 * (share + sign * half).clamp(0.0, 1.0));
+                json!({ "series": series.label, "rate": rate, "percent": 100.0 * share, "low": end(-1.0), "high": end(1.0) })
+            })
+        });
+        let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
+        let Scale::Linear { high, .. } = self.x_scale() else { unreachable!("the scale is linear") };
+        let x = json!({ "field": "rate", "type": "quantitative", "title": X_LABEL, "scale": { "domain": [0, high] } });
+        let y =
+            json!({ "field": "percent", "type": "quantitative", "title": Y_LABEL, "scale": { "domain": [0, 100] } });
+        let color = vega::colors(&labels);
+        let mut layers = vec![
+            json!({ "mark": { "type": "line", "clip": true }, "encoding": { "x": x, "y": y, "color": color, "strokeDash": vega::dashes(&labels) } }),
+            json!({ "mark": { "type": "point", "clip": true }, "encoding": { "x": x, "y": y, "color": color,
+                "shape": { "field": "series", "type": "nominal", "title": null, "sort": null } } }),
+            json!({ "mark": { "type": "rule", "clip": true }, "transform": [{ "filter": "isValid(datum.low)" }], "encoding": {
+                "x": x, "y": { "field": "low", "type": "quantitative" }, "y2": { "field": "high" }, "color": color } }),
+        ];
+        layers.extend(self.wanted.iter().map(|wanted| {
+            json!({ "data": { "values": [{}] }, "mark": { "type": "rule", "strokeDash": [2, 2] }, "encoding": { "y": { "datum": 100.0 * wanted } } })
+        }));
+        let mut body = vega::size(self.width, PANEL_HEIGHT);
+        body["layer"] = layers.into();
+        vega::specification(TITLE, rows.collect(), body)
+    }
+}
+
+impl AttainmentFigure {
+    fn legend(&self) -> Vec<(Key, String)> {
+        let entry = |(index, series): (usize, &AttainmentSeries)| {
             let found = match series.goodput {
                 Some(rate) => format!("{} ({} req/s)", series.label, crate::output::four_digits(rate)),
-                None => format!("{} (no limit found)", series.label),
+                None if series.searched => format!("{} (no limit found)", series.label),
+                None => series.label.clone(),
             };
             (Key::Curve(series_style(index)), found)
         };
-        Legend::new(self.series.iter().enumerate().map(entry).collect(), width)
+        let curves = self.series.iter().enumerate().map(entry);
+        curves.chain(super::legend::note("curves", &self.varied)).collect()
     }
 
     fn x_scale(&self) -> Scale {
@@ -78,7 +115,7 @@ impl AttainmentFigure<'_> {
     }
 }
 
-fn draw_series(drawing: &mut Drawing, panel: &Panel, series: &AttainmentSeries<'_>, index: usize) {
+fn draw_series(drawing: &mut Drawing, panel: &Panel, series: &AttainmentSeries, index: usize) {
     let style = series_style(index);
     let thin = Stroke { width: 0.7, dash: &[], ..style.stroke };
     let points: Vec<Point> = series.points.iter().map(|&(rate, (share, _))| panel.place(rate, 100.0 * share)).collect();
@@ -93,7 +130,7 @@ fn draw_series(drawing: &mut Drawing, panel: &Panel, series: &AttainmentSeries<'
         }
         if let Some(half) = half {
             let end = |share: f64| panel.place(rate, 100.0 * share.clamp(0.0, 1.0));
-            drawing.line(Layer::Data, &[end(share - half), end(share + half)], thin);
+            interval(drawing, end(share - half), end(share + half), thin);
         }
         mark(drawing, Layer::Data, style, center, MARK);
     }
@@ -113,11 +150,13 @@ mod tests {
     fn rates_far_beyond_the_limit_do_not_squeeze_the_curve() {
         let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5), (400.0, 0.0)];
         let series = AttainmentSeries {
-            label: "a",
+            label: "a".to_owned(),
             points: points.map(|(rate, share)| (rate, (share, Some(0.02)))).to_vec(),
             goodput: Some(2.0),
+            searched: true,
         };
-        let figure = AttainmentFigure { series: vec![series], wanted: vec![0.9] };
+        let figure =
+            AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), width: Width::Column };
         assert_eq!(figure.x_scale(), Scale::from_zero(4.0));
         let words: Vec<_> = figure.draw().shapes.into_iter().filter_map(|shape| shape.text).collect();
         assert!(words.contains(&"a (2.000 req/s)".to_owned()), "{words:?}");
@@ -125,9 +164,10 @@ mod tests {
 
     #[test]
     fn systems_without_a_limit_and_no_systems_can_be_drawn() {
-        let lone = AttainmentSeries { label: "a", points: vec![(5.0, (0.1, None))], goodput: None };
+        let lone =
+            AttainmentSeries { label: "a".to_owned(), points: vec![(5.0, (0.1, None))], goodput: None, searched: true };
         for series in [Vec::new(), vec![lone]] {
-            AttainmentFigure { series, wanted: vec![0.9] }.draw();
+            AttainmentFigure { series, wanted: vec![0.9], varied: String::new(), width: Width::Column }.draw();
         }
     }
 }

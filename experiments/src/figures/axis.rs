@@ -87,7 +87,9 @@ fn draw_y_axis(drawing: &mut Drawing, panel: &Panel, ticks: &[Tick], label: &str
             drawing.text(Layer::Axes, text, end, TEXT, Anchor::End, INK);
         }
     }
-    let middle = f64::midpoint(area.top, area.bottom);
+    // A label that is longer than its panel stays on the page.
+    let label = &font::fit(label, TEXT, area.bottom - 1.0);
+    let middle = f64::midpoint(area.top, area.bottom).max(font::width(label, TEXT) / 2.0 + 1.0);
     drawing.text_upwards(Layer::Axes, label, at(1.0 + font::CAP_HEIGHT * TEXT, middle), TEXT, INK);
 }
 

@@ -1,12 +1,17 @@
 //! Cumulative distributions of latencies, systems compared.
 
+use serde_json::{Value as Json, json};
+use sim::{Distribution, WeightedHistogram};
+
 use super::axis::{self, Panel, RIGHT_MARGIN, X_AXIS_HEIGHT, draw_axes, draw_no_data};
-use super::drawing::{Anchor, Drawing, Layer, Point, Rect, at, clip};
+use super::drawing::{Anchor, Drawing, Layer, Point, Rect, Stroke, at, clip};
 use super::font;
 use super::legend::{Key, Legend};
 use super::scale::Scale;
-use super::style::{FAINT_INK, LIMIT, SeriesStyle, TEXT, Width, mark, series_style};
+use super::style::{FAINT_INK, LIMIT, SeriesStyle, TEXT, Width, interval, mark, series_style};
 use super::units::TimeUnit;
+use super::{Figure, vega};
+use crate::output::half_width;
 
 const AREA_HEIGHT: f64 = 118.0;
 const LEGEND_GAP: f64 = 4.0;
@@ -22,20 +27,81 @@ const CURVE_POINTS: usize = 480;
 
 /// One system's distribution.
 #[derive(Clone, Debug)]
-pub(crate) struct CdfSeries<'a> {
-    label: &'a str,
+pub(crate) struct CdfSeries {
+    label: String,
     count: u64,
     /// Percentages and the values, in seconds, that they do not exceed; ascending, empty if there is nothing to show.
     curve: Vec<(f64, f64)>,
     /// The same at the percentages that carry a mark.
     marks: Vec<(f64, f64)>,
+    /// 95 % intervals over seeds at these percentages, in seconds.
+    intervals: Vec<(f64, f64, f64)>,
 }
 
-impl<'a> CdfSeries<'a> {
+/// The latencies of one run, from which quantiles can be had.
+pub(crate) trait Sample: Clone {
+    /// How many there are.
+    fn count(&self) -> u64;
+    /// Values at ascending quantiles, in nanoseconds.
+    fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64>;
+    /// Adds those of another run.
+    fn merge(&mut self, other: &Self);
+}
+
+impl Sample for Distribution {
+    fn count(&self) -> u64 {
+        Distribution::count(self)
+    }
+
+    fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64> {
+        Distribution::quantiles_ns(self, quantiles)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        Distribution::merge(self, other);
+    }
+}
+
+impl Sample for WeightedHistogram {
+    fn count(&self) -> u64 {
+        WeightedHistogram::count(self)
+    }
+
+    fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64> {
+        WeightedHistogram::quantiles_ns(self, quantiles)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        WeightedHistogram::merge(self, other);
+    }
+}
+
+impl CdfSeries {
+    /// The distribution of all seeds together, and at the marked percentiles the 95 % interval of their mean over seeds.
+    pub(crate) fn of_seeds<S: Sample>(label: impl Into<String>, seeds: &mut [S]) -> Self {
+        let Some((first, others)) = seeds.split_first() else { return CdfSeries::new(label, 0, |_| Vec::new()) };
+        let mut pooled = first.clone();
+        for other in others {
+            pooled.merge(other);
+        }
+        let mut series = CdfSeries::new(label, pooled.count(), |quantiles| pooled.quantiles_ns(quantiles));
+        let marked: Vec<f64> = series.marks.iter().map(|(percent, _)| percent / 100.0).collect();
+        let values: Vec<Vec<f64>> =
+            seeds.iter_mut().map(|seed| seed.quantiles_ns(&marked)).filter(|values| !values.is_empty()).collect();
+        for (index, &(percent, _)) in series.marks.iter().enumerate() {
+            let of_seeds: Vec<f64> = values.iter().map(|values| values[index] * 1e-9).collect();
+            if let Some(half) = half_width(&of_seeds) {
+                let mean = of_seeds.iter().sum::<f64>() / of_seeds.len() as f64;
+                series.intervals.push((percent, mean - half, mean + half));
+            }
+        }
+        series
+    }
+
     /// The distribution of `count` values, shown as `label` in the legend. `quantiles_ns` is asked once for the values, in
     /// nanoseconds, at ascending quantiles between 0 and 1, and answers nothing if there are none. The marks thus stand
     /// at the percentiles that tables quote, interpolation between samples included.
-    pub(crate) fn new(label: &'a str, count: u64, quantiles_ns: impl FnOnce(&[f64]) -> Vec<f64>) -> Self {
+    pub(crate) fn new(label: impl Into<String>, count: u64, quantiles_ns: impl FnOnce(&[f64]) -> Vec<f64>) -> Self {
         let y = percent_scale();
         // Half the values lie above the median of any sample; further out, at least one has to.
         let marked = |percent: &f64| *percent <= 50.0 || count as f64 * (100.0 - percent) >= 99.999;
@@ -47,7 +113,7 @@ impl<'a> CdfSeries<'a> {
         let points = || percents.iter().zip(&values).map(|(&(percent, marked), ns)| (percent, ns * 1e-9, marked));
         let curve = points().map(|(percent, value_s, _)| (percent, value_s)).collect();
         let marks = points().filter(|point| point.2).map(|(percent, value_s, _)| (percent, value_s)).collect();
-        CdfSeries { label, count, curve, marks }
+        CdfSeries { label: label.into(), count, curve, marks, intervals: Vec::new() }
     }
 
     /// Smallest and largest value shown, in seconds.
@@ -63,6 +129,14 @@ impl<'a> CdfSeries<'a> {
     }
 
     fn draw_marks(&self, drawing: &mut Drawing, panel: &Panel, unit: TimeUnit, style: SeriesStyle) {
+        let thin = Stroke { width: 0.7, dash: &[], ..style.stroke };
+        for &(percent, low_s, high_s) in &self.intervals {
+            let end = |seconds: f64| {
+                let place = panel.place(unit.of(seconds), percent);
+                at(place.x.clamp(panel.area.left, panel.area.right), place.y)
+            };
+            interval(drawing, end(low_s), end(high_s), thin);
+        }
         for &(percent, value_s) in &self.marks {
             mark(drawing, Layer::Data, style, panel.place(unit.of(value_s), percent), 4.4);
         }
@@ -85,15 +159,14 @@ pub(crate) struct CdfFigure<'a> {
     /// What there is one value of, such as `Requests`.
     pub(crate) counted: &'a str,
     /// Systems in the order of the experiment file.
-    pub(crate) series: Vec<CdfSeries<'a>>,
+    pub(crate) series: Vec<CdfSeries>,
     /// A limit to be drawn, in seconds.
     pub(crate) slo_s: Option<f64>,
     pub(crate) width: Width,
 }
 
-impl CdfFigure<'_> {
-    /// Draws it.
-    pub(crate) fn draw(&self) -> Drawing {
+impl Figure for CdfFigure<'_> {
+    fn draw(&self) -> Drawing {
         let y = percent_scale();
         let y_ticks = axis::y_ticks(y, AREA_HEIGHT, false);
         let left = axis::left_margin(&y_ticks);
@@ -127,10 +200,43 @@ impl CdfFigure<'_> {
         drawing
     }
 
+    fn vega(&self) -> Json {
+        let bounds = self.bounds();
+        let unit = TimeUnit::for_axis(bounds.map_or(1.0, |(_, high)| high));
+        let mut rows = Vec::new();
+        for series in &self.series {
+            rows.extend(series.curve.iter().map(
+                |&(percent, value_s)| json!({ "series": series.label, "x": unit.of(value_s), "percent": percent }),
+            ));
+            rows.extend(series.intervals.iter().map(|&(percent, low_s, high_s)| {
+                json!({ "series": series.label, "percent": percent, "low": unit.of(low_s), "high": unit.of(high_s) })
+            }));
+        }
+        let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
+        let is_log = matches!(x_scale(bounds, unit), Scale::Log { .. });
+        let x = vega::quantity("x", &format!("{} ({})", self.quantity, unit.name()), is_log);
+        let y = json!({ "field": "percent", "type": "quantitative", "title": format!("{} (%)", self.counted) });
+        let color = vega::colors(&labels);
+        let mut layers = vec![
+            json!({ "mark": "line", "transform": [{ "filter": "isValid(datum.x)" }],
+                "encoding": { "x": x, "y": y, "order": { "field": "percent" }, "color": color, "strokeDash": vega::dashes(&labels) } }),
+            json!({ "mark": "rule", "transform": [{ "filter": "isValid(datum.low)" }],
+                "encoding": { "x": { "field": "low", "type": "quantitative" }, "x2": { "field": "high" }, "y": y, "color": color } }),
+        ];
+        layers.extend(self.slo_s.map(|slo_s| {
+            json!({ "data": { "values": [{}] }, "mark": { "type": "rule", "strokeDash": [2, 2] }, "encoding": { "x": { "datum": unit.of(slo_s) } } })
+        }));
+        let mut body = vega::size(self.width, AREA_HEIGHT);
+        body["layer"] = layers.into();
+        vega::specification(&format!("Cumulative distribution of {}", self.quantity), rows, body)
+    }
+}
+
+impl CdfFigure<'_> {
     fn legend(&self, width: f64) -> Legend {
-        let entry = |(i, series): (usize, &CdfSeries<'_>)| match series.count {
+        let entry = |(i, series): (usize, &CdfSeries)| match series.count {
             0 => (Key::Absent, format!("{} (no data)", series.label)),
-            _ => (Key::Curve(series_style(i)), series.label.to_owned()),
+            _ => (Key::Curve(series_style(i)), series.label.clone()),
         };
         Legend::new(self.series.iter().enumerate().map(entry).collect(), width)
     }

@@ -3,8 +3,8 @@
 use sim::{Observer, StepRecord};
 use workloads::SimTime;
 
+use super::Width;
 use super::timeline::{Bar, TimelineFigure, Tokens};
-use super::{Drawing, Width};
 
 /// Steps that a per-step timeline shows: bars two to three points wide on a page.
 const WINDOW_STEPS: usize = 200;
@@ -21,6 +21,7 @@ const FIRST_STRETCH_NS: u64 = 1 << 23;
 #[derive(Clone, Debug)]
 pub(crate) struct TimelineCollector {
     replica: u32,
+    window_steps: usize,
     current: Window,
     busiest: Window,
     run: Overview,
@@ -31,28 +32,49 @@ impl TimelineCollector {
     pub(crate) fn new(replica: u32) -> Self {
         TimelineCollector {
             replica,
+            window_steps: WINDOW_STEPS,
             current: Window::default(),
             busiest: Window::default(),
             run: Overview { stretches: Vec::new(), length_ns: FIRST_STRETCH_NS },
         }
     }
 
+    /// As [`new`](Self::new), with busiest moments of so many steps.
+    pub(crate) fn with_window(replica: u32, steps: usize) -> Self {
+        TimelineCollector { window_steps: steps, ..TimelineCollector::new(replica) }
+    }
+
+    /// The steps of the busiest window.
+    pub(crate) fn busiest_steps(&self) -> &[StepRecord] {
+        &self.current.busier_of(&self.busiest).steps
+    }
+
     /// The timeline of the busiest window, step by step. `kv_blocks` is how many the watched replica has, `layers` those of the
     /// model.
-    pub(crate) fn draw_steps(&self, title: &str, kv_blocks: u32, layers: u32) -> Drawing {
-        let steps = &self.current.busier_of(&self.busiest).steps;
-        let bars: Vec<Bar> = steps.iter().map(|step| step_bar(step, kv_blocks)).collect();
+    pub(crate) fn steps_figure(&self, title: &str, kv_blocks: u32, layers: u32, width: Width) -> TimelineFigure {
+        let bars: Vec<Bar> = self.busiest_steps().iter().map(|step| step_bar(step, kv_blocks)).collect();
         let from = bars.first().map_or(0.0, |bar| bar.start_s);
         let to = bars.iter().map(|bar| bar.end_s).fold(from, f64::max);
-        draw(title, &bars, Tokens::PerStep, (from, to), layers)
+        let window_s = (from, to);
+        TimelineFigure { title: title.to_owned(), bars, tokens: Tokens::PerStep, window_s, layers, width }
     }
 
     /// The timeline of the whole run, in stretches of equal length: tokens per second; the most requests waiting and
     /// running and the least free KV cache seen in each.
-    pub(crate) fn draw_run(&self, title: &str, kv_blocks: u32) -> Drawing {
-        let bars = self.run.bars(kv_blocks);
-        let to = bars.last().map_or(0.0, |bar| bar.end_s);
-        draw(title, &bars, Tokens::PerSecond, (0.0, to), 0)
+    pub(crate) fn run_figure(&self, title: &str, kv_blocks: u32, width: Width) -> TimelineFigure {
+        let bars = self.run_bars(kv_blocks);
+        let window_s = (0.0, bars.last().map_or(0.0, |bar| bar.end_s));
+        TimelineFigure { title: title.to_owned(), bars, tokens: Tokens::PerSecond, window_s, layers: 0, width }
+    }
+
+    /// The whole run in stretches; those in which nothing ran are left out.
+    pub(crate) fn run_bars(&self, kv_blocks: u32) -> Vec<Bar> {
+        self.run.bars(kv_blocks)
+    }
+
+    /// Makes room up to `end`, so that the stretches of all replicas of a run that ends there are equally long.
+    pub(crate) fn reach(&mut self, end: SimTime) {
+        self.run.reach(end);
     }
 }
 
@@ -66,7 +88,7 @@ impl Observer for TimelineCollector {
             return;
         }
         self.run.add(record);
-        if self.current.ends_before(record) {
+        if self.current.ends_before(record, self.window_steps) {
             if self.current.score > self.busiest.score {
                 std::mem::swap(&mut self.current, &mut self.busiest);
             }
@@ -74,10 +96,6 @@ impl Observer for TimelineCollector {
         }
         self.current.add(record);
     }
-}
-
-fn draw(title: &str, bars: &[Bar], tokens: Tokens, window_s: (f64, f64), layers: u32) -> Drawing {
-    TimelineFigure { title, bars, tokens, window_s, layers, width: Width::Page }.draw()
 }
 
 fn step_bar(step: &StepRecord, kv_blocks: u32) -> Bar {
@@ -105,11 +123,11 @@ struct Window {
 }
 
 impl Window {
-    fn ends_before(&self, next: &StepRecord) -> bool {
+    fn ends_before(&self, next: &StepRecord, most_steps: usize) -> bool {
         let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else { return false };
         // With pipeline stages a step may start before the one before it has ended.
         let idle_ns = next.start.as_nanos().saturating_sub(last.end.as_nanos());
-        self.steps.len() >= WINDOW_STEPS || idle_ns > last.end.as_nanos() - first.start.as_nanos()
+        self.steps.len() >= most_steps || idle_ns > last.end.as_nanos() - first.start.as_nanos()
     }
 
     fn add(&mut self, step: &StepRecord) {

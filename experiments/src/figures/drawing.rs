@@ -79,6 +79,19 @@ pub(crate) struct Shape {
     pub(crate) stroke: Option<Stroke>,
     /// The words that this shape is the outline of.
     pub(crate) text: Option<String>,
+    /// How those words are set.
+    pub(crate) set: Option<Setting>,
+}
+
+/// How a text is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Setting {
+    /// Where the baseline begins.
+    pub(crate) from: Point,
+    /// Font size in points.
+    pub(crate) size: f64,
+    /// Whether it reads upwards.
+    pub(crate) upwards: bool,
 }
 
 /// Where a text sits relative to its point.
@@ -110,37 +123,67 @@ impl Drawing {
     pub(crate) fn bar(&mut self, layer: Layer, rect: Rect, fill: Color) {
         let Rect { left, top, right, bottom } = rect;
         let corners = [at(left, top), at(right, top), at(right, bottom), at(left, bottom)];
-        self.shapes.push(Shape { layer, path: polygon(&corners), fill: Some(fill), stroke: None, text: None });
+        self.shapes.push(Shape {
+            layer,
+            path: polygon(&corners),
+            fill: Some(fill),
+            stroke: None,
+            text: None,
+            set: None,
+        });
     }
 
     /// A line through `points`; fewer than two draw nothing.
     pub(crate) fn line(&mut self, layer: Layer, points: &[Point], stroke: Stroke) {
         if points.len() >= 2 {
-            self.shapes.push(Shape { layer, path: open(points), fill: None, stroke: Some(stroke), text: None });
+            self.shapes.push(Shape {
+                layer,
+                path: open(points),
+                fill: None,
+                stroke: Some(stroke),
+                text: None,
+                set: None,
+            });
         }
+    }
+
+    /// Several lines as one shape; none draw nothing.
+    pub(crate) fn lines(&mut self, layer: Layer, lines: impl IntoIterator<Item = Vec<Point>>, stroke: Stroke) {
+        let path: Vec<Segment> = lines.into_iter().flat_map(|line| open(&line)).collect();
+        if !path.is_empty() {
+            self.shapes.push(Shape { layer, path, fill: None, stroke: Some(stroke), text: None, set: None });
+        }
+    }
+
+    /// An outline that is not filled.
+    pub(crate) fn edge(&mut self, layer: Layer, path: Vec<Segment>, stroke: Stroke) {
+        self.shapes.push(Shape { layer, path, fill: None, stroke: Some(stroke), text: None, set: None });
     }
 
     /// A filled outline, with or without an edge.
     pub(crate) fn outline(&mut self, layer: Layer, path: Vec<Segment>, fill: Color, edge: Option<Stroke>) {
-        self.shapes.push(Shape { layer, path, fill: Some(fill), stroke: edge, text: None });
+        self.shapes.push(Shape { layer, path, fill: Some(fill), stroke: edge, text: None, set: None });
     }
 
     /// Horizontal text whose baseline goes through `point`.
     pub(crate) fn text(&mut self, layer: Layer, text: &str, point: Point, size: f64, anchor: Anchor, color: Color) {
         let back = shift(anchor) * font::width(text, size);
         let path = font::outline(text, size, |x, y| at(point.x - back + x, point.y - y));
-        self.push_text(layer, text, path, color);
+        let set = Setting { from: at(point.x - back, point.y), size, upwards: false };
+        self.push_text(layer, text, path, color, set);
     }
 
     /// Text that reads upwards, with its baseline on the vertical through `point` and its middle at `point`.
     pub(crate) fn text_upwards(&mut self, layer: Layer, text: &str, point: Point, size: f64, color: Color) {
         let back = shift(Anchor::Middle) * font::width(text, size);
         let path = font::outline(text, size, |x, y| at(point.x - y, point.y + back - x));
-        self.push_text(layer, text, path, color);
+        let set = Setting { from: at(point.x, point.y + back), size, upwards: true };
+        self.push_text(layer, text, path, color, set);
     }
 
-    fn push_text(&mut self, layer: Layer, text: &str, path: Vec<Segment>, color: Color) {
-        self.shapes.push(Shape { layer, path, fill: Some(color), stroke: None, text: Some(text.to_owned()) });
+    fn push_text(&mut self, layer: Layer, text: &str, path: Vec<Segment>, color: Color, set: Setting) {
+        let text = Some(text.to_owned());
+        self.shapes.push(Shape { layer, path, fill: Some(color), stroke: None, text, set: Some(set) });
     }
 }
 

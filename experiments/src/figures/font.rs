@@ -51,6 +51,27 @@ pub(crate) fn outline(text: &str, size: f64, place: impl Fn(f64, f64) -> Point) 
     path
 }
 
+/// Font units of the font size.
+pub(crate) fn units_per_em() -> f64 {
+    f64::from(face().units_per_em())
+}
+
+/// The numbers of the glyphs of `text` and their distances along the baseline, in font units; glyphs without an outline,
+/// such as spaces, are left out.
+pub(crate) fn glyphs(text: &str) -> Vec<(u16, f64)> {
+    let face = face();
+    let has_outline = |(glyph, _): &(GlyphId, f64)| face.glyph_bounding_box(*glyph).is_some();
+    shape(face, text).0.into_iter().filter(has_outline).map(|(glyph, x)| (glyph.0, x)).collect()
+}
+
+/// The outline of a glyph in font units, with y growing downwards.
+pub(crate) fn glyph_outline(glyph: u16) -> Vec<Segment> {
+    let mut path = Vec::new();
+    let place = |x: f64, y: f64| Point { x, y: -y };
+    face().outline_glyph(GlyphId(glyph), &mut Pen { path: &mut path, x: 0.0, scale: 1.0, place: &place });
+    path
+}
+
 /// Glyphs with their distance along the baseline, and the whole width, in font units.
 fn shape(face: &Face<'_>, text: &str) -> (Vec<(GlyphId, f64)>, f64) {
     let mut glyphs: Vec<(GlyphId, f64)> = Vec::with_capacity(text.len());

@@ -2,7 +2,7 @@
 
 use super::drawing::{Anchor, Color, Drawing, Layer, Point, Rect, Stroke, at};
 use super::font;
-use super::style::{INK, SeriesStyle, TEXT, mark};
+use super::style::{INK, PartStyle, SeriesStyle, TEXT, mark, part_box};
 
 const KEY_WIDTH: f64 = 19.0;
 const SWATCH_WIDTH: f64 = 8.0;
@@ -22,6 +22,8 @@ pub(crate) enum Key {
     Line(Stroke),
     /// The colour of bars.
     Swatch(Color),
+    /// A part of stacked bars.
+    Part(PartStyle),
     /// Nothing: a system that has no data.
     Absent,
 }
@@ -31,10 +33,15 @@ impl Key {
     fn width(self) -> f64 {
         match self {
             Key::Curve(_) | Key::Line(_) => KEY_WIDTH + KEY_GAP,
-            Key::Swatch(_) | Key::Mark(_) => SWATCH_WIDTH + KEY_GAP,
+            Key::Swatch(_) | Key::Mark(_) | Key::Part(_) => SWATCH_WIDTH + KEY_GAP,
             Key::Absent => 0.0,
         }
     }
+}
+
+/// A remark without a key, such as what the values in names are of; nothing if there is nothing to say.
+pub(crate) fn note(of: &str, what: &str) -> Option<(Key, String)> {
+    (!what.is_empty()).then(|| (Key::Absent, format!("{of}: {what}")))
 }
 
 /// Keys and labels laid out in rows.
@@ -120,6 +127,10 @@ fn draw_key(drawing: &mut Drawing, key: Key, left: Point) {
         Key::Swatch(color) => {
             let (top, bottom) = (left.y - 3.2, left.y + 3.2);
             drawing.bar(Layer::Legend, Rect { left: left.x, top, right: left.x + SWATCH_WIDTH, bottom }, color);
+        }
+        Key::Part(style) => {
+            let (top, bottom) = (left.y - 3.4, left.y + 3.4);
+            part_box(drawing, Layer::Legend, Rect { left: left.x, top, right: left.x + SWATCH_WIDTH, bottom }, style);
         }
         Key::Absent => {}
     }

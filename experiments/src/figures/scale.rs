@@ -62,6 +62,31 @@ impl Scale {
         Scale::Linear { low: 0.0, high: step * (high / step).ceil() }
     }
 
+    /// From this ratio of largest to smallest value on, a horizontal axis is logarithmic.
+    pub(crate) const LOG_FROM_RATIO_ACROSS: f64 = 20.0;
+    /// The same for vertical axes, whose lengths are compared: two decades.
+    pub(crate) const LOG_FROM_RATIO_UP: f64 = 100.0;
+
+    /// A scale that has room for all `values`: from zero, or logarithmic where all are positive and the largest is at least
+    /// `log_from` times the smallest. Negative values extend it below zero.
+    pub(crate) fn around(values: impl Iterator<Item = f64>, log_from: f64) -> Scale {
+        let (least, most) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), value| (a.min(value), b.max(value)));
+        if least > most {
+            return Scale::from_zero(0.0);
+        }
+        if least > 0.0 && most >= log_from * least {
+            return Scale::log_around(least, most);
+        }
+        match Scale::from_zero(most) {
+            Scale::Linear { high, .. } if least < 0.0 => {
+                let Scale::Linear { high: depth, .. } = Scale::from_zero(-least) else { unreachable!("it is linear") };
+                Scale::Linear { low: -depth, high: if most > 0.0 { high } else { 0.0 } }
+            }
+            scale => scale,
+        }
+    }
+
     /// A logarithmic scale between the nearest of 1, 2, 5, 10 … below `low` and above `high`; `0 < low ≤ high`.
     pub(crate) fn log_around(low: f64, high: f64) -> Scale {
         Scale::Log { low: nice_below(low), high: nice_above(high) }

@@ -1,21 +1,25 @@
 //! Drawings as SVG.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::drawing::{Color, Drawing, Layer, Point, Segment, Shape};
+use super::drawing::{Color, Drawing, Layer, Point, Segment, Setting, Shape};
+use super::font;
 use super::style::PAPER;
 
-/// The drawing as an SVG document, in points, text outlined. The same drawing gives the same bytes.
+/// The drawing as an SVG document, in points, text outlined: each glyph once, and used where it occurs. The same drawing gives
+/// the same bytes, and a glyph has the same name in all of them, so that several can stand in one page.
 pub(crate) fn svg(drawing: &Drawing) -> String {
     let mut out = String::new();
     let (width, height) = (number(drawing.width), number(drawing.height));
     let _ = writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}pt\" height=\"{height}pt\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}pt\" height=\"{height}pt\" \
          viewBox=\"0 0 {width} {height}\" role=\"img\">"
     );
     let _ = writeln!(out, "<title>{}</title>", escaped(&drawing.title));
     let _ = writeln!(out, "<rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>", hex(PAPER));
+    write_glyphs(&mut out, drawing);
     for run in drawing.shapes.chunk_by(|a, b| a.layer == b.layer) {
         let _ = writeln!(out, "<g class=\"{}\" fill=\"none\">", class(run[0].layer));
         for shape in run {
@@ -35,11 +39,49 @@ fn class(layer: Layer) -> &'static str {
     }
 }
 
-fn write_shape(out: &mut String, shape: &Shape) {
-    out.push_str("<path");
-    if let Some(text) = &shape.text {
-        let _ = write!(out, " aria-label=\"{}\"", escaped(text));
+/// The outlines of all glyphs of the drawing, in font units.
+fn write_glyphs(out: &mut String, drawing: &Drawing) {
+    let texts = drawing.shapes.iter().filter_map(|shape| shape.text.as_deref());
+    let used: BTreeSet<u16> = texts.flat_map(font::glyphs).map(|(glyph, _)| glyph).collect();
+    if used.is_empty() {
+        return;
     }
+    out.push_str("<defs>\n");
+    for glyph in used {
+        let _ = write!(out, "<path id=\"g{glyph}\" d=\"");
+        let mut pen = Pen { out, x: 0, y: 0, begun: (0, 0), in_units: true };
+        for segment in font::glyph_outline(glyph) {
+            pen.write(segment);
+        }
+        out.push_str("\"/>\n");
+    }
+    out.push_str("</defs>\n");
+}
+
+fn write_text(out: &mut String, text: &str, set: Setting, color: Color) {
+    let (x, y) = (number(set.from.x), number(set.from.y));
+    let turn = if set.upwards { "rotate(-90)" } else { "" };
+    let scale = format!("{:.7}", set.size / font::units_per_em());
+    let scale = scale.trim_start_matches('0').trim_end_matches('0');
+    let label = escaped(text);
+    let _ = write!(
+        out,
+        "<g aria-label=\"{label}\" fill=\"{}\" transform=\"translate({x} {y}){turn}scale({scale})\">",
+        hex(color)
+    );
+    for (glyph, x) in font::glyphs(text) {
+        let x = x.round() as i64;
+        let place = if x == 0 { String::new() } else { format!(" x=\"{x}\"") };
+        let _ = write!(out, "<use xlink:href=\"#g{glyph}\"{place}/>");
+    }
+    out.push_str("</g>\n");
+}
+
+fn write_shape(out: &mut String, shape: &Shape) {
+    if let (Some(text), Some(set), Some(color)) = (&shape.text, shape.set, shape.fill) {
+        return write_text(out, text, set, color);
+    }
+    out.push_str("<path");
     if let Some(fill) = shape.fill {
         let _ = write!(out, " fill=\"{}\"", hex(fill));
     }
@@ -52,7 +94,7 @@ fn write_shape(out: &mut String, shape: &Shape) {
         }
     }
     out.push_str(" d=\"");
-    let mut pen = Pen { out, x: 0, y: 0, begun: (0, 0) };
+    let mut pen = Pen { out, x: 0, y: 0, begun: (0, 0), in_units: false };
     for segment in &shape.path {
         pen.write(*segment);
     }
@@ -63,11 +105,13 @@ fn write_shape(out: &mut String, shape: &Shape) {
 /// rounded to hundredths of a point before differences are taken, so that no error adds up.
 struct Pen<'a> {
     out: &'a mut String,
-    /// Where the pen is, in hundredths of a point.
+    /// Where the pen is, in what is written.
     x: i64,
     y: i64,
     /// Where the current outline began.
     begun: (i64, i64),
+    /// Whether coordinates are whole font units rather than hundredths of a point.
+    in_units: bool,
 }
 
 impl Pen<'_> {
@@ -91,13 +135,18 @@ impl Pen<'_> {
         self.out.push(letter);
         let (mut x, mut y) = (self.x, self.y);
         for (i, point) in points.iter().enumerate() {
-            (x, y) = (hundredths(point.x), hundredths(point.y));
+            let whole = |value: f64| if self.in_units { value.round() as i64 } else { hundredths(value) };
+            (x, y) = (whole(point.x), whole(point.y));
             for (j, difference) in [x - self.x, y - self.y].into_iter().enumerate() {
                 // A minus sign separates as well as a space does.
                 if i + j > 0 && difference >= 0 {
                     self.out.push(' ');
                 }
-                let _ = write!(self.out, "{}", Hundredths(difference));
+                let _ = if self.in_units {
+                    write!(self.out, "{difference}")
+                } else {
+                    write!(self.out, "{}", Hundredths(difference))
+                };
             }
         }
         (self.x, self.y) = (x, y);

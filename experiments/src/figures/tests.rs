@@ -9,7 +9,7 @@ fn log_logistic(median_s: f64, spread: f64) -> impl Fn(&[f64]) -> Vec<f64> {
     move |quantiles| quantiles.iter().map(|q| 1e9 * median_s * (q / (1.0 - q)).powf(spread)).collect()
 }
 
-fn cdf(series: Vec<CdfSeries<'_>>, slo_s: Option<f64>) -> Drawing {
+fn cdf(series: Vec<CdfSeries>, slo_s: Option<f64>) -> Drawing {
     CdfFigure { quantity: "TTFT", counted: "Requests", series, slo_s, width: Width::Column }.draw()
 }
 
@@ -32,7 +32,145 @@ fn steps(count: usize) -> Vec<Bar> {
 
 fn timeline(bars: &[Bar]) -> Drawing {
     let window_s = (1834.0, 1836.4);
-    TimelineFigure { title: "chunked", bars, tokens: Tokens::PerStep, window_s, layers: 32, width: Width::Page }.draw()
+    let (title, bars, tokens) = ("chunked".to_owned(), bars.to_vec(), Tokens::PerStep);
+    TimelineFigure { title, bars, tokens, window_s, layers: 32, width: Width::Page }.draw()
+}
+
+fn lines(half: Option<f64>) -> LinesFigure {
+    let points =
+        |factor: f64| [1.0, 2.0, 4.0].map(|x| LinePoint { x, y: factor * x, half: half.map(|half| half * x) }).to_vec();
+    let series = |label: &str, factor| LineSeries { label: label.to_owned(), points: points(factor) };
+    LinesFigure {
+        title: "P99 TTFT over the rate".to_owned(),
+        x_label: "Offered rate (req/s)".to_owned(),
+        y_label: "P99 TTFT (ms)".to_owned(),
+        series: vec![series("chunked, 512", 100.0), series("layered, 512", 80.0)],
+        limits: vec![350.0],
+        varied: "max_num_batched_tokens".to_owned(),
+        width: Width::Column,
+    }
+}
+
+fn frontier() -> FrontierFigure {
+    let point =
+        |x: f64, y: f64, note: &str| FrontierPoint { x: (x, Some(x / 9.0)), y: (y, Some(2.0)), note: note.to_owned() };
+    let series = |label: &str, points| FrontierSeries { label: label.to_owned(), points, joined: true };
+    FrontierFigure {
+        title: "P99 TBT against P99 TTFT".to_owned(),
+        x_label: "P99 TTFT (ms)".to_owned(),
+        y_label: "P99 TBT (ms)".to_owned(),
+        better: (Some(Towards::Low), Some(Towards::Low)),
+        series: vec![
+            series("chunked", vec![point(400.0, 20.0, "256"), point(200.0, 40.0, "1024")]),
+            series("layered", vec![point(150.0, 30.0, "256"), point(300.0, 35.0, "1024")]),
+        ],
+        noted: "max_num_batched_tokens (tokens)".to_owned(),
+        varied: String::new(),
+        shows_frontier: true,
+        width: Width::Column,
+    }
+}
+
+fn bars(parts: &[&str]) -> BarFigure {
+    let row = |heading: Option<&str>, label: &str, total: f64| BarRow {
+        heading: heading.map(str::to_owned),
+        label: label.to_owned(),
+        values: parts.iter().map(|_| total / parts.len() as f64).collect(),
+        interval: Some((0.9 * total, 1.1 * total)),
+    };
+    let absent = BarRow { heading: None, label: "without a value".to_owned(), values: Vec::new(), interval: None };
+    BarFigure {
+        title: "Energy per output token".to_owned(),
+        x_label: "Energy per output token (J/tok)".to_owned(),
+        parts: parts.iter().map(|part| (*part).to_owned()).collect(),
+        whole: None,
+        rows: vec![row(Some("rate 4"), "chunked", 0.22), row(None, "layered", 0.15), absent],
+        width: Width::Column,
+    }
+}
+
+fn heatmap() -> HeatmapFigure {
+    let cells = vec![vec![Some((100.0, Some(0.5))), Some((62.5, Some(8.0)))], vec![Some((15.2, None)), None]];
+    HeatmapFigure {
+        title: "Requests in time".to_owned(),
+        x_label: "Offered rate (req/s)".to_owned(),
+        y_label: "max_num_batched_tokens (tokens)".to_owned(),
+        measure: "Requests in time (%)".to_owned(),
+        columns: vec!["4".to_owned(), "8".to_owned()],
+        rows: vec!["256".to_owned(), "1024".to_owned()],
+        maps: vec![
+            HeatMap { label: "chunked".to_owned(), cells: cells.clone() },
+            HeatMap { label: "layered".to_owned(), cells },
+        ],
+        width: Width::Page,
+    }
+}
+
+fn over_time() -> OverTimeFigure {
+    let line = |height: f64| vec![(0.0, 1.0, height), (1.0, 2.0, 2.0 * height), (4.0, 5.0, height)];
+    OverTimeFigure {
+        title: "Requests waiting, and KV in use".to_owned(),
+        panels: vec![
+            TimePanel { label: "Waiting (req)".to_owned(), most: None, lines: vec![line(3.0), line(5.0)] },
+            TimePanel { label: "KV in use (%)".to_owned(), most: Some(100.0), lines: vec![line(40.0), Vec::new()] },
+        ],
+        systems: vec!["chunked".to_owned(), "layered".to_owned()],
+        width: Width::Column,
+    }
+}
+
+fn work() -> WorkFigure {
+    let step = |i: u32, prefill_tokens, prefill_layers| {
+        let start_s = 0.012 * f64::from(i);
+        WorkStep { start_s, end_s: start_s + 0.011, prefill_tokens, prefill_layers, decodes: i != 2 }
+    };
+    let panel = |label: &str, steps| WorkPanel { label: label.to_owned(), layers: 32, steps };
+    WorkFigure {
+        title: "What each step ran".to_owned(),
+        systems: vec![
+            panel("chunked", (0..4).map(|i| step(i, if i < 3 { 448 } else { 0 }, (0, 32))).collect()),
+            panel("layered", (0..4).map(|i| step(i, 2_000, (8 * i, 8 * i + 8))).collect()),
+        ],
+        width: Width::Page,
+    }
+}
+
+fn attainment() -> AttainmentFigure {
+    let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5)].map(|(rate, share)| (rate, (share, Some(0.04)))).to_vec();
+    let series = AttainmentSeries { label: "chunked".to_owned(), points, goodput: Some(2.1), searched: true };
+    AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), width: Width::Column }
+}
+
+/// Figures of every kind, as small as they show what they are.
+fn kinds() -> Vec<(&'static str, Box<dyn Figure>)> {
+    let mut seeds = [1_u64, 2, 3].map(|seed| {
+        let mut sample = sim::Distribution::new();
+        (1..=200).for_each(|ms| sample.add(workloads::SimDuration::from_nanos((ms + 10 * seed) * 1_000_000)));
+        sample
+    });
+    let series = vec![CdfSeries::of_seeds("chunked", &mut seeds)];
+    let cdf = CdfFigure { quantity: "TTFT", counted: "Requests", series, slo_s: Some(0.15), width: Width::Column };
+    let bar = steps(3);
+    let timeline = TimelineFigure {
+        title: "layered".to_owned(),
+        bars: bar.iter().map(|&bar| Bar { prefill_layers: Some((4, 12)), ..bar }).collect(),
+        tokens: Tokens::PerStep,
+        window_s: (1834.0, 1834.04),
+        layers: 32,
+        width: Width::Page,
+    };
+    vec![
+        ("cdf", Box::new(cdf)),
+        ("lines", Box::new(lines(Some(9.0)))),
+        ("frontier", Box::new(frontier())),
+        ("bars", Box::new(bars(&[""]))),
+        ("stacked bars", Box::new(bars(&["idle", "dynamic"]))),
+        ("heatmap", Box::new(heatmap())),
+        ("over time", Box::new(over_time())),
+        ("work", Box::new(work())),
+        ("attainment", Box::new(attainment())),
+        ("timeline", Box::new(timeline)),
+    ]
 }
 
 /// Figures of every kind, common and degenerate.
@@ -44,7 +182,14 @@ fn gallery() -> Vec<(&'static str, Drawing)> {
         CdfSeries::new("prefill-first", 19_366, log_logistic(0.2, 0.6)),
     ];
     let layered: Vec<Bar> = steps(200).iter().map(|&bar| Bar { prefill_layers: Some((4, 12)), ..bar }).collect();
-    vec![
+    let empty_lines = LinesFigure { series: Vec::new(), ..lines(None) };
+    let empty_bars = BarFigure { rows: Vec::new(), ..bars(&["idle", "dynamic"]) };
+    let empty_frontier = FrontierFigure { series: Vec::new(), ..frontier() };
+    let empty_map = HeatmapFigure { maps: Vec::new(), ..heatmap() };
+    let empty_work = WorkFigure { systems: Vec::new(), ..work() };
+    let empty: [&dyn Figure; 5] = [&empty_lines, &empty_bars, &empty_frontier, &empty_map, &empty_work];
+    let kinds = kinds().into_iter().map(|(name, figure)| (name, figure.draw()));
+    let latencies = vec![
         ("two systems", cdf(two, Some(1.0))),
         ("eight systems with long names", cdf(many, None)),
         ("a narrow distribution", cdf(vec![CdfSeries::new("one", 100, log_logistic(0.03, 0.01))], None)),
@@ -57,7 +202,8 @@ fn gallery() -> Vec<(&'static str, Drawing)> {
         ("one step", timeline(&steps(1))),
         ("no steps", timeline(&[])),
         ("steps through some layers", timeline(&layered)),
-    ]
+    ];
+    latencies.into_iter().chain(kinds).chain(empty.map(|figure| ("nothing", figure.draw()))).collect()
 }
 
 fn points(shape: &Shape) -> Vec<Point> {
@@ -105,7 +251,7 @@ fn legends_never_cover_data() {
 
 #[test]
 fn axes_name_their_units() {
-    for (name, drawing) in gallery() {
+    for (name, drawing) in gallery().into_iter().take(12) {
         let words = words(&drawing);
         let expected: &[&str] = if words.contains(&"Simulated time (s)") {
             &["Tokens per step", "Requests", "Free KV (%)"]
@@ -200,4 +346,113 @@ fn curves_are_drawn_in_the_colours_of_their_keys() {
         let painted = image.iter().filter(|&&pixel| pixel == color).count();
         assert!(painted > 1_000, "only {painted} pixels of {color:02x?}");
     }
+}
+
+#[test]
+fn every_label_of_an_axis_carries_a_unit_or_counts_something() {
+    let counts = ["Layers", "Prefill layers", "Requests", "Tokens per step", "Tokens/s"];
+    for (name, figure) in kinds() {
+        let drawing = figure.draw();
+        let has_unit = |word: &&str| word.contains('(') && word.trim_end_matches([' ', '→']).ends_with(')');
+        let labels = words(&drawing).into_iter().filter(|word| has_unit(word) || counts.contains(word)).count();
+        let axes = if name.contains("bars") { 1 } else { 2 };
+        assert!(labels >= axes, "{name}: {:?}", words(&drawing));
+    }
+}
+
+/// What is on a page, shape by shape, without the outlines of letters: a drawing that people can compare.
+fn sketch(drawing: &Drawing) -> String {
+    let mut lines = vec![format!("{} × {} pt: {}", drawing.width.round(), drawing.height.round(), drawing.title)];
+    for shape in &drawing.shapes {
+        let color = |color: Option<drawing::Color>| {
+            color.map_or_else(|| "none".to_owned(), |c| format!("#{:02x}{:02x}{:02x}", c.0, c.1, c.2))
+        };
+        let place = |p: &Point| format!("{:.0},{:.0}", p.x, p.y);
+        let what = if let (Some(text), Some(set)) = (&shape.text, shape.set) {
+            format!("{text:?} at {}{}", place(&set.from), if set.upwards { " upwards" } else { "" })
+        } else {
+            let points = points(shape);
+            let shown: Vec<String> = points.iter().take(6).map(place).collect();
+            let more = if points.len() > 6 { format!(" … {} points", points.len()) } else { String::new() };
+            let dash = shape.stroke.filter(|stroke| !stroke.dash.is_empty()).map_or("", |_| " dashed");
+            let (fill, line) = (color(shape.fill), color(shape.stroke.map(|stroke| stroke.color)));
+            format!("fill {fill} line {line}{dash} {}{more}", shown.join(" "))
+        };
+        lines.push(format!("{:?}: {what}", shape.layer));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn every_kind_of_figure_is_drawn_as_before() {
+    for (name, figure) in kinds() {
+        insta::assert_snapshot!(name.replace(' ', "_"), sketch(&figure.draw()));
+    }
+}
+
+#[test]
+fn specifications_hold_the_data_and_name_every_field_that_they_use() {
+    /// Every `field` that is asked for anywhere in a specification.
+    fn fields<'a>(json: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+        match json {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map.iter().filter(|(key, _)| *key != "data") {
+                    match value.as_str() {
+                        Some(field) if key == "field" => found.push(field),
+                        _ => fields(value, found),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+            _ => {}
+        }
+    }
+    for (name, figure) in kinds() {
+        let json = figure.vega();
+        assert_eq!(json["$schema"], "https://vega.github.io/schema/vega-lite/v5.json", "{name}");
+        let rows = json["data"]["values"].as_array().expect("the data are in it");
+        assert!(!rows.is_empty(), "{name}");
+        let mut used = Vec::new();
+        fields(&json, &mut used);
+        assert!(!used.is_empty(), "{name}");
+        for field in used {
+            assert!(rows.iter().any(|row| row.get(field).is_some()), "{name}: no row has `{field}`");
+        }
+    }
+}
+
+#[test]
+fn neighbours_differ_in_grey_by_shade_or_by_pattern() {
+    // Rec. 709 luma of what each fill prints as.
+    let luma = |c: drawing::Color| 0.2126 * f64::from(c.0) + 0.7152 * f64::from(c.1) + 0.0722 * f64::from(c.2);
+    let parts: Vec<style::PartStyle> = (0..8).map(style::part_style).collect();
+    for pair in parts.windows(2) {
+        let differs = (luma(pair[0].fill) - luma(pair[1].fill)).abs() > 40.0 || pair[0].hatch != pair[1].hatch;
+        assert!(differs, "{pair:?}");
+    }
+    let curves: Vec<style::SeriesStyle> = (0..8).map(style::series_style).collect();
+    for pair in curves.windows(2) {
+        assert!(pair[0].stroke.dash != pair[1].stroke.dash && pair[0].marker != pair[1].marker, "{pair:?}");
+    }
+    let shades: Vec<f64> = (0..=20).map(|i| luma(style::shade(f64::from(i) / 20.0))).collect();
+    assert!(shades.is_sorted_by(|a, b| a > b), "shades grow darker: {shades:?}");
+}
+
+#[test]
+fn letters_are_never_smaller_than_seven_points() {
+    for (name, drawing) in gallery() {
+        for shape in &drawing.shapes {
+            assert!(shape.set.is_none_or(|set| set.size >= 7.0), "{name}: {:?}", shape.text);
+        }
+    }
+}
+
+#[test]
+fn a_frontier_joins_what_no_other_point_beats() {
+    let drawing = frontier().draw();
+    let line = |shape: &&Shape| shape.stroke == Some(style::LIMIT) && shape.layer == Layer::Axes;
+    let corners = points(drawing.shapes.iter().find(line).expect("it is drawn"));
+    // Of (400, 20), (200, 40), (150, 30) and (300, 35) only the first and the third are unbeaten: one corner between them.
+    assert_eq!(corners.len(), 3, "{corners:?}");
+    assert!(words(&drawing).contains(&"frontier") && words(&drawing).contains(&"better: ← ↓"), "{:?}", words(&drawing));
 }

@@ -1,11 +1,14 @@
 //! What a replica ran over time: tokens of each step, and below them its queue and its free KV cache.
 
+use serde_json::{Value as Json, json};
+
 use super::axis::{self, Panel, RIGHT_MARGIN, X_AXIS_HEIGHT, draw_axes, draw_no_data};
 use super::drawing::{Anchor, Color, Drawing, Layer, Point, Rect, Segment, Stroke, at, clip, polygon};
 use super::font;
 use super::legend::{Key, Legend, ROW};
 use super::scale::{Scale, Tick};
 use super::style::{FAINT_INK, INK, TEXT, Width, series_style};
+use super::{Figure, vega};
 
 /// Prompt tokens.
 pub(crate) const PREFILL: Color = Color(0x00, 0x44, 0x88);
@@ -49,13 +52,22 @@ pub(crate) enum Tokens {
     PerSecond,
 }
 
+impl Tokens {
+    fn label(self) -> &'static str {
+        match self {
+            Tokens::PerStep => "Tokens per step",
+            Tokens::PerSecond => "Tokens/s",
+        }
+    }
+}
+
 /// A figure of one replica over time.
 #[derive(Clone, Debug)]
-pub(crate) struct TimelineFigure<'a> {
+pub(crate) struct TimelineFigure {
     /// What is shown, such as the system's name.
-    pub(crate) title: &'a str,
+    pub(crate) title: String,
     /// In order of their starts.
-    pub(crate) bars: &'a [Bar],
+    pub(crate) bars: Vec<Bar>,
     pub(crate) tokens: Tokens,
     /// From when to when, in seconds.
     pub(crate) window_s: (f64, f64),
@@ -79,15 +91,14 @@ impl Row {
     }
 }
 
-impl TimelineFigure<'_> {
-    /// Draws it.
-    pub(crate) fn draw(&self) -> Drawing {
+impl Figure for TimelineFigure {
+    fn draw(&self) -> Drawing {
         let rows = self.rows();
         let left = axis::left_margin(rows.iter().flat_map(|row| &row.ticks));
         let width = self.width.points();
         let right = width - RIGHT_MARGIN;
         let legend = legend(right - left);
-        let title_width = font::width(self.title, TEXT);
+        let title_width = font::width(&self.title, TEXT);
         let beside = legend.height() <= ROW && legend.width() + 2.0 * TEXT + title_width <= right - left;
         let title_row = if beside || self.title.is_empty() { 0.0 } else { ROW };
         let mut top = 1.0 + title_row + legend.height() + LEGEND_GAP;
@@ -104,15 +115,65 @@ impl TimelineFigure<'_> {
             if self.bars.is_empty() {
                 draw_no_data(&mut drawing, area, "no data");
             } else {
-                (row.draw)(&mut drawing, &panel, self.bars);
+                (row.draw)(&mut drawing, &panel, &self.bars);
             }
             top = area.bottom + PANEL_GAP;
         }
         legend.draw(&mut drawing, at(left, 1.0 + title_row));
-        let title = font::fit(self.title, TEXT, right - left);
+        let title = font::fit(&self.title, TEXT, right - left);
         let baseline = 1.0 + ROW / 2.0 + font::CAP_HEIGHT * TEXT / 2.0;
         drawing.text(Layer::Legend, &title, at(right, baseline), TEXT, Anchor::End, FAINT_INK);
         drawing
+    }
+
+    fn vega(&self) -> Json {
+        let rows = self.bars.iter().map(|bar| {
+            let (first, end) = bar.prefill_layers.unwrap_or((0, self.layers));
+            json!({
+                "start": bar.start_s, "end": bar.end_s, "decode": bar.decode_tokens, "tokens": bar.decode_tokens + bar.prefill_tokens,
+                "zero": 0, "running": bar.running, "waiting": bar.waiting, "free_kv": 100.0 * bar.free_kv,
+                "prefill": bar.prefill_tokens, "first": first, "last": end,
+            })
+        });
+        let span = json!({ "x": { "field": "start", "type": "quantitative", "title": "Simulated time (s)", "scale": { "zero": false } },
+            "x2": { "field": "end" } });
+        let boxes = |low: &str, high: &str, title: &str, color: &str| {
+            let mut encoding = span.clone();
+            encoding["y"] = json!({ "field": low, "type": "quantitative", "title": title });
+            encoding["y2"] = json!({ "field": high });
+            json!({ "mark": { "type": "rect", "color": color }, "encoding": encoding })
+        };
+        let line = |field: &str, title: &str, dash: &[u8]| {
+            json!({ "mark": { "type": "line", "interpolate": "step-after", "strokeDash": dash, "color": "#1a1a1a", "strokeWidth": 1 },
+                "encoding": { "x": span["x"], "y": { "field": field, "type": "quantitative", "title": title } } })
+        };
+        let panel = |height: f64, layers: Vec<Json>| {
+            let mut one = vega::size(self.width, height);
+            one["layer"] = layers.into();
+            one
+        };
+        let tokens = self.tokens.label();
+        let mut panels = vec![panel(
+            TOKENS_HEIGHT,
+            vec![boxes("zero", "decode", tokens, "#f0a830"), boxes("decode", "tokens", tokens, "#004488")],
+        )];
+        if self.shows_layers() {
+            let mut prompts = boxes("first", "last", "Prefill layers", "#004488");
+            prompts["transform"] = json!([{ "filter": "datum.prefill > 0" }]);
+            panels.push(panel(LAYERS_HEIGHT, vec![prompts]));
+        }
+        panels.push(panel(
+            REQUESTS_HEIGHT,
+            vec![line("running", "Requests", &[1, 0]), line("waiting", "Requests", &[4, 2])],
+        ));
+        panels.push(panel(KV_HEIGHT, vec![line("free_kv", "Free KV (%)", &[1, 0])]));
+        vega::specification(&format!("Timeline of {}", self.title), rows.collect(), json!({ "vconcat": panels }))
+    }
+}
+
+impl TimelineFigure {
+    fn shows_layers(&self) -> bool {
+        self.bars.iter().any(|bar| bar.prefill_layers.is_some())
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -120,12 +181,8 @@ impl TimelineFigure<'_> {
         let tokens = Scale::from_zero(highest(|bar| bar.prefill_tokens + bar.decode_tokens));
         let requests = Scale::from_zero(highest(|bar| bar.running.max(bar.waiting)).max(1.0));
         let percent = Scale::Linear { low: 0.0, high: 100.0 };
-        let tokens_label = match self.tokens {
-            Tokens::PerStep => "Tokens per step",
-            Tokens::PerSecond => "Tokens/s",
-        };
-        let mut rows = vec![Row::new(tokens_label, TOKENS_HEIGHT, tokens, false, draw_tokens)];
-        if self.bars.iter().any(|bar| bar.prefill_layers.is_some()) {
+        let mut rows = vec![Row::new(self.tokens.label(), TOKENS_HEIGHT, tokens, false, draw_tokens)];
+        if self.shows_layers() {
             let layers = Scale::Linear { low: 0.0, high: f64::from(self.layers.max(1)) };
             rows.push(Row::new("Prefill layers", LAYERS_HEIGHT, layers, true, draw_layers));
         }

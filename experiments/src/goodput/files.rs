@@ -9,7 +9,7 @@ use super::limit::Limited;
 use super::probe::Probe;
 use super::report::table_csv;
 use crate::experiment::{Digest, Experiment, System};
-use crate::figures::{AttainmentFigure, AttainmentSeries, FigureSet, Format};
+use crate::figures::{AttainmentFigure, AttainmentSeries, FigureSet, Format, Width};
 use crate::output::{OutputError, RunLabel, claim, part_path, summary_header, summary_rows, write_whole};
 use crate::run::LOCK_FILE;
 
@@ -58,8 +58,8 @@ impl<'a> Files<'a> {
         let figures = directory.join("figures");
         if experiment.output.figures {
             let mut set = FigureSet::default();
-            set.add(FIGURE, figure(experiment, found).draw());
-            paths.extend(set.write(&figures, &Format::ALL)?);
+            set.add_figure(FIGURE, &figure(experiment, found));
+            paths.extend(set.write(&figures, &Format::USUAL)?);
         } else {
             for stale in ["svg", "png"].map(|end| figures.join(format!("{FIGURE}.{end}"))) {
                 if stale.exists() {
@@ -81,14 +81,15 @@ fn rows(system: &str, seeds: &[u64], probe: &Probe) -> Vec<u8> {
 }
 
 /// Attainment of the demand that fails first over the rate, system by system.
-fn figure<'a>(experiment: &Experiment, found: &'a [Limited]) -> AttainmentFigure<'a> {
+fn figure(experiment: &Experiment, found: &[Limited]) -> AttainmentFigure {
     let series = found.iter().map(|limited| AttainmentSeries {
-        label: &limited.system,
+        label: limited.system.clone(),
         points: limited.probes.iter().map(|probe| (probe.rate, probe.shares[limited.tightest])).collect(),
         goodput: limited.rate(),
+        searched: true,
     });
     let mut wanted: Vec<f64> = found.iter().map(|limited| experiment.demands[limited.tightest].share).collect();
     wanted.sort_by(f64::total_cmp);
     wanted.dedup();
-    AttainmentFigure { series: series.collect(), wanted }
+    AttainmentFigure { series: series.collect(), wanted, varied: String::new(), width: Width::Column }
 }

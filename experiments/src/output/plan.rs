@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use calibration::replay::schedule::RunHeader;
-use sim::{Observer, RequestRecord, StepDetails, StepRecord, Summary};
+use sim::{Observer, RequestRecord, StepDetails, StepRecord, Summary, WeightedHistogram};
 use workloads::SimTime;
 
 use super::comparison::{self, compare};
 use super::error::OutputError;
+use super::gaps::{self, GapsCsv};
 use super::label::RunLabel;
 use super::parquet::{self, parquet_path};
 use super::perfetto::{self, PerfettoTrace};
@@ -22,18 +23,21 @@ use super::summary::summary_csv;
 
 const REQUESTS: &str = "requests.csv";
 const STEPS: &str = "steps.csv";
+const GAPS: &str = "gaps.csv";
 const POWER: &str = "power.csv";
 const PERFETTO: &str = "trace.json.gz";
 /// Name of the schedule in a folder of results.
 pub(crate) const SCHEDULE: &str = "schedule.jsonl.gz";
 const SUMMARY: &str = "summary.csv";
 const COMPARISON: &str = "comparison.csv";
+/// Name of the table of what the replicas of each system are.
+pub(crate) const REPLICAS: &str = "replicas.csv";
 
 /// Which files are asked for. `summary.csv` is always written, and `comparison.csv` where there are two systems.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each file is asked for independently")]
 pub(crate) struct OutputOptions {
-    /// `requests.csv`.
+    /// `requests.csv` and `gaps.csv`.
     pub(crate) requests: bool,
     /// Whether that has columns for how requests were handed over.
     pub(crate) handovers: bool,
@@ -61,10 +65,13 @@ pub(crate) struct OutputPlan {
     requests: Option<Series>,
     handovers: bool,
     steps: Option<Series>,
+    gaps: Option<Series>,
     power: Option<Series>,
     perfetto: Option<Series>,
     schedule: Option<Series>,
     parquet: bool,
+    /// Whole tables that are written at the end: name and text.
+    whole: Vec<(&'static str, String)>,
 }
 
 impl OutputPlan {
@@ -86,6 +93,7 @@ impl OutputPlan {
             .map_err(|source| OutputError::Directory { directory: directory.to_owned(), source })?;
         let asked = [
             (options.requests, REQUESTS),
+            (options.requests, GAPS),
             (options.steps, STEPS),
             (options.power, POWER),
             (options.perfetto, PERFETTO),
@@ -111,10 +119,12 @@ impl OutputPlan {
             requests: options.requests.then(|| csv(REQUESTS, &requests::columns(options.handovers))).transpose()?,
             handovers: options.handovers,
             steps: options.steps.then(|| csv(STEPS, steps::COLUMNS)).transpose()?,
+            gaps: options.requests.then(|| csv(GAPS, gaps::COLUMNS)).transpose()?,
             power: options.power.then(|| csv(POWER, power::COLUMNS)).transpose()?,
             perfetto: options.perfetto.then(|| gzip(PERFETTO, perfetto::OPENING)).transpose()?,
             schedule: options.schedule.then(|| gzip(SCHEDULE, &schedule::opening())).transpose()?,
             parquet: options.parquet,
+            whole: Vec::new(),
             directory: directory.to_owned(),
             runs,
             force: options.force,
@@ -135,6 +145,7 @@ impl OutputPlan {
             plan: self,
             requests: part(&self.requests)?.map(|part| RequestsCsv::new(part, label, self.handovers)),
             steps: part(&self.steps)?.map(|part| StepsCsv::new(part, label)),
+            gaps: part(&self.gaps)?.map(|part| GapsCsv::new(part, label)),
             power: part(&self.power)?.map(|part| PowerCsv::new(part, label, idle_power_w)),
             perfetto: part(&self.perfetto)?.map(|part| PerfettoTrace::new(part, label)),
             schedule: part(&self.schedule)?
@@ -150,6 +161,11 @@ impl OutputPlan {
         Ok(path)
     }
 
+    /// Adds a table that is written with the others; `name` is among those the plan was told of.
+    pub(crate) fn add_table(&mut self, name: &'static str, text: String) {
+        self.whole.push((name, text));
+    }
+
     /// Completes every file, once all runs are finished; `summaries` are those of the runs, in their order. Returns the
     /// paths of the files.
     pub(crate) fn finish(mut self, summaries: &[Summary]) -> Result<Vec<PathBuf>, OutputError> {
@@ -159,9 +175,13 @@ impl OutputPlan {
             let rows = compare(&self.runs, summaries);
             paths.push(self.write(COMPARISON, &comparison::comparison_csv(self.runs[0].keys(), &rows))?);
         }
+        for (name, text) in std::mem::take(&mut self.whole) {
+            paths.push(self.write(name, text.as_bytes())?);
+        }
         let runs = self.runs.len();
         for (series, footer) in [
             (self.requests.take(), &b""[..]),
+            (self.gaps.take(), b""),
             (self.steps.take(), b""),
             (self.power.take(), b""),
             (self.perfetto.take(), perfetto::ENDING),
@@ -182,7 +202,7 @@ impl OutputPlan {
 
     /// Removes tables of earlier results that were not written again, so that all that is left belongs together.
     fn remove_all_but(&self, paths: &[PathBuf]) -> Result<(), OutputError> {
-        for name in [REQUESTS, STEPS, POWER, PERFETTO, SCHEDULE, SUMMARY, COMPARISON] {
+        for name in [REQUESTS, GAPS, REPLICAS, STEPS, POWER, PERFETTO, SCHEDULE, SUMMARY, COMPARISON] {
             let path = self.directory.join(name);
             let converted = is_table(&path).then(|| parquet_path(&path));
             for stale in std::iter::once(path).chain(converted) {
@@ -222,6 +242,7 @@ fn refuse_existing<'a>(
 pub(crate) struct RunOutputs<'a> {
     plan: &'a OutputPlan,
     requests: Option<RequestsCsv>,
+    gaps: Option<GapsCsv>,
     steps: Option<StepsCsv>,
     power: Option<PowerCsv>,
     perfetto: Option<PerfettoTrace>,
@@ -229,10 +250,12 @@ pub(crate) struct RunOutputs<'a> {
 }
 
 impl RunOutputs<'_> {
-    /// Ends the stretch in each file of a run that took this time. Errors of writing come out here: observers cannot fail.
-    pub(crate) fn finish(self, time: Range<SimTime>) -> Result<(), OutputError> {
+    /// Ends the stretch in each file of a run that took this time and had these gaps between tokens. Errors of writing come
+    /// out here: observers cannot fail.
+    pub(crate) fn finish(self, time: Range<SimTime>, gaps: &WeightedHistogram) -> Result<(), OutputError> {
         let parts = [
             (&self.plan.requests, self.requests.map(RequestsCsv::into_part)),
+            (&self.plan.gaps, self.gaps.map(|part| part.into_part(gaps))),
             (&self.plan.steps, self.steps.map(StepsCsv::into_part)),
             (&self.plan.power, self.power.map(|power| power.into_part(&time))),
             (&self.plan.perfetto, self.perfetto.map(PerfettoTrace::into_part)),

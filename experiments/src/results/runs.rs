@@ -11,7 +11,6 @@ use crate::output::half_width;
 pub(crate) struct Runs {
     table: Table,
     system: Words,
-    seed: Words,
     /// Swept keys and, per row, their values as they are written.
     keys: Vec<(String, Words)>,
 }
@@ -43,7 +42,8 @@ impl Runs {
     /// If it is not there, cannot be read, or has no columns `system` and `seed`.
     pub(crate) fn read(results: &Results, table: &str) -> Result<Self, ResultsError> {
         let table = results.table(table)?;
-        let (system, seed) = (table.words("system")?, table.words("seed")?);
+        let system = table.words("system")?;
+        table.column("seed")?;
         // Swept keys stand before the measures; they have no name that a measure has.
         let before = table.names().take_while(|name| Summary::column(name).is_none());
         let names: Vec<String> = before.filter(|name| !super::LABELS.contains(name)).map(str::to_owned).collect();
@@ -54,7 +54,7 @@ impl Runs {
                 Ok((name, words))
             })
             .collect::<Result<_, ResultsError>>()?;
-        Ok(Runs { table, system, seed, keys })
+        Ok(Runs { table, system, keys })
     }
 
     /// The table.
@@ -70,11 +70,6 @@ impl Runs {
     /// Names of the systems, in the order in which they first occur.
     pub(crate) fn systems(&self) -> &[String] {
         self.system.names()
-    }
-
-    /// The different seeds, in the order in which they first occur.
-    pub(crate) fn seeds(&self) -> &[String] {
-        self.seed.names()
     }
 
     /// The different values of a swept key, in the order in which they first occur; none if it was not swept.

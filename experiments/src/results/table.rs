@@ -1,7 +1,7 @@
 //! A table in memory, column by column.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::ResultsError;
 
@@ -81,11 +81,6 @@ impl WordsBuilder {
 }
 
 impl Table {
-    /// The file it was read from.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Rows.
     pub(crate) fn len(&self) -> usize {
         self.rows

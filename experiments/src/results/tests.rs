@@ -71,7 +71,7 @@ fn parquet_files_read_as_the_csv_files_they_were_made_from() {
     crate::output::to_parquet(&binary.path().join("summary.csv")).expect("convertible");
     let read = |directory: &Path| Results::open(directory).expect("results").table("summary").expect("readable");
     let (csv, parquet) = (read(text.path()), read(binary.path()));
-    assert!(parquet.path().ends_with("summary.parquet"));
+    assert!(parquet.path.ends_with("summary.parquet"));
     for name in csv.names() {
         assert_eq!(csv.words(name).expect("there"), parquet.words(name).expect("there"), "{name}");
     }

@@ -8,17 +8,16 @@ use workloads::SimDuration;
 
 use super::Finished;
 use crate::experiment::{Experiment, Pool, System};
-use crate::figures::{CdfFigure, CdfSeries, FigureSet, Format, TimelineCollector, Width};
+use crate::figures::{CdfSeries, FigureSet, Format, TimelineCollector, Width};
 use crate::output::OutputError;
+use crate::plot::{Latency, cdf_figure};
 
-/// Removes the figures of earlier results from a folder, and nothing else.
+/// Removes the figures of earlier results from a folder, those of `servesim plot` too, and nothing else.
 pub(super) fn remove(directory: &Path) -> Result<(), OutputError> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let ours =
-            ["ttft_cdf", "tbt_cdf"].contains(&stem.as_str()) || stem.starts_with("steps_") || stem.starts_with("run_");
-        if ours && path.extension().is_some_and(|extension| extension == "svg" || extension == "png") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if crate::plot::is_figure(&name) {
             std::fs::remove_file(&path).map_err(OutputError::write(&path))?;
         }
     }
@@ -32,45 +31,30 @@ pub(super) fn draw(
     directory: &Path,
 ) -> Result<Vec<PathBuf>, OutputError> {
     let timelines = finished.first().map_or(Vec::new(), |run| run.timelines.clone());
-    let mut pooled: Vec<(&str, Distribution, WeightedHistogram)> = Vec::new();
+    // Per system the samples of every seed.
+    let mut samples: Vec<(&str, Vec<Distribution>, Vec<WeightedHistogram>)> = Vec::new();
     for (run, finished) in finished.into_iter().enumerate() {
         let mut measures = finished.measures;
         let name = experiment.systems[run / experiment.seeds.len()].name.as_str();
         if run % experiment.seeds.len() == 0 {
-            pooled.push((name, Distribution::new(), WeightedHistogram::new()));
+            samples.push((name, Vec::new(), Vec::new()));
         }
-        let (_, ttft, gaps) = pooled.last_mut().expect("just pushed");
-        ttft.merge(measures.ttft());
-        gaps.merge(measures.gaps());
+        let (_, ttft, gaps) = samples.last_mut().expect("just pushed");
+        ttft.push(measures.ttft().clone());
+        gaps.push(measures.gaps().clone());
     }
     let seconds = |limit: Option<SimDuration>| limit.map(SimDuration::as_secs_f64);
-    let ttft = pooled
-        .iter_mut()
-        .map(|(name, ttft, _)| CdfSeries::new(name, ttft.count(), |quantiles| ttft.quantiles_ns(quantiles)));
-    let ttft = CdfFigure {
-        quantity: "TTFT",
-        counted: "Requests",
-        series: ttft.collect(),
-        slo_s: seconds(experiment.slos.ttft),
-        width: Width::Column,
-    }
-    .draw();
-    let tbt = pooled
-        .iter()
-        .map(|(name, _, gaps)| CdfSeries::new(name, gaps.count(), |quantiles| gaps.quantiles_ns(quantiles)));
-    let tbt = CdfFigure {
-        quantity: "TBT",
-        counted: "Gaps between tokens",
-        series: tbt.collect(),
-        slo_s: seconds(experiment.slos.tbt),
-        width: Width::Column,
-    }
-    .draw();
     let mut figures = FigureSet::default();
-    figures.add("ttft_cdf", ttft);
-    figures.add("tbt_cdf", tbt);
+    let (mut ttft, mut tbt) = (Vec::new(), Vec::new());
+    for (name, ttfts, gaps) in &mut samples {
+        ttft.push(CdfSeries::of_seeds(*name, ttfts));
+        tbt.push(CdfSeries::of_seeds(*name, gaps));
+    }
+    let slos = &experiment.slos;
+    figures.add_figure("ttft_cdf", &cdf_figure(Latency::Ttft, ttft, seconds(slos.ttft), Width::Column));
+    figures.add_figure("tbt_cdf", &cdf_figure(Latency::Tbt, tbt, seconds(slos.tbt), Width::Column));
     add_timelines(&mut figures, &experiment.systems[0], &timelines);
-    figures.write(directory, &Format::ALL)
+    figures.write(directory, &Format::USUAL)
 }
 
 /// The first replica of each pool, which stands for the others.
@@ -79,8 +63,8 @@ fn add_timelines(figures: &mut FigureSet, system: &System, timelines: &[Timeline
     for (timeline, (engine, pool)) in timelines.iter().zip(system.first_engines()) {
         let kv_blocks = system.kv_blocks(engine);
         let (file, title) = names(system, engine, pool);
-        figures.add(&format!("steps_{file}"), timeline.draw_steps(&title, kv_blocks, layers));
-        figures.add(&format!("run_{file}"), timeline.draw_run(&title, kv_blocks));
+        figures.add_figure(&format!("steps_{file}"), &timeline.steps_figure(&title, kv_blocks, layers, Width::Page));
+        figures.add_figure(&format!("run_{file}"), &timeline.run_figure(&title, kv_blocks, Width::Page));
     }
 }
 

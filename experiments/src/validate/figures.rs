@@ -85,7 +85,7 @@ fn distributions(figures: &mut FigureSet, scored: &Scored) {
             });
             let figure =
                 CdfFigure { quantity, counted: "Requests", series: series.to_vec(), slo_s: None, width: Width::Column };
-            figures.add(&format!("{name}_{short}"), figure.draw());
+            figures.add_figure(&format!("{name}_{short}"), &figure);
         }
     }
 }

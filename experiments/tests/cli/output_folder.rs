@@ -8,7 +8,16 @@ fn results_go_into_a_folder_named_after_the_file() {
     place.succeed(&["run", "x.toml", "--no-figures"]);
     assert_eq!(
         place.files("results/x"),
-        ["comparison.csv", "experiment.lock.toml", "requests.csv", "steps.csv", "summary.csv", "trace.json.gz"]
+        [
+            "comparison.csv",
+            "experiment.lock.toml",
+            "gaps.csv",
+            "replicas.csv",
+            "requests.csv",
+            "steps.csv",
+            "summary.csv",
+            "trace.json.gz",
+        ]
     );
 }
 
@@ -43,8 +52,8 @@ fn results_that_are_there_are_kept_unless_force_is_said() {
     let message = place.fail(2, &["run", "x.toml", "-o", "out", "--no-figures"]);
     assert_eq!(
         message,
-        "error: out already holds requests.csv, steps.csv, trace.json.gz, summary.csv, comparison.csv, \
-         experiment.lock.toml; write elsewhere with -o, or replace with --force\n"
+        "error: out already holds requests.csv, gaps.csv, steps.csv, trace.json.gz, summary.csv, comparison.csv, \
+         experiment.lock.toml, replicas.csv; write elsewhere with -o, or replace with --force\n"
     );
     assert_eq!(place.text("out/summary.csv"), "precious");
     place.succeed(&["run", "x.toml", "-o", "out", "--no-figures", "--force"]);
@@ -91,7 +100,9 @@ fn force_leaves_nothing_of_earlier_results_beside_new_ones() {
             "comparison.parquet",
             "experiment.lock.toml",
             "figures/mine.svg",
+            "gaps.parquet",
             "notes.txt",
+            "replicas.parquet",
             "requests.parquet",
             "summary.parquet"
         ]

@@ -72,6 +72,21 @@ impl WeightedHistogram {
         self.count
     }
 
+    /// Every bucket that holds something, ascending: a value of it and its weight. The value is the middle of the bucket, in
+    /// whole nanoseconds, but the smallest of all for the first bucket and the largest for the last. Adding these to an
+    /// empty histogram gives one with the same quantiles, if more than one bucket holds something.
+    pub fn occupied(&self) -> impl Iterator<Item = (SimDuration, u64)> + '_ {
+        let last = self.weights.len().saturating_sub(1);
+        let first = self.weights.iter().position(|weight| *weight > 0).unwrap_or(last);
+        let value = move |index: usize| match index {
+            _ if index == first => self.min_ns,
+            _ if index == last => self.max_ns,
+            _ => buckets::middle(index) as u64,
+        };
+        let held = self.weights.iter().enumerate().filter(|(_, weight)| **weight > 0);
+        held.map(move |(index, &weight)| (SimDuration::from_nanos(value(index)), weight))
+    }
+
     /// Weighted mean in nanoseconds, exact; `None` if it is empty.
     pub fn mean_ns(&self) -> Option<f64> {
         (self.count > 0).then(|| mean(self.sum_ns, self.count))
@@ -158,6 +173,19 @@ mod tests {
             histogram.add(SimDuration::from_nanos(ns), weight);
         }
         histogram
+    }
+
+    #[test]
+    fn what_is_read_back_bucket_by_bucket_has_the_same_quantiles() {
+        let mut histogram = WeightedHistogram::new();
+        for index in 0..5_000_u64 {
+            histogram.add(SimDuration::from_nanos(index * index * index), index % 7);
+        }
+        let mut again = WeightedHistogram::new();
+        histogram.occupied().for_each(|(value, weight)| again.add(value, weight));
+        assert_eq!((&again.weights, again.count), (&histogram.weights, histogram.count));
+        let quantiles: Vec<f64> = (0..=100).map(|percent| f64::from(percent) / 100.0).collect();
+        assert_eq!(again.quantiles_ns(&quantiles), histogram.quantiles_ns(&quantiles));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Replayed {
         }
         let mut figures = FigureSet::default();
         figures.add("replay_scatter", self.figure().draw());
-        paths.append(&mut figures.write(&directory.join("figures"), &Format::ALL)?);
+        paths.append(&mut figures.write(&directory.join("figures"), &Format::USUAL)?);
         Ok(paths)
     }
 

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use profiles::CostTotals;
-use sim::{Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Role, Slos, StepWork, SystemFacts};
+use sim::{
+    Ending, Measures, Outcome, Rejection, ReplicaOutcome, RequestCounts, Role, Slos, StepWork, SystemFacts,
+    WeightedHistogram,
+};
 use workloads::{RequestId, SimDuration, SimTime};
 
 use super::*;
@@ -124,7 +127,7 @@ pub(in super::super) fn written(
     for run in 0..runs {
         let mut outputs = plan.start(run, 100.0, None).expect("writable");
         observe(run, &mut outputs);
-        outputs.finish(between(0, 2_000_000_000)).expect("writable");
+        outputs.finish(between(0, 2_000_000_000), &WeightedHistogram::new()).expect("writable");
     }
     let summaries: Vec<_> = (0..runs as u64).map(|run| summary(1_000_000_000 + run * 100_000_000)).collect();
     plan.finish(&summaries).expect("writable");
@@ -174,7 +177,25 @@ fn requests_csv_says_what_happened_to_each_request() {
     "chunked, 512",7,1,0.000000000,100,16,1,0.000000100,0.000000500,,,0.000001000,1,1.234567891,0,completed
     "chunked, 512",7,2,0.000000005,100,0,0,,,,,,0,0.000000000,0,rejected_kv_cache
     "#);
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["requests.csv", "summary.csv"]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["gaps.csv", "requests.csv", "summary.csv"]);
+}
+
+#[test]
+fn gaps_csv_says_how_often_each_gap_occurred() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let options = OutputOptions { steps: false, power: false, perfetto: false, ..ALL };
+    let plan = OutputPlan::new(directory.path(), options, vec![RunLabel::new("a", 1)], &[]).expect("writable");
+    let mut gaps = WeightedHistogram::new();
+    for (ns, count) in [(20_000_000, 3), (8_123_456, 40), (8_123_457, 2)] {
+        gaps.add(SimDuration::from_nanos(ns), count);
+    }
+    plan.start(0, 100.0, None).expect("writable").finish(between(0, 1), &gaps).expect("writable");
+    plan.finish(&[summary(1)]).expect("writable");
+    insta::assert_snapshot!(text(&files(directory.path()), "gaps.csv"), @"
+    system,seed,tbt_s,gaps
+    a,1,0.008123456,42
+    a,1,0.020000000,3
+    ");
 }
 
 #[test]
@@ -216,7 +237,7 @@ fn power_csv_is_cut_to_the_run() {
     let mut outputs = plan.start(0, 100.0, None).expect("writable");
     outputs.step(&step(0, 1_500_000_000, 2_000_000_000));
     outputs.step(&step(0, 2_000_000_000, 2_100_000_000));
-    outputs.finish(between(1_500_000_000, 3_250_000_000)).expect("writable");
+    outputs.finish(between(1_500_000_000, 3_250_000_000), &WeightedHistogram::new()).expect("writable");
     plan.finish(&[summary(1)]).expect("writable");
     // 2.5 J in the half second that the run is in, 2.5 J in the next one, and none in the quarter before the end.
     insta::assert_snapshot!(text(&files(directory.path()), "power.csv"), @"
@@ -236,7 +257,7 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
         }
     };
     let one_by_one = written(ALL, two_systems(), observe);
-    assert_eq!(one_by_one.len(), 6);
+    assert_eq!(one_by_one.len(), 7);
     let directory = tempfile::tempdir().expect("a folder");
     let plan = OutputPlan::new(directory.path(), ALL, two_systems(), &[]).expect("writable");
     std::thread::scope(|scope| {
@@ -245,7 +266,7 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
             scope.spawn(move || {
                 let mut outputs = plan.start(run, 100.0, None).expect("writable");
                 observe(run, &mut outputs);
-                outputs.finish(between(0, 2_000_000_000)).expect("writable");
+                outputs.finish(between(0, 2_000_000_000), &WeightedHistogram::new()).expect("writable");
             });
         }
     });
@@ -320,6 +341,7 @@ fn a_full_disk_is_reported_when_the_run_ends() {
     for id in 0..10_000 {
         outputs.request(&completed(id, 0, 1_000));
     }
-    let error = outputs.finish(between(0, 2_000_000_000)).expect_err("nothing fits").to_string();
+    let error =
+        outputs.finish(between(0, 2_000_000_000), &WeightedHistogram::new()).expect_err("nothing fits").to_string();
     assert!(error.contains("requests.csv.part.1") && error.contains("No space left"), "{error}");
 }

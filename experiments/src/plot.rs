@@ -1,0 +1,187 @@
+//! `servesim plot`: figures from any folder of results, by name.
+//!
+//! The [`catalogue`](catalogue::FIGURES) lists every figure. Each takes what it needs from the [`Source`] and either gives
+//! figures with their names or says what is missing, in words that tell how to get it.
+
+mod breakdowns;
+mod catalogue;
+mod curves;
+mod distributions;
+mod frontiers;
+mod heatmaps;
+mod labels;
+mod over_time;
+mod source;
+mod steps;
+mod swept;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use crate::cli::new_table;
+use crate::failure::Failure;
+use crate::figures::{Figure, FigureSet, Format, Width};
+use crate::results::{Results, ResultsError};
+use crate::terminal::{self, Terminal, short};
+use catalogue::{Entry, FIGURES};
+use source::Source;
+
+pub(crate) use distributions::{Latency, cdf_figure};
+
+/// What `servesim plot` was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct PlotRequest {
+    /// The folder of results.
+    pub(crate) directory: PathBuf,
+    /// Names of figures; none for all that the folder can give.
+    pub(crate) figures: Vec<String>,
+    /// Where figures go; `None`: `figures` in the folder.
+    pub(crate) output: Option<PathBuf>,
+    /// Formats of the files.
+    pub(crate) formats: Vec<Format>,
+    /// Whether the figures are listed rather than drawn.
+    pub(crate) list: bool,
+    /// How they are drawn.
+    pub(crate) asked: Asked,
+}
+
+/// What was asked of figures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// Width; `None`: what suits each figure.
+    pub(crate) width: Option<Width>,
+    /// Swept keys for the axes.
+    pub(crate) keys: Vec<String>,
+    /// Measures for the axes.
+    pub(crate) measures: Vec<String>,
+    /// Swept keys that are held at a value.
+    pub(crate) held: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn width(&self, usual: Width) -> Width {
+        self.width.unwrap_or(usual)
+    }
+}
+
+/// A figure and the name of its file.
+struct Named {
+    name: String,
+    figure: Box<dyn Figure>,
+}
+
+impl Named {
+    fn new(name: impl Into<String>, figure: impl Figure + 'static) -> Self {
+        Named { name: name.into(), figure: Box::new(figure) }
+    }
+}
+
+/// Why a figure cannot be drawn.
+#[derive(Debug)]
+enum Missing {
+    /// The folder does not have what it needs: what, and how to get it.
+    Lacks(String),
+    /// What it needs cannot be read.
+    Unreadable(ResultsError),
+}
+
+impl From<ResultsError> for Missing {
+    fn from(error: ResultsError) -> Self {
+        match error {
+            // A figure that needs a column of later versions is like one that needs a table.
+            ResultsError::NoTable { .. } | ResultsError::NoColumn { .. } => Missing::Lacks(error.to_string()),
+            other => Missing::Unreadable(other),
+        }
+    }
+}
+
+fn lacks<T>(why: impl Into<String>) -> Result<T, Missing> {
+    Err(Missing::Lacks(why.into()))
+}
+
+/// Draws what was asked for, or lists what can be.
+pub(crate) fn run(request: &PlotRequest, terminal: Terminal) -> Result<(), Failure> {
+    let entries = chosen(request)?;
+    let results = Results::open(&request.directory).map_err(|error| Failure::Request(error.to_string()))?;
+    let source = Source::new(results).map_err(|error| Failure::Request(error.to_string()))?;
+    if request.list {
+        return list(&source, &entries, &request.asked, terminal);
+    }
+    let by_name = !request.figures.is_empty() || asks_for_lines(request);
+    let mut set = FigureSet::default();
+    let mut left_out = 0;
+    for entry in entries {
+        match entry.make(&source, &request.asked) {
+            Ok(figures) => figures.iter().for_each(|named| set.add_figure(&named.name, &*named.figure)),
+            Err(Missing::Lacks(why)) if by_name => {
+                return Err(Failure::Request(format!("`{}` cannot be drawn: {why}", entry.name)));
+            }
+            Err(Missing::Lacks(_)) => left_out += 1,
+            Err(Missing::Unreadable(error)) => return Err(Failure::Request(error.to_string())),
+        }
+    }
+    let directory = request.output.clone().unwrap_or_else(|| request.directory.join("figures"));
+    let paths = set.write(&directory, &request.formats).map_err(|error| Failure::while_writing(&error))?;
+    if terminal.talks() {
+        terminal::print_line("Wrote:");
+        for path in paths {
+            terminal::print_line(&format!("  {}", short(&path)));
+        }
+    }
+    if left_out > 0 {
+        terminal.note(&format!("{left_out} other kinds of figures need what is not there; --list says what"));
+    }
+    Ok(())
+}
+
+/// Whether a file has the name of a figure that this program draws.
+pub(crate) fn is_figure(file: &str) -> bool {
+    let endings = [".svg", ".png", ".pdf", ".vl.json"];
+    endings.iter().filter_map(|end| file.strip_suffix(end)).any(|stem| {
+        let is_named = FIGURES.iter().any(|entry| entry.name == stem);
+        // Names of replicas, and of a measure over a key.
+        is_named || stem.starts_with("steps_") || stem.starts_with("run_") || stem.contains("_vs_")
+    })
+}
+
+/// Axes without a figure's name ask for lines.
+fn asks_for_lines(request: &PlotRequest) -> bool {
+    request.figures.is_empty() && !(request.asked.keys.is_empty() && request.asked.measures.is_empty())
+}
+
+/// The figures that were named, or all.
+fn chosen(request: &PlotRequest) -> Result<Vec<&'static Entry>, Failure> {
+    if asks_for_lines(request) && !request.list {
+        return Ok(FIGURES.iter().filter(|entry| entry.name == catalogue::LINES).collect());
+    }
+    if request.figures.is_empty() {
+        return Ok(FIGURES.iter().collect());
+    }
+    let named = |name: &String| {
+        FIGURES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let likeness = |entry: &&Entry| strsim::jaro_winkler(entry.name, name);
+            let nearest = FIGURES.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+            let hint = nearest.filter(|entry| likeness(entry) > 0.75);
+            let hint = hint.map(|entry| format!("; did you mean `{}`?", entry.name)).unwrap_or_default();
+            Failure::Request(format!("there is no figure `{name}`{hint} `servesim plot DIR --list` names all"))
+        })
+    };
+    request.figures.iter().map(named).collect()
+}
+
+fn list(source: &Source, entries: &[&Entry], asked: &Asked, terminal: Terminal) -> Result<(), Failure> {
+    let mut table = new_table(terminal, &["figure", "what it shows", "here"]);
+    for entry in entries {
+        let here = match entry.make(source, asked) {
+            Ok(figures) if figures.len() == 1 => "yes".to_owned(),
+            Ok(figures) => format!("yes, {}", figures.len()),
+            Err(Missing::Lacks(why)) => format!("no: {why}"),
+            Err(Missing::Unreadable(error)) => return Err(Failure::Request(error.to_string())),
+        };
+        table.add_row([entry.name, entry.about, &here]);
+    }
+    terminal::print_line(&table.to_string());
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Measures over what was swept.
+
+use super::curves::{Curves, KeyAxis, axis, curves};
+use super::source::Source;
+use super::{Asked, Missing, Named, labels, lacks};
+use crate::caches::hit_rate_figure;
+use crate::figures::{AttainmentFigure, AttainmentSeries, LinePoint, LineSeries, LinesFigure, Width};
+use crate::results::{Estimate, Kind, Runs};
+
+/// Any measure over any key: the measures asked for, or the P99 of TTFT.
+pub(super) fn lines(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
+    let runs = source.runs()?;
+    let axis = axis(runs, asked)?;
+    let usual = ["p99_ttft_ms".to_owned()];
+    let measures = if asked.measures.is_empty() { &usual[..] } else { &asked.measures[..] };
+    let figure = |measure: &String| {
+        let name = format!("{measure}_vs_{}", axis.key.rsplit('.').next().unwrap_or(axis.key));
+        Ok(Named::new(name, lines_figure(runs, measure, &axis, source, asked)?))
+    };
+    measures.iter().map(figure).collect()
+}
+
+fn lines_figure(
+    runs: &Runs,
+    measure: &str,
+    axis: &KeyAxis<'_>,
+    source: &Source,
+    asked: &Asked,
+) -> Result<LinesFigure, Missing> {
+    let quantity = labels::measure(measure);
+    let x_label = labels::key(axis.key, &axis.unit);
+    let mut series = Vec::new();
+    let Curves { curves, varied } = curves(runs, &[axis.key], asked)?;
+    for curve in curves {
+        let mut points = Vec::new();
+        for (value, x) in &axis.values {
+            if let Some(Estimate { mean, half, .. }) = curve.at(runs, measure, axis.key, value)? {
+                let half = half.map(|half| half * quantity.factor);
+                points.push(LinePoint { x: *x, y: mean * quantity.factor, half });
+            }
+        }
+        series.push(LineSeries { label: curve.label, points });
+    }
+    if series.iter().all(|series| series.points.is_empty()) {
+        return lacks(format!("no run has `{measure}`"));
+    }
+    let wanted = source.objectives.attainment.filter(|_| measure == "slo_attainment");
+    Ok(LinesFigure {
+        title: format!("{} over {x_label}", quantity.label),
+        x_label,
+        y_label: quantity.label,
+        series,
+        varied,
+        limits: wanted.map(|wanted| 100.0 * wanted).into_iter().collect(),
+        width: asked.width(Width::Column),
+    })
+}
+
+/// Requests in time over the rate: of a search for goodput, with what was found, or of a sweep.
+pub(super) fn attainment(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
+    let runs = source.runs()?;
+    let axis = axis(runs, asked)?;
+    if axis.key.rsplit('.').next() != Some("rate") {
+        return lacks(format!("no rate was swept, but {}", axis.key));
+    }
+    let searched = source.results.kind() == Kind::Goodput;
+    let found = if searched { searches(source)? } else { Vec::new() };
+    let mut series = Vec::new();
+    let mut wanted: Vec<f64> = Vec::new();
+    let Curves { curves, varied } = curves(runs, &[axis.key], asked)?;
+    for curve in curves {
+        let search = found.iter().find(|search| search.system == curve.system);
+        // As in the search: the limit that fails first decides.
+        let limit = search.map_or("all limits", |search| search.fails_first.as_str());
+        let measure = if limit == "all limits" { "slo_attainment".to_owned() } else { format!("{limit}_attainment") };
+        wanted.extend(source.objectives.share_of(limit));
+        let mut points = Vec::new();
+        for (value, rate) in &axis.values {
+            if let Some(Estimate { mean, half, .. }) = curve.at(runs, &measure, axis.key, value)? {
+                points.push((*rate, (mean, half)));
+            }
+        }
+        series.push(AttainmentSeries {
+            label: curve.label,
+            points,
+            goodput: search.and_then(|found| found.rate),
+            searched,
+        });
+    }
+    if series.iter().all(|series| series.points.is_empty()) {
+        return lacks("no run has `slo_attainment`: the experiment has no `[slo]`");
+    }
+    wanted.sort_by(f64::total_cmp);
+    wanted.dedup();
+    let figure = AttainmentFigure { series, wanted, varied, width: asked.width(Width::Column) };
+    Ok(vec![Named::new("attainment_vs_rate", figure)])
+}
+
+/// What `servesim goodput` found for a system.
+struct Search {
+    system: String,
+    rate: Option<f64>,
+    fails_first: String,
+}
+
+fn searches(source: &Source) -> Result<Vec<Search>, Missing> {
+    let table = source.results.columns("goodput", &["system", "goodput_rps", "fails_first"])?;
+    let (systems, rates, limits) = (table.words("system")?, table.numbers("goodput_rps")?, table.words("fails_first")?);
+    let row = |row: usize| Search {
+        system: systems.get(row).to_owned(),
+        rate: Some(rates[row]).filter(|rate| !rate.is_nan()),
+        fails_first: limits.get(row).to_owned(),
+    };
+    Ok((0..table.len()).map(row).collect())
+}
+
+/// Prompt tokens reused over capacity: of a cache study, or of a sweep over the key that is asked for.
+pub(super) fn hit_rate(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
+    const NAME: &str = "hit_rate_vs_capacity";
+    let width = asked.width(Width::Column);
+    if source.results.kind() != Kind::Cache {
+        if asked.keys.is_empty() {
+            return lacks("needs the results of `servesim cache`, or the swept key that sets the capacity (--x)");
+        }
+        let runs = source.runs()?;
+        let figure = lines_figure(runs, "token_hit_rate", &axis(runs, asked)?, source, asked)?;
+        return Ok(vec![Named::new(NAME, figure)]);
+    }
+    let table = source.results.columns("caches", &["cache", "capacity_bytes", "token_hit_rate"])?;
+    let caches = table.words("cache")?;
+    let (capacities, rates) = (table.numbers("capacity_bytes")?, table.numbers("token_hit_rate")?);
+    let mut different: Vec<f64> = capacities.to_vec();
+    different.sort_by(f64::total_cmp);
+    different.dedup();
+    if different.len() < 2 {
+        return lacks("there is one capacity only");
+    }
+    let series = caches.names().iter().enumerate().map(|(code, label)| {
+        let at = |capacity: &f64| {
+            let of_seeds: Vec<f64> = (0..table.len())
+                .filter(|&row| caches.codes()[row] as usize == code && capacities[row].total_cmp(capacity).is_eq())
+                .map(|row| 100.0 * rates[row])
+                .collect();
+            Estimate::of(&of_seeds).map(|estimate| LinePoint {
+                x: capacity / 1e9,
+                y: estimate.mean,
+                half: estimate.half,
+            })
+        };
+        LineSeries { label: label.clone(), points: different.iter().filter_map(at).collect() }
+    });
+    Ok(vec![Named::new(NAME, hit_rate_figure(series.collect(), width))])
+}

@@ -1,0 +1,187 @@
+//! Figures from folders as `servesim sweep` and `servesim cache` leave them.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use sim::Summary;
+
+use super::*;
+use crate::figures::svg;
+
+/// A folder with a table of runs: swept keys, systems and seeds, and measures by a rule; other measures are empty.
+fn sweep(keys: &[(&str, &[&str])], measure: impl Fn(&str, &[&str], u64, &str) -> Option<f64>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = Summary::columns().iter().map(|column| column.name.as_str());
+    let leading = keys.iter().map(|(key, _)| *key).chain(["system", "seed"]);
+    let mut text = leading.chain(names.clone()).collect::<Vec<_>>().join(",") + "\n";
+    let points = keys.iter().fold(vec![Vec::new()], |points: Vec<Vec<&str>>, (_, values)| {
+        points.iter().flat_map(|point| values.iter().map(|value| [point.as_slice(), &[*value]].concat())).collect()
+    });
+    for point in points {
+        for system in ["chunked", "layered"] {
+            for seed in [1, 2, 3] {
+                let lead = point.iter().map(|value| (*value).to_owned()).chain([system.to_owned(), seed.to_string()]);
+                let of = |name| measure(system, &point, seed, name).map(|value| value.to_string()).unwrap_or_default();
+                let _ = writeln!(text, "{}", lead.chain(names.clone().map(of)).collect::<Vec<_>>().join(","));
+            }
+        }
+    }
+    fs::write(folder.path().join("summary.csv"), text).expect("writable");
+    fs::write(folder.path().join("sweep.json"), "{}").expect("writable");
+    folder
+}
+
+/// TTFT grows with the first key, and TBT shrinks; attainment falls.
+fn usual(system: &str, point: &[&str], seed: u64, name: &str) -> Option<f64> {
+    let load: f64 = point.first().map_or(1.0, |value| value.parse().expect("a number"));
+    let factor = if system == "layered" { 0.8 } else { 1.0 } + 0.01 * seed as f64;
+    match name {
+        "p99_ttft_ms" | "mean_normalized_latency_ms" => Some(100.0 * load * factor),
+        "p99_itl_ms" => Some(40.0 / load * factor),
+        "output_throughput" => Some(900.0 * load),
+        "slo_attainment" => Some((1.0 - 0.05 * load * factor).max(0.0)),
+        "total_output_tokens" => Some(1e6),
+        "idle_energy_j" => Some(2e4),
+        "dynamic_energy_j" => Some(1e5 * factor),
+        _ => None,
+    }
+}
+
+fn made(folder: &tempfile::TempDir, name: &str, asked: &Asked) -> Result<Vec<Named>, Missing> {
+    let source = Source::new(Results::open(folder.path()).expect("results")).expect("readable");
+    FIGURES.iter().find(|entry| entry.name == name).expect("it is in the catalogue").make(&source, asked)
+}
+
+fn words(named: &Named) -> Vec<String> {
+    named.figure.draw().shapes.into_iter().filter_map(|shape| shape.text).collect()
+}
+
+fn why(result: Result<Vec<Named>, Missing>) -> String {
+    match result {
+        Ok(_) => panic!("it was drawn"),
+        Err(Missing::Lacks(why)) => why,
+        Err(Missing::Unreadable(error)) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_swept_rate_gives_lines_attainment_and_frontiers_with_one_curve_per_system() {
+    let folder = sweep(&[("workload.rate", &["2", "4", "10"])], usual);
+    let asked = Asked::default();
+    for (name, file, labels) in [
+        ("lines", "p99_ttft_ms_vs_rate", ["Offered rate (req/s)", "P99 TTFT (ms)"]),
+        ("attainment_vs_rate", "attainment_vs_rate", ["Offered rate (req/s)", "Requests in time (%)"]),
+        ("ttft_tbt_frontier", "ttft_tbt_frontier", ["P99 TTFT (ms)", "P99 TBT (ms)"]),
+        ("throughput_vs_latency", "throughput_vs_latency", ["Output throughput (tok/s)", "better: → ↓"]),
+    ] {
+        let figures = made(&folder, name, &asked).expect("it can be drawn");
+        assert_eq!((figures.len(), figures[0].name.as_str()), (1, file));
+        let words = words(&figures[0]);
+        for label in labels.into_iter().chain(["chunked", "layered"]) {
+            assert!(words.iter().any(|word| word == label), "{name}: no {label:?} in {words:?}");
+        }
+    }
+}
+
+#[test]
+fn any_measure_can_be_drawn_over_any_key_and_other_keys_make_curves_or_are_held() {
+    let keys: [(&str, &[&str]); 2] =
+        [("workload.rate", &["2", "4"]), ("system.scheduler.max_num_batched_tokens", &["256", "1024"])];
+    let folder = sweep(&keys, usual);
+    let asked = Asked { measures: vec!["p99_itl_ms".to_owned()], ..Asked::default() };
+    let both = words(&made(&folder, "lines", &asked).expect("it can be drawn")[0]);
+    for label in ["chunked, 256", "layered, 1024", "curves: max_num_batched_tokens"] {
+        assert!(both.iter().any(|word| word == label), "{both:?}");
+    }
+    let held = vec![(keys[1].0.to_owned(), "256".to_owned())];
+    let one = words(&made(&folder, "lines", &Asked { held, ..asked.clone() }).expect("it can be drawn")[0]);
+    assert!(one.iter().any(|word| word == "chunked") && !one.iter().any(|word| word.contains("256")), "{one:?}");
+    let never = vec![(keys[1].0.to_owned(), "300".to_owned())];
+    let message = why(made(&folder, "lines", &Asked { held: never, ..asked.clone() }));
+    assert_eq!(message, "`system.scheduler.max_num_batched_tokens` was never 300; it was 256, 1024");
+    let message = why(made(&folder, "lines", &Asked { keys: vec!["workload.rat".to_owned()], ..asked }));
+    assert!(message.starts_with("`workload.rat` was not swept; workload.rate, "), "{message}");
+    let measures = vec!["goodput".to_owned()];
+    let message = why(made(&folder, "lines", &Asked { measures, ..Asked::default() }));
+    assert!(message.contains("has no column `goodput`"), "{message}");
+}
+
+#[test]
+fn keys_of_one_system_make_no_curves_of_another() {
+    let keys: [(&str, &[&str]); 2] =
+        [("workload.rate", &["2", "4"]), ("system.chunked.scheduler.max_num_seqs", &["8", "16"])];
+    let words = words(&made(&sweep(&keys, usual), "lines", &Asked::default()).expect("it can be drawn")[0]);
+    let curves: Vec<&String> = words.iter().filter(|word| word.contains("ed, ")).collect();
+    assert_eq!(curves, ["chunked, 8", "chunked, 16", "layered, 8"]);
+}
+
+#[test]
+fn more_curves_than_can_be_told_apart_are_refused_with_the_remedy() {
+    let keys: [(&str, &[&str]); 2] =
+        [("workload.rate", &["2", "4"]), ("workload.input.mean", &["1", "2", "3", "4", "5"])];
+    let message = why(made(&sweep(&keys, usual), "lines", &Asked::default()));
+    assert_eq!(
+        message,
+        "there would be 10 curves, more than 8 that can be told apart; hold a key with --where workload.input.mean=…"
+    );
+}
+
+#[test]
+fn two_swept_keys_make_a_map_per_system_with_every_cell_and_its_interval() {
+    let keys: [(&str, &[&str]); 2] = [("workload.rate", &["10", "2"]), ("system.kv.capacity", &["40 GB", "8 GB"])];
+    let folder = sweep(&keys, usual);
+    let words = words(&made(&folder, "heatmap", &Asked::default()).expect("it can be drawn")[0]);
+    let has = |label: &str| words.iter().filter(|word| *word == label).count();
+    assert_eq!(
+        (has("chunked"), has("layered"), has("↑ capacity (GB)"), has("Offered rate (req/s) →")),
+        (1, 1, 1, 1),
+        "{words:?}"
+    );
+    // 1 − 0.05 × 2 × 1.02 = 89.8 % in both rows of the chunked map; seeds differ by 0.1 %: ± 4.303 × 0.1 ÷ √3.
+    assert_eq!((has("89.8"), has("±0.248")), (2, 4), "{words:?}");
+    let numbers: Vec<&String> = words.iter().filter(|word| ["8", "40"].contains(&word.as_str())).collect();
+    assert_eq!(numbers, ["8", "40"], "rows are in the order of their values");
+    let lone = sweep(&[("workload.rate", &["2", "4"])], usual);
+    assert!(why(made(&lone, "heatmap", &Asked::default())).starts_with("needs two keys"));
+}
+
+#[test]
+fn bars_are_stacked_from_what_runs_have_and_grouped_by_point() {
+    let folder = sweep(&[("workload.rate", &["2", "4"])], usual);
+    let words = words(&made(&folder, "energy_breakdown", &Asked::default()).expect("it can be drawn")[0]);
+    // (20 kJ + 100 kJ × 1.02) ÷ 1e6 tokens.
+    for label in ["rate 2", "rate 4", "idle", "dynamic", "0.1220", "Energy per output token (J/tok)"] {
+        assert!(words.iter().any(|word| word == label), "{label}: {words:?}");
+    }
+    assert!(!words.iter().any(|word| word.contains("prefill")), "parts that nobody has are left out: {words:?}");
+    assert_eq!(why(made(&folder, "cost_breakdown", &Asked::default())), "no run has it");
+    assert_eq!(why(made(&folder, "expert_bytes", &Asked::default())), "no model here has experts");
+}
+
+#[test]
+fn a_table_of_caches_gives_the_hit_rate_over_capacity() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = "cache,policy,capacity_bytes,seed,token_hit_rate\nlru,x,4e10,1,0.2\nlru,x,8e10,1,0.4\nlru,x,4e10,2,0.3\nlru,x,8e10,2,0.4\n";
+    fs::write(folder.path().join("caches.csv"), table).expect("writable");
+    let figures = made(&folder, "hit_rate_vs_capacity", &Asked::default()).expect("it can be drawn");
+    let json = figures[0].figure.vega();
+    let first = &json["data"]["values"][0];
+    assert_eq!((&first["series"], &first["x"], &first["y"]), (&"lru".into(), &40.0.into(), &25.0.into()));
+    assert!(why(made(&folder, "lines", &Asked::default())).contains("keeps no table of runs"));
+}
+
+#[test]
+fn the_same_folder_gives_the_same_bytes() {
+    let folder = sweep(&[("workload.rate", &["2", "4"])], usual);
+    let draw =
+        || svg(&made(&folder, "ttft_tbt_frontier", &Asked::default()).expect("it can be drawn")[0].figure.draw());
+    assert_eq!(draw(), draw());
+}
+
+#[test]
+fn figures_have_names_of_their_own() {
+    let mut names: Vec<&str> = FIGURES.iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), FIGURES.len());
+}
