@@ -181,7 +181,7 @@ fn part<'a>(
     terminal: Terminal,
 ) -> Result<Vec<&'a str>, Failure> {
     let failed = |error: store::StoreError| Failure::Run(error.to_string());
-    let (store, _) = Store::open(directory, asked.shard).map_err(failed)?;
+    let store = Store::open(directory, asked.shard).map_err(failed)?;
     let before = collected(&sweep.manifest, &[directory])?;
     let of_part = sweep.jobs.iter().enumerate().filter(|(place, _)| asked.shard.has(*place)).map(|(_, job)| job);
     let all: Vec<&Job> = of_part.collect();

@@ -25,7 +25,10 @@ pub(super) struct Measured {
 /// What has been read: systems, and experiments that are resolved beside each other, share tables, and those of a device
 /// are large.
 #[derive(Default)]
-pub(crate) struct Library(Mutex<Vec<(Vec<PathBuf>, String, Measured)>>);
+pub(crate) struct Library(Mutex<Vec<Shelf>>);
+
+/// Which tables, for which device, and what came of reading them.
+type Shelf = (Vec<PathBuf>, String, Result<Measured, String>);
 
 impl Library {
     /// The tables that `kernel_tables` lists, for this device; `None` if it lists none.
@@ -39,16 +42,17 @@ impl Library {
         if paths.is_empty() {
             return Ok(None);
         }
-        let same = |(listed, name, _): &&(Vec<PathBuf>, String, Measured)| *listed == paths && *name == device.name;
+        let same = |(listed, name, _): &&Shelf| *listed == paths && *name == device.name;
         // Held while tables are read, so that nobody reads them a second time meanwhile.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, measured)) = known.iter().find(same) {
-            return Ok(Some(measured.clone()));
-        }
-        let measured = load(&paths, device)
-            .map_err(|problem| reader.problem(&s::KERNEL_TABLES, "kernel tables cannot be used").label(problem))?;
-        known.push((paths, device.name.clone(), measured.clone()));
-        Ok(Some(measured))
+        let found = known.iter().find(same).map(|(_, _, read)| read.clone());
+        let read = found.unwrap_or_else(|| {
+            let read = load(&paths, device);
+            known.push((paths, device.name.clone(), read.clone()));
+            read
+        });
+        let refused = |problem| reader.problem(&s::KERNEL_TABLES, "kernel tables cannot be used").label(problem);
+        read.map(Some).map_err(refused)
     }
 }
 

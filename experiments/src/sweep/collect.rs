@@ -190,7 +190,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(place.path().join(RUNS)).expect("a folder in it");
         for (n, runs) in parts.iter().enumerate() {
-            let (store, _) = Store::open(place.path(), Shard { number: n + 1, of: parts.len() }).expect("a new file");
+            let store = Store::open(place.path(), Shard { number: n + 1, of: parts.len() }).expect("a new file");
             for (run, figure) in *runs {
                 let result = figure.map(|figure| Box::new(tiny_summary(figure))).ok_or("why".to_owned());
                 store.append(&Stored { run: (*run).to_owned(), result, remarks: Vec::new() }).expect("room");

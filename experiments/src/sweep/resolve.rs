@@ -166,15 +166,15 @@ impl Reading<'_> {
         };
         let sha256 = |path: &Path| self.files.sha256(path);
         let (common, systems) = parts(&experiment.resolved);
-        let mut addresses = Vec::new();
+        let (mut addresses, mut digests) = (Vec::new(), Vec::new());
         for (system, resolved) in experiment.systems.iter().zip(&systems) {
             let mut all = format!("servesim {}\n{common}\n{resolved}\n", env!("CARGO_PKG_VERSION"));
             for digest in experiment.digests_of(std::iter::once(system), &sha256)? {
                 let _ = writeln!(all, "{} {}", digest.sha256, digest.of);
+                digests.push(digest);
             }
             addresses.push(experiment::sha256(&all));
         }
-        let digests = experiment.digests_of(experiment.systems.iter(), &sha256)?;
         Ok(Ok(Resolution { experiment, addresses, digests }))
     }
 
