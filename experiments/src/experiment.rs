@@ -13,6 +13,7 @@ mod offered;
 mod offload;
 mod plan;
 mod pool;
+mod prefix_cache;
 mod pricing;
 mod profile;
 mod requests;

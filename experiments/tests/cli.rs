@@ -26,6 +26,7 @@ mod cli {
     pub(crate) mod plan;
     pub(crate) mod plot;
     pub(crate) mod power;
+    pub(crate) mod prefix_cache;
     pub(crate) mod replay;
     pub(crate) mod report;
     pub(crate) mod reproduce;

@@ -279,7 +279,7 @@ impl Kv {
     pub(crate) fn keep(&mut self, hold: &mut Hold, chain: &Chain<'_>, computed: u32) {
         if let Some(checkpoints) = &mut self.checkpoints {
             self.version += 1;
-            checkpoints.keep(hold, &chain.spans(computed));
+            checkpoints.keep(hold, &chain.spans(computed), chain.prompt.len());
             self.recount();
         }
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError};
-use sim::{KvSpec, Policy, SchedulerSpec};
+use sim::SchedulerSpec;
 
+use super::prefix_cache::{self, Memory};
 use crate::diagnostic::Problem;
-use crate::file::keys::offload::ATTENTION_OFFLOAD;
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
-/// The KV cache of each engine: as many blocks as fit beside weights and workspace.
+/// The KV cache of each engine: as many blocks as fit beside weights and workspace, and what is kept in them.
 pub(super) fn kv(
     reader: &mut Reader<'_>,
     model: &ModelSpec,
@@ -19,7 +19,7 @@ pub(super) fn kv(
     precision: Precision,
     scheduler: SchedulerSpec,
     max_model_len: u32,
-) -> Result<KvSpec, Problem> {
+) -> Result<Memory, Problem> {
     let options = MemoryOptions {
         gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
         max_num_batched_tokens: scheduler.max_rows(max_model_len),
@@ -35,41 +35,7 @@ pub(super) fn kv(
     })?;
     // A device with no room for a block is refused above, except where a stage without attention is all there is.
     let blocks = blocks.max(1);
-    Ok(KvSpec { block_size: options.block_size, blocks, prefix_caching: prefix_caching(reader, model, scheduler)? })
-}
-
-/// vLLM's default, except where a hit would have to bring back more than blocks of keys and values: a state-space layer
-/// goes on from its state at the end of the prefix, which is not kept.
-fn prefix_caching(reader: &mut Reader<'_>, model: &ModelSpec, scheduler: SchedulerSpec) -> Result<bool, Problem> {
-    let has_states = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::StateSpace(_)));
-    let offloads = reader.has(&ATTENTION_OFFLOAD);
-    let grouped = matches!(scheduler.policy, Policy::BatchLlm { .. });
-    let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states && !offloads && !grouped);
-    if grouped && has_states {
-        let problem = reader.problem(&s::SCHEDULER, format!("prefixes of {} cannot be shared", model.name));
-        return Err(
-            problem.label("its state-space layers need their states at the end of the prefix, and these are not kept")
-        );
-    }
-    if grouped && offloads {
-        let problem = reader.problem(&s::SCHEDULER, "BatchLLM does not offload attention");
-        return Err(problem.label("attention workers keep no prefixes for others"));
-    }
-    if asked && grouped {
-        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "BatchLLM has no prefix cache");
-        return Err(problem.label("leave it out: prefixes are shared by groups that are known beforehand"));
-    }
-    if asked && offloads {
-        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "prefixes cannot be cached beside `attention_offload`");
-        return Err(problem.label("attention workers keep no prefixes for others"));
-    }
-    if asked && has_states {
-        return Err(reader
-            .problem(&s::ENABLE_PREFIX_CACHING, format!("prefixes of {} cannot be cached", model.name))
-            .label("its state-space layers need their states at the end of the prefix, and these are not cached yet")
-            .help("leave it out: it is off for models with state-space layers"));
-    }
-    Ok(asked)
+    prefix_cache::read(reader, model, &plan, (options.block_size, blocks), scheduler)
 }
 
 /// The window of the model's windowed layers in tokens; the simulator keeps one sum of windowed contexts per step, so there

@@ -4,12 +4,13 @@ use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
 use profiles::topology::{Interconnect, ServerSpec};
 use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
-use sim::{KvSpec, Policy, ReplicaSpec, Role, SchedulerSpec};
+use sim::{CheckpointSpec, KvSpec, Policy, ReplicaSpec, Role, SchedulerSpec};
 
 use super::kernels::Library;
 use super::offload::Offload;
+use super::prefix_cache::Memory;
 use super::pricing::{Deployed, Pricing};
-use super::{Digest, memory, profile, schedule, scheduler};
+use super::{Digest, memory, prefix_cache, profile, schedule, scheduler};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::{Key, MAX_COUNT};
 use crate::file::keys::offload::ATTENTION_OFFLOAD;
@@ -34,6 +35,8 @@ pub(crate) struct Pool {
     pub(crate) scheduler: SchedulerSpec,
     /// The KV cache of each engine.
     pub(crate) kv: KvSpec,
+    /// What each engine keeps of prefixes with checkpoints.
+    checkpoints: Option<CheckpointSpec>,
     /// Longest request.
     pub(crate) max_model_len: u32,
     /// Where its attention is computed, if not where everything else is.
@@ -67,7 +70,8 @@ impl Pool {
             return Err(problem.label("a group's prefix stays with its members, and is not handed over"));
         }
         let sliding_window = memory::sliding_window(reader, model)?;
-        let mut kv = memory::kv(reader, model, &device, parallelism, precision, scheduler, max_model_len)?;
+        let Memory { mut kv, checkpoints } =
+            memory::kv(reader, model, &device, parallelism, precision, scheduler, max_model_len)?;
         let utilization: f64 = reader.get(&s::GPU_MEMORY_UTILIZATION);
         let offload = Offload::read(reader, sources, utilization)?;
         if let Some(offload) = &offload {
@@ -88,8 +92,10 @@ impl Pool {
             max_model_len,
             offload: offload.as_ref(),
         };
-        let head =
-            |options: &CostOptions<'_>| schedule::header(system, options, scheduler, kv, max_model_len, sliding_window);
+        let kept = KvSpec { prefix_caching: kv.prefix_caching || checkpoints.is_some(), ..kv };
+        let head = |options: &CostOptions<'_>| {
+            schedule::header(system, options, scheduler, kept, max_model_len, sliding_window)
+        };
         let measured = library.read(reader, &device, sources)?;
         let (pricing, header) = Pricing::read(reader, deployed, sources, measured, head)?;
         let name = if reader.has(&s::NAME) { system.to_owned() } else { format!("{system}, {}", role.name()) };
@@ -103,6 +109,7 @@ impl Pool {
             precision,
             scheduler,
             kv,
+            checkpoints,
             max_model_len,
             offload,
             sliding_window,
@@ -162,7 +169,7 @@ impl Pool {
             role: self.role,
             scheduler: self.scheduler,
             kv: self.kv,
-            checkpoints: None,
+            checkpoints: self.checkpoints,
             max_model_len: self.max_model_len,
             cost: self.pricing.cost(),
             sliding_window: self.sliding_window,
@@ -239,7 +246,7 @@ impl Pool {
     pub(super) fn describe(&self, model: &ModelSpec) -> String {
         format!(
             "{}: {} on {} x {}, {} KV blocks of {} tokens per engine, {:?}, max_num_batched_tokens = {}, max_num_seqs = {}, \
-             max_model_len = {}, {} weights, {} activations, {} KV cache{}",
+             max_model_len = {}, {} weights, {} activations, {} KV cache{}{}",
             self.name,
             model.name,
             self.engines * self.gpus_per_engine(),
@@ -253,6 +260,7 @@ impl Pool {
             self.precision.weights,
             self.precision.activations,
             self.precision.kv_cache,
+            prefix_cache::describe(&self.kv, self.checkpoints.as_ref()),
             self.offload.as_ref().map_or(String::new(), Offload::describe),
         )
     }

@@ -108,10 +108,10 @@ impl Checkpoints {
         self.tree.give_up(NodeId::from_index(hold.start as usize));
     }
 
-    /// Takes back the blocks of a request, and keeps these tokens of it.
-    pub(super) fn keep(&mut self, hold: &mut Hold, tokens: &[Span]) {
+    /// Takes back the blocks of a request, and keeps these tokens of it, of which so many spans are its prompt.
+    pub(super) fn keep(&mut self, hold: &mut Hold, tokens: &[Span], prompt_spans: usize) {
         self.owned -= std::mem::take(&mut hold.taken);
-        self.tree.keep(tokens, self.room());
+        self.tree.keep(tokens, prompt_spans, self.room());
     }
 
     pub(super) fn keep_branch(&mut self, tokens: &[Span]) {

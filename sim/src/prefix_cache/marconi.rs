@@ -48,6 +48,37 @@ pub enum TuningObjective {
     HitRate,
 }
 
+impl TuningObjective {
+    /// The alpha of 0, 0.1 … 2 that is best for these requests in an empty cache, the smallest of equals.
+    pub(super) fn best_alpha(self, model: &CacheModel, capacity: u64, mode: MarconiMode, history: &[Turn]) -> f64 {
+        let mut best: Option<(f64, f64)> = None;
+        for alpha in grid() {
+            let score = self.score(model, history, &mut with_alpha(*model, capacity, mode, alpha));
+            if best.is_none_or(|(highest, _)| score > highest) {
+                best = Some((score, alpha));
+            }
+        }
+        best.expect("some alphas are tried").1
+    }
+
+    fn score(self, model: &CacheModel, history: &[Turn], cache: &mut RadixCache<FlopAware>) -> f64 {
+        let scored_from = match self {
+            TuningObjective::FlopsOfLast500 => history.len().saturating_sub(500),
+            TuningObjective::HitRate => 0,
+        };
+        let mut score = 0.0;
+        replay(cache, model, history, |index, hit| {
+            if index >= scored_from {
+                score += match self {
+                    TuningObjective::FlopsOfLast500 => model.prefill_flops(hit.tokens),
+                    TuningObjective::HitRate => f64::from(hit.tokens),
+                };
+            }
+        });
+        score
+    }
+}
+
 /// Alphas that are tried: 0, 0.1 … 2.
 pub(super) fn grid() -> impl Iterator<Item = f64> {
     (0..=20).map(|tenths| f64::from(tenths) / 10.0)
@@ -90,33 +121,8 @@ impl TunedMarconi {
         }
     }
 
-    fn score(&self, alpha: f64) -> f64 {
-        let mut cache = with_alpha(self.model, self.capacity, self.mode, alpha);
-        let scored_from = match self.tuning.objective {
-            TuningObjective::FlopsOfLast500 => self.history.len().saturating_sub(500),
-            TuningObjective::HitRate => 0,
-        };
-        let mut score = 0.0;
-        replay(&mut cache, &self.model, &self.history, |index, hit| {
-            if index >= scored_from {
-                score += match self.tuning.objective {
-                    TuningObjective::FlopsOfLast500 => self.model.prefill_flops(hit.tokens),
-                    TuningObjective::HitRate => f64::from(hit.tokens),
-                };
-            }
-        });
-        score
-    }
-
     fn tune(&mut self, first_eviction: u64) {
-        let mut best: Option<(f64, f64)> = None;
-        for alpha in grid() {
-            let score = self.score(alpha);
-            if best.is_none_or(|(highest, _)| score > highest) {
-                best = Some((score, alpha));
-            }
-        }
-        let (_, alpha) = best.expect("some alphas are tried");
+        let alpha = self.tuning.objective.best_alpha(&self.model, self.capacity, self.mode, &self.history);
         self.cache.eviction.alpha = alpha;
         self.tuned = Some(Tuned { alpha, first_eviction, after: self.seen });
         self.history = Vec::new();

@@ -8,11 +8,12 @@
 use workloads::Span;
 use workloads::radix::{Match, NodeId};
 
-use super::CacheModel;
 use super::flop_aware::FlopAware;
 use super::leaf_lru::LeafLru;
 use super::radix_cache::Eviction;
+use super::replay::Turn;
 use super::store::Store;
+use super::{Alpha, AlphaTuning, CacheModel, MarconiMode};
 use crate::spec::CheckpointEviction;
 
 /// How far tokens follow what is kept.
@@ -47,23 +48,50 @@ enum Rule {
     FlopAware(FlopAware),
 }
 
+/// What alpha is tuned by.
+#[derive(Debug)]
+struct Tuner {
+    tuning: AlphaTuning,
+    mode: MarconiMode,
+    /// Requests that have ended.
+    history: Vec<Turn>,
+    /// How many had when something was evicted first, and at least one.
+    first_eviction: Option<usize>,
+}
+
+impl Tuner {
+    fn is_due(&self) -> bool {
+        let window = |first: usize| first * self.tuning.multiplier as usize;
+        self.first_eviction.is_some_and(|first| self.history.len() >= window(first))
+    }
+}
+
 /// The tree. Its clock counts requests let in, sequences kept, and rounds of eviction.
 #[derive(Debug)]
 pub(crate) struct CheckpointTree {
     store: Store,
     rule: Rule,
+    /// As long as alpha is to be found.
+    tuner: Option<Tuner>,
     now: u64,
 }
 
 impl CheckpointTree {
     pub(crate) fn new(model: CacheModel, eviction: CheckpointEviction) -> Self {
-        let (rule, merges) = match eviction {
-            CheckpointEviction::LeafLru => (Rule::LeafLru(LeafLru::new(true)), LeafLru::MERGES),
+        let (rule, merges, tuner) = match eviction {
+            CheckpointEviction::LeafLru => (Rule::LeafLru(LeafLru::new(true)), LeafLru::MERGES, None),
             CheckpointEviction::FlopAware { mode, alpha } => {
-                (Rule::FlopAware(FlopAware::new(alpha, mode)), FlopAware::MERGES)
+                let (alpha, tuner) = match alpha {
+                    Alpha::Fixed(alpha) => (alpha, None),
+                    Alpha::TunedOnce(tuning) => {
+                        (0.0, Some(Tuner { tuning, mode, history: Vec::new(), first_eviction: None }))
+                    }
+                    Alpha::Oracle => unreachable!("no replica knows its requests beforehand"),
+                };
+                (Rule::FlopAware(FlopAware::new(alpha, mode)), FlopAware::MERGES, tuner)
             }
         };
-        CheckpointTree { store: Store::new(model, merges), rule, now: 0 }
+        CheckpointTree { store: Store::new(model, merges), rule, tuner, now: 0 }
     }
 
     /// Bytes of all that is kept.
@@ -115,6 +143,9 @@ impl CheckpointTree {
             return false;
         }
         self.now += 1;
+        if let Some(tuner) = &mut self.tuner {
+            tuner.first_eviction.get_or_insert(tuner.history.len().max(1));
+        }
         while self.bytes() > room {
             let evicted = match &mut self.rule {
                 Rule::LeafLru(rule) => rule.evict(&mut self.store, self.now),
@@ -134,12 +165,28 @@ impl CheckpointTree {
         }
     }
 
-    /// Keeps the KV of these tokens, and a checkpoint at their end, if both fit into `room` bytes beside what is held.
-    pub(crate) fn keep(&mut self, tokens: &[Span], room: u64) {
+    /// Keeps the KV of these tokens, of a prompt of so many spans and its answer, and a checkpoint at their end, if both fit
+    /// into `room` bytes beside what is held.
+    pub(crate) fn keep(&mut self, tokens: &[Span], prompt_spans: usize, room: u64) {
+        self.tune(tokens, prompt_spans, room);
         self.now += 1;
         let found = self.store.tree.find(tokens);
         self.note_match(&found);
         self.keep_found(tokens, &found, room);
+    }
+
+    /// A request has ended: alpha may be found by it and those before.
+    fn tune(&mut self, tokens: &[Span], prompt_spans: usize, room: u64) {
+        let Some(tuner) = &mut self.tuner else { return };
+        tuner.history.push(Turn::new(tokens.to_vec(), prompt_spans));
+        if tuner.is_due() {
+            let objective = tuner.tuning.objective;
+            let alpha = objective.best_alpha(&self.store.model, room, tuner.mode, &tuner.history);
+            if let Rule::FlopAware(rule) = &mut self.rule {
+                rule.alpha = alpha;
+            }
+            self.tuner = None;
+        }
     }
 
     fn keep_found(&mut self, tokens: &[Span], found: &Match, room: u64) {

@@ -1,6 +1,6 @@
 //! Prefixes of models with recurrent layers.
 
-use crate::prefix_cache::{CacheModel, MarconiMode};
+use crate::prefix_cache::{Alpha, CacheModel, MarconiMode};
 
 /// A prefix cache of tokens with checkpoints of recurrent states, in the memory that requests leave of a replica's blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +23,9 @@ pub enum CheckpointEviction {
         /// Whether saved FLOPs are reckoned as in the paper or as in its artifact; the bytes that are freed are counted either
         /// way.
         mode: MarconiMode,
-        /// Weight of saved FLOPs against recency (finite, ≥ 0).
-        alpha: f64,
+        /// Weight of saved FLOPs against recency (finite, ≥ 0), or how it is found: not beforehand. It is tuned by
+        /// requests that have ended, replayed through caches alone of the size of what running requests leave at that moment.
+        alpha: Alpha,
     },
 }
 

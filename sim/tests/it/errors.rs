@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use profiles::cost::simple::ConstantCost;
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::network::{NetworkSpec, Path};
-use sim::prefix_cache::{CacheModel, HybridShape, MarconiMode};
+use sim::prefix_cache::{Alpha, CacheModel, HybridShape, MarconiMode};
 use sim::{
     BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, GroupOrder, HandoverSpec,
     LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
@@ -365,7 +365,11 @@ fn checkpoints_are_refused_where_they_cannot_be() {
     assert_eq!(transformer, "replica 1: checkpoint_bytes = 0: a model with attention and recurrent layers");
     let never = with_checkpoints(|_, checkpoints| checkpoints.branches = BranchStates::Every(0));
     assert_eq!(never, "replica 1: checkpoint_interval = 0: at least one token");
-    let endless = CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: f64::INFINITY };
+    let endless = CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: Alpha::Fixed(f64::INFINITY) };
     let endless = with_checkpoints(|_, checkpoints| checkpoints.eviction = endless);
     assert_eq!(endless, "replica 1: alpha = inf: a finite number, not negative");
+    let oracle = CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: Alpha::Oracle };
+    let oracle = with_checkpoints(|_, checkpoints| checkpoints.eviction = oracle);
+    let expected = "replica 1: alpha = oracle: a number, or one that is tuned: requests are not known beforehand";
+    assert_eq!(oracle, expected);
 }

@@ -8,7 +8,7 @@ use profiles::{CostModel, CostTotals};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
-use sim::prefix_cache::{CacheModel, HybridShape, MarconiMode};
+use sim::prefix_cache::{Alpha, AlphaTuning, CacheModel, HybridShape, MarconiMode, TuningObjective};
 use sim::{
     BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder,
     HandoverSpec, KvSpec, LayerGroups, MixingSpec, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec,
@@ -547,7 +547,13 @@ fn checkpoints(rng: &mut Xoshiro256PlusPlus, policy: Policy) -> CheckpointSpec {
     };
     let marconi = CheckpointEviction::FlopAware {
         mode: pick(rng, &[MarconiMode::Paper, MarconiMode::Artifact]),
-        alpha: pick(rng, &[0.0, 0.3, 1.0, 2.0]),
+        alpha: match rng.random_range(0..6) {
+            0 | 1 => {
+                let objective = pick(rng, &[TuningObjective::FlopsOfLast500, TuningObjective::HitRate]);
+                Alpha::TunedOnce(AlphaTuning { multiplier: rng.random_range(1..=4), objective })
+            }
+            _ => Alpha::Fixed(pick(rng, &[0.0, 0.3, 1.0, 2.0])),
+        },
     };
     let eviction = pick(rng, &[CheckpointEviction::LeafLru, marconi, marconi]);
     let every = BranchStates::Every(pick(rng, &[1, 2, 5, 16]));

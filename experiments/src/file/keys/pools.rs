@@ -58,6 +58,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::GPU_MEMORY_UTILIZATION,
     &s::BLOCK_SIZE,
     &s::ENABLE_PREFIX_CACHING,
+    &s::PREFIX_CACHE,
     &s::MAX_MODEL_LEN,
     &s::NUM_GPU_BLOCKS_OVERRIDE,
     &s::ROUTING,

@@ -4,6 +4,7 @@ mod composition;
 mod engine;
 mod link;
 mod network;
+mod prefix_cache;
 mod router;
 mod routing;
 mod scheduler;
@@ -12,6 +13,7 @@ pub(crate) use composition::*;
 pub(crate) use engine::*;
 pub(crate) use link::*;
 pub(crate) use network::*;
+pub(crate) use prefix_cache::*;
 pub(crate) use router::*;
 pub(crate) use routing::*;
 pub(crate) use scheduler::*;
@@ -178,10 +180,18 @@ pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
     "enable_prefix_caching",
     Kind::Flag,
     "Keep full blocks for later requests with the same prefix, least recently used ones dropped first. Only blocks of attention \
-     layers are kept: models with state-space layers, whose states are not cached yet, cannot have it.",
+     layers are kept: models with state-space layers need `prefix_cache`.",
 )
 .computed("on; off for models with state-space layers, beside `attention_offload` and with `policy = \"batchllm\"`, which has groups instead")
 .vllm("on by default in v1, off in v0");
+/// The prefix cache.
+pub(crate) static PREFIX_CACHE: Key = Key::new(
+    "prefix_cache",
+    Kind::Table(&PREFIX_CACHE_TABLE),
+    "What is kept for later requests with the same prefix, also of models with state-space layers. Not beside \
+     `enable_prefix_caching`.",
+)
+.nothing("`enable_prefix_caching` says whether blocks are kept");
 /// Longest request.
 pub(crate) static MAX_MODEL_LEN: Key = Key::new(
     "max_model_len",
@@ -312,6 +322,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &GPU_MEMORY_UTILIZATION,
         &BLOCK_SIZE,
         &ENABLE_PREFIX_CACHING,
+        &PREFIX_CACHE,
         &MAX_MODEL_LEN,
         &NUM_GPU_BLOCKS_OVERRIDE,
         &ROUTING,

@@ -1,6 +1,7 @@
 //! Whether a replica can keep prefixes with checkpoints.
 
 use crate::error::SimError;
+use crate::prefix_cache::Alpha;
 use crate::spec::{BranchStates, CheckpointEviction, Policy, ReplicaSpec, Role};
 
 pub(super) fn check_checkpoints(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
@@ -30,10 +31,20 @@ pub(super) fn check_checkpoints(replica: usize, spec: &ReplicaSpec) -> Result<()
             return wrong(field, "0".to_owned(), "a model with attention and recurrent layers");
         }
     }
-    if let CheckpointEviction::FlopAware { alpha, .. } = checkpoints.eviction
-        && !(alpha.is_finite() && alpha >= 0.0)
-    {
-        return wrong("alpha", alpha.to_string(), "a finite number, not negative");
+    if let CheckpointEviction::FlopAware { alpha, .. } = checkpoints.eviction {
+        match alpha {
+            Alpha::Fixed(alpha) if !(alpha.is_finite() && alpha >= 0.0) => {
+                return wrong("alpha", alpha.to_string(), "a finite number, not negative");
+            }
+            Alpha::TunedOnce(tuning) if tuning.multiplier == 0 => {
+                return wrong("tuning_window", "0".to_owned(), "at least 1");
+            }
+            Alpha::Oracle => {
+                let expected = "a number, or one that is tuned: requests are not known beforehand";
+                return wrong("alpha", "oracle".to_owned(), expected);
+            }
+            _ => {}
+        }
     }
     match checkpoints.branches {
         BranchStates::Every(0) => wrong("checkpoint_interval", "0".to_owned(), "at least one token"),

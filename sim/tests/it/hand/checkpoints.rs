@@ -1,7 +1,7 @@
 //! Prefixes of a hybrid model: KV of a token has 16 bytes and a checkpoint 256, so that a block of four tokens has 64 bytes
 //! and a checkpoint weighs as much as four blocks.
 
-use sim::prefix_cache::{CacheModel, HybridShape, MarconiMode};
+use sim::prefix_cache::{Alpha, CacheModel, HybridShape, MarconiMode};
 use sim::{BranchStates, CheckpointEviction, CheckpointSpec, LayerGroups, Policy, ReplicaSpec, SchedulerSpec};
 use workloads::{ContentId, Span};
 
@@ -12,7 +12,8 @@ use crate::reference::Run;
 use crate::script::{Planned, Release, Script, answer};
 use profiles::cost::simple::{PolynomialCost, PolynomialOptions};
 
-const MARCONI: CheckpointEviction = CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: 1.0 };
+const MARCONI: CheckpointEviction =
+    CheckpointEviction::FlopAware { mode: MarconiMode::Paper, alpha: Alpha::Fixed(1.0) };
 
 fn spec(eviction: CheckpointEviction, branches: BranchStates) -> CheckpointSpec {
     let shape = HybridShape { ssm_layers: 1, attention_layers: 1, mlp_layers: 1, width: 4, state: 8, value_bytes: 2 };

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sim::prefix_cache::MarconiMode;
+use sim::prefix_cache::{Alpha, CachePolicy, MarconiMode, TuningObjective, Turn, replay};
 use sim::{BranchStates, CheckpointEviction, CheckpointSpec};
-use workloads::{ContentId, RequestId};
+use workloads::{ContentId, RequestId, Span};
 
 use super::job::Content;
 
@@ -54,6 +54,10 @@ pub(super) struct Tree {
     /// What running requests started from: everything up to the checkpoint.
     starts: BTreeMap<RequestId, Vec<Token>>,
     now: u64,
+    /// Requests that have ended, and the tuned alpha.
+    history: Vec<Turn>,
+    first_eviction: Option<usize>,
+    tuned: Option<f64>,
     pub(super) evictions: u64,
     pub(super) branches: u64,
     /// Nodes without a checkpoint that came to be.
@@ -77,6 +81,9 @@ impl Tree {
             spec,
             starts: BTreeMap::new(),
             now: 0,
+            history: Vec::new(),
+            first_eviction: None,
+            tuned: None,
             evictions: 0,
             branches: 0,
             bare_branches: 0,
@@ -216,6 +223,7 @@ impl Tree {
     fn shrink_beside(&mut self, room: u64, starts: &[&[Token]]) {
         if self.bytes() > room {
             self.now += 1;
+            self.first_eviction.get_or_insert(self.history.len().max(1));
         }
         while self.bytes() > room {
             self.evict_one(starts);
@@ -233,6 +241,45 @@ impl Tree {
         let found = self.find(tokens);
         if found.common() == tokens.len() {
             self.keep_found(tokens, room);
+        }
+    }
+
+    /// A request ends with this content, of which so many runs are its prompt.
+    pub(super) fn note_ended(&mut self, content: &Content, prompt_runs: usize, room: u64) {
+        let sequence = content.iter().map(|&(content, tokens)| Span { content, tokens }).collect();
+        self.history.push(Turn::new(sequence, prompt_runs));
+        let CheckpointEviction::FlopAware { mode, alpha: Alpha::TunedOnce(tuning) } = self.spec.eviction else {
+            return;
+        };
+        let Some(first) = self.first_eviction.filter(|_| self.tuned.is_none()) else { return };
+        if self.history.len() < first * tuning.multiplier as usize {
+            return;
+        }
+        let score = |alpha: f64| {
+            let policy = CachePolicy::Marconi { mode, alpha: Alpha::Fixed(alpha) };
+            let model = &self.spec.model;
+            let mut cache = policy.build(model, room, &self.history).expect("it suits");
+            let mut score = 0.0;
+            replay(cache.as_mut(), model, &self.history, |place, hit| {
+                score += match tuning.objective {
+                    TuningObjective::HitRate => f64::from(hit.tokens),
+                    TuningObjective::FlopsOfLast500 if place + 500 < self.history.len() => 0.0,
+                    TuningObjective::FlopsOfLast500 => model.prefill_flops(hit.tokens),
+                };
+            });
+            score
+        };
+        let alphas: Vec<(f64, f64)> = (0..=20).map(|tenths| f64::from(tenths) / 10.0).map(|a| (a, score(a))).collect();
+        let most = alphas.iter().map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
+        self.tuned = alphas.iter().find(|(_, score)| *score >= most).map(|(alpha, _)| *alpha);
+    }
+
+    /// The weight of saved FLOPs now.
+    fn alpha(&self, alpha: Alpha) -> f64 {
+        match alpha {
+            Alpha::Fixed(alpha) => alpha,
+            Alpha::TunedOnce(_) => self.tuned.unwrap_or(0.0),
+            Alpha::Oracle => panic!("no oracle serves"),
         }
     }
 
@@ -313,7 +360,7 @@ impl Tree {
                     _ => false,
                 };
                 let candidates: Vec<Path> = self.nodes().into_iter().filter(may_go).collect();
-                self.lowest(candidates, mode == MarconiMode::Artifact, alpha)
+                self.lowest(candidates, mode == MarconiMode::Artifact, self.alpha(alpha))
             }
         };
         self.forget(&victim.expect("what is not held can be evicted"), starts);

@@ -127,7 +127,7 @@ impl Kv {
     }
 
     /// A request ends with `computed` tokens computed: it gives back its own blocks, and these are kept.
-    pub(super) fn keep(&mut self, id: RequestId, content: &Content, computed: u32) {
+    pub(super) fn keep(&mut self, id: RequestId, content: &Content, computed: u32, prompt_runs: usize) {
         if self.checkpoints.is_none() {
             return;
         }
@@ -135,8 +135,10 @@ impl Kv {
             self.disown(id, block);
             self.queue.push_back(block);
         }
-        let (tokens, room) = (spelled(&cut(content, computed)), self.room());
-        self.checkpoints.as_mut().expect("it was there a line ago").keep(&tokens, room);
+        let (content, room) = (cut(content, computed), self.room());
+        let tree = self.checkpoints.as_mut().expect("it was there a line ago");
+        tree.note_ended(&content, prompt_runs, room);
+        tree.keep(&spelled(&content), room);
         self.note_peak();
     }
 

@@ -521,7 +521,8 @@ impl Replica {
                     self.waiting.retain(|waiting| *waiting != id);
                 } else {
                     self.running.retain(|running| *running != id);
-                    self.kv.keep(id, &job.content(), job.computed);
+                    let prompt_runs = job.request.prompt.spans().len();
+                    self.kv.keep(id, &job.content(), job.computed, prompt_runs);
                     self.kv.release(id, &job.content(), job.computed);
                 }
                 self.leave_group(&job);
