@@ -7,6 +7,9 @@ use sim::{Better, Column, Section, Summary};
 
 use crate::results::{Kind, Results, ResultsError, Table, Values};
 
+/// Most values of a page: beyond, of every run only the leading measures are in it.
+const MOST_VALUES: usize = 500_000;
+
 /// Runs, the measures they have, and changes from the first system.
 #[derive(Serialize)]
 pub(super) struct RunsData {
@@ -20,6 +23,8 @@ pub(super) struct RunsData {
     points: Vec<Vec<String>>,
     runs: Vec<Run>,
     changes: Vec<Change>,
+    /// What is not here of the runs; empty if all is.
+    runs_note: String,
     /// What the changes are and where their intervals come from.
     compared: String,
 }
@@ -122,6 +127,7 @@ impl RunsData {
             points: Vec::new(),
             runs: Vec::new(),
             changes: Vec::new(),
+            runs_note: String::new(),
             compared: String::new(),
         }
     }
@@ -135,7 +141,17 @@ impl RunsData {
             measured.contains(&column.name.as_str())
                 && (column.section != Section::Evidence || super::evidence::is_total(&column.name))
         };
-        let columns: Vec<&Column> = Summary::columns().iter().filter(shown).collect();
+        let mut columns: Vec<&Column> = Summary::columns().iter().filter(shown).collect();
+        let mut runs_note = String::new();
+        if table.len() * columns.len() > MOST_VALUES {
+            let all = columns.len();
+            columns.retain(|column| column.headline);
+            runs_note = format!(
+                "This page has the {} leading of {all} measures of {} runs; the others are in the folder's tables.",
+                columns.len(),
+                table.len()
+            );
+        }
         let values: Vec<&Values> = columns.iter().map(|column| table.values(&column.name)).collect::<Result<_, _>>()?;
         let (system, seed) = (table.words("system")?, table.words("seed")?);
         let key_words: Vec<_> = keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
@@ -154,6 +170,7 @@ impl RunsData {
             points: points.all,
             runs,
             changes: Vec::new(),
+            runs_note,
             compared: "Means over seeds.".to_owned(),
         })
     }

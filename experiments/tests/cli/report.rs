@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::browser::Browser;
 use super::support::Place;
+use super::sweep;
 
 /// Results of the small experiment (two systems, two seeds, all steps recorded), and their page.
 fn reported() -> Place {
@@ -301,6 +302,39 @@ fn a_goodput_folder_has_a_page_with_curves() {
         let seeds: Vec<f64> = probes.iter().filter(near).map(|row| number(row, "slo_attainment")).collect();
         assert!(!seeds.is_empty(), "{rate} was probed");
         assert_near(shown(share), 100.0 * seeds.iter().sum::<f64>() / seeds.len() as f64, "the mean over seeds");
+    });
+}
+
+#[test]
+fn a_sweep_has_a_page_that_compares_at_each_point() {
+    let place = sweep::place(sweep::SWEPT);
+    place.succeed(&["sweep", "x.toml", "-o", "out"]);
+    place.succeed(&["report", "out"]);
+    visit("a_sweep_has_a_page_that_compares_at_each_point", &place, "out/report.html", |browser| {
+        let changes = rows(&place, "out/comparison.csv");
+        let points = [("10", "256"), ("10", "512"), ("20", "256"), ("20", "512")];
+        for (point, (rate, tokens)) in points.into_iter().enumerate() {
+            let choose = format!(
+                "const select = document.querySelector('#comparison select'); select.selectedIndex = {point}; \
+                 select.dispatchEvent(new Event('change'))"
+            );
+            browser.run(&choose);
+            let (_, names) = column(browser, "#comparison-table", "Measure");
+            let (_, means) = column(browser, "#comparison-table", "first");
+            let at = names.iter().position(|name| name.starts_with("mean_ttft_ms")).expect("a leading measure");
+            let is_of = |row: &&BTreeMap<String, String>| {
+                row["workload.rate"] == rate
+                    && row["system.scheduler.max_num_batched_tokens"] == tokens
+                    && row["measure"] == "mean_ttft_ms"
+            };
+            let row = changes.iter().find(is_of).expect("it is compared");
+            assert_near(shown(&means[at]), number(row, "system_mean"), rate);
+        }
+        let (header, _) = column(browser, "#runs-table", "system.scheduler");
+        browser.click(&header);
+        let (_, tokens) = column(browser, "#runs-table", "system.scheduler");
+        assert_eq!(tokens, [["256"; 8], ["512"; 8]].concat(), "keys sort as numbers");
+        assert_eq!(browser.run("return document.querySelectorAll('#curves path.series').length"), 2);
     });
 }
 

@@ -9,7 +9,12 @@ function overview() {
       rows: rows.length,
       columns: [
         { title: "Setting", text: true, value: (row) => rows[row].key, show: (row) => el("code", {}, rows[row].key) },
-        ...D.systems.map((system, index) => ({ title: system.name, text: true, value: (row) => rows[row].values[index] })),
+        ...D.systems.map((system, index) => ({
+          title: system.name,
+          text: true,
+          value: (row) => rows[row].values[index],
+          show: (row) => el("span", { class: "setting", title: rows[row].values[index] }, rows[row].values[index]),
+        })),
       ],
     });
   return section(
@@ -18,7 +23,8 @@ function overview() {
     facts(D.facts),
     el("ul", { class: "systems" }, D.systems.map((system, index) => el("li", {}, swatch(index), el("b", {}, system.name), system.words ? `: ${system.words}` : ""))),
     D.warnings.length > 0 ? el("div", { class: "warnings" }, el("h3", {}, "Warnings"), el("ul", {}, D.warnings.map((warning) => el("li", {}, warning)))) : null,
-    differ.length > 0 ? [el("h3", {}, "Where the systems differ"), settings(differ)] : null,
+    // Systems of different shapes differ in most of their keys.
+    differ.length > 0 ? el("details", { open: differ.length <= 12 }, el("summary", {}, `Where the systems differ (${count(differ.length)} settings)`), settings(differ)) : null,
     D.settings.same.length > 0 ? el("details", {}, el("summary", {}, D.systems.length > 1 ? "Settings they share" : "All settings"), settings(D.settings.same)) : null,
   );
 }
@@ -90,7 +96,7 @@ function allRuns() {
     );
   };
   fill((measure) => measure.headline);
-  return section("runs", "Every run", el("div", { class: "controls" }, measureChoice(fill)), holder);
+  return section("runs", "Every run", D.runs_note ? el("p", { class: "note" }, D.runs_note) : null, el("div", { class: "controls" }, measureChoice(fill)), holder);
 }
 
 function distributions() {
@@ -126,13 +132,10 @@ function lockFile() {
 
 function page() {
   const steps = D.steps.runs.length > 0 ? timeline(D.steps.runs) : null;
+  const over = D.keys.length > 0 ? curves() : null;
   const sections = [
     overview(),
-    D.changes.length > 0 || (D.runs.length > 0 && D.systems.length > 1) ? section("comparison", "Comparison", comparison()) : null,
-  ];
-  const over = D.keys.length > 0 ? curves() : null;
-  if (over) sections.push(section("curves-section", "Curves", over));
-  sections.push(
+    D.kind !== "goodput" && D.runs.length > 0 && D.systems.length > 1 ? section("comparison", "Comparison", comparison()) : null,
     ...D.tables.map((found, at) =>
       section(
         `table-${at}`,
@@ -145,8 +148,9 @@ function page() {
         }),
       ),
     ),
+    over ? section("curves-section", "Curves", over) : null,
     D.cdfs.length > 0 ? distributions() : null,
-  );
+  ];
   if (D.kind === "run") {
     sections.push(section("steps", "Steps", D.steps.note ? el("p", { class: "note" }, D.steps.note) : null, steps ? [el("p", {}, "Bars go up for prompt tokens (", el("b", { class: "prefill" }, "■"), ") and down for decoding requests (", el("b", { class: "decode" }, "■"), ") of each step. Drag to move, scroll to zoom once the timeline is in focus, double-click to go closer."), steps.node] : null));
     sections.push(section("requests", "Requests", D.requests.note ? el("p", { class: "note" }, D.requests.note) : null, D.requests.runs.length > 0 ? requests(D.requests.runs, steps) : null));
