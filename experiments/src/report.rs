@@ -101,7 +101,7 @@ fn gather(results: &Results, request: &ReportRequest) -> Result<PageData, Failur
     let objective = |name: &str| lock.as_ref().and_then(|lock| lock.objective_s(name));
     let cdfs = table.as_ref().map(|table| distributions::of(table, &names, objective)).transpose().map_err(read)?;
     let statuses = table.as_ref().map(|table| table.words("status")).transpose().map_err(read)?;
-    let warnings = warnings::all(results, lock.as_ref(), &runs, evidence.as_ref()).map_err(read)?;
+    let warnings = warnings::all(results, lock.as_ref(), &runs, summary.as_ref(), evidence.as_ref()).map_err(read)?;
     let name = lock.as_ref().and_then(Lock::name);
     Ok(PageData {
         title: name.map_or_else(|| folder_name(results.directory()), str::to_owned),

@@ -9,7 +9,7 @@ use super::palette;
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 /// In the order in which they need each other.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 12] = [
     include_str!("page/data.js"),
     include_str!("page/format.js"),
     include_str!("page/dom.js"),
@@ -17,6 +17,7 @@ const SCRIPTS: [&str; 11] = [
     include_str!("page/chart.js"),
     include_str!("page/lanes.js"),
     include_str!("page/steer.js"),
+    include_str!("page/paint.js"),
     include_str!("page/timeline.js"),
     include_str!("page/requests.js"),
     include_str!("page/compare.js"),

@@ -61,6 +61,8 @@ struct Change {
     difference: Cell,
     low: Cell,
     high: Cell,
+    /// How its interval was found, and from how many parts, where the table says so.
+    method: Option<String>,
 }
 
 /// A field of a table. Numbers are rounded to six digits, which is more than anyone reads.
@@ -133,9 +135,11 @@ impl RunsData {
     }
 
     fn of_table(table: &Table) -> Result<Self, ResultsError> {
-        let is_label = |name: &&str| *name == "system" || *name == "seed";
-        let (measured, keys): (Vec<&str>, Vec<&str>) =
-            table.names().filter(|name| !is_label(name)).partition(|name| Summary::column(name).is_some());
+        // Swept keys stand before the measures. What another version measured is not taken for a key.
+        let is_measure = |name: &&str| Summary::column(name).is_some();
+        let before = table.names().take_while(|name| !is_measure(name));
+        let keys: Vec<&str> = before.filter(|name| !["system", "seed"].contains(name)).collect();
+        let measured: Vec<&str> = table.names().filter(is_measure).collect();
         // Those of single operators are told with the evidence.
         let shown = |column: &&Column| {
             measured.contains(&column.name.as_str())
@@ -182,6 +186,7 @@ impl RunsData {
         let (baseline, difference) = (numbers("baseline_mean")?, numbers("difference")?);
         let (low, high) = (numbers("difference_low")?, numbers("difference_high")?);
         let key_words: Vec<_> = self.keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
+        let methods = if table.has("method") { Some((table.words("method")?, table.words("n")?)) } else { None };
         let mut changes = Vec::new();
         for row in 0..table.len() {
             let point: Vec<&str> = key_words.iter().map(|words| words.get(row)).collect();
@@ -199,6 +204,10 @@ impl RunsData {
                 difference: Cell::number(difference[row]),
                 low: Cell::number(low[row]),
                 high: Cell::number(high[row]),
+                method: methods
+                    .as_ref()
+                    .filter(|(method, _)| !method.get(row).is_empty())
+                    .map(|(method, parts)| format!("{}, n = {}", method.get(row), parts.get(row))),
             });
         }
         Ok(changes)

@@ -3,13 +3,14 @@
 use super::evidence::Evidence;
 use super::runs::RunsData;
 use super::settings::Lock;
-use crate::results::{Kind, Results, ResultsError};
+use crate::results::{Kind, Results, ResultsError, Table};
 
 /// All warnings that the results give reason for.
 pub(super) fn all(
     results: &Results,
     lock: Option<&Lock>,
     runs: &RunsData,
+    summary: Option<&Table>,
     evidence: Option<&Evidence>,
 ) -> Result<Vec<String>, ResultsError> {
     let mut warnings = versions(lock);
@@ -19,6 +20,9 @@ pub(super) fn all(
         let (rejected, requests) = (sum("rejected"), sum("requests"));
         if rejected > 0.0 {
             warnings.push(format!("{name} rejected {rejected} of {requests} requests; latencies are of the others."));
+        }
+        if let Some(summary) = summary {
+            warnings.extend(unsteady(summary, name)?);
         }
         let extrapolated = evidence.map(|evidence| evidence.extrapolated(index)).unwrap_or_default();
         let total: f64 = extrapolated.iter().map(|(_, share)| share).sum();
@@ -37,13 +41,35 @@ pub(super) fn all(
     }
     if matches!(results.kind(), Kind::Run | Kind::Sweep) && runs.len() > 0 && runs.seeds() == 1 {
         warnings
-            .push("There is one seed: nothing tells how far another draw of the same traffic would lie.".to_owned());
+            .push("There is one seed: what another draw of the same traffic would give is not known; intervals, where there are any, are \
+             from within the run.".to_owned());
     }
     if results.kind() == Kind::Sweep && results.path("failures").is_some() {
         let failed = results.table("failures")?.len();
         warnings.push(format!("{failed} runs of the sweep failed; they are in the table of failures and in no other."));
     }
     Ok(warnings)
+}
+
+/// Runs of a system that never came to a steady state, as far as the table tells.
+fn unsteady(summary: &Table, system: &str) -> Result<Vec<String>, ResultsError> {
+    if !summary.has("steadiness") {
+        return Ok(Vec::new());
+    }
+    let (systems, steadiness) = (summary.words("system")?, summary.words("steadiness")?);
+    let own: Vec<usize> = (0..summary.len()).filter(|row| systems.get(*row) == system).collect();
+    let kinds = [
+        (
+            "overloaded",
+            "were overloaded: the queue grew through all of the run, and latencies say how long it was, not what users see",
+        ),
+        ("unsteady", "never came to a steady state: their means depend on how long they were"),
+    ];
+    let told = kinds.into_iter().filter_map(|(word, meaning)| {
+        let count = own.iter().filter(|row| steadiness.get(**row) == word).count();
+        (count > 0).then(|| format!("{count} of {} runs of {system} {meaning}.", own.len()))
+    });
+    Ok(told.collect())
 }
 
 /// Whether another version wrote the results.

@@ -353,6 +353,18 @@ fn a_folder_that_cannot_be_shown_is_an_error_that_says_why() {
 }
 
 #[test]
+fn runs_that_were_never_steady_are_warned_of() {
+    let place = Place::new();
+    let rows = ["a,1,60,overloaded", "a,2,60,steady", "b,1,60,unsteady", "b,2,60,unsteady"];
+    place.write("out/summary.csv", &format!("system,seed,requests,steadiness\n{}\n", rows.join("\n")));
+    let said = place.succeed(&["report", "out"]).stderr;
+    for part in ["1 of 2 runs of a were overloaded", "2 of 2 runs of b never came to a steady state", "no lock file"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("runs of a never"), "{said}");
+}
+
+#[test]
 fn results_of_another_version_or_of_parquet_have_a_page_too() {
     let place = Place::with_small(&[]);
     place.succeed(&["run", "x.toml", "-o", "out", "--format", "parquet"]);

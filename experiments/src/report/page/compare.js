@@ -52,7 +52,7 @@ function compared(point, wanted) {
       title: "change",
       hint: `${name} against ${D.systems[systems[0]].name}; sorts by the relative change`,
       value: (row) => relative(changeOf(row), D.measures[rows[row]]),
-      show: (row) => changeText(changeOf(row), D.measures[rows[row]]),
+      show: (row) => el("span", { title: changeOf(row)?.method }, changeText(changeOf(row), D.measures[rows[row]])),
     });
     columns.push({
       title: "",
@@ -92,11 +92,24 @@ function changeText(change, measure) {
   const by = relative(change, measure);
   if (by === null) return NONE;
   const scale = measure.share ? 1 : change.baseline;
-  const half = change.low === null ? null : (change.high - change.low) / 2 / scale;
   const unit = measure.share ? "pp" : "%";
-  const digits = Math.abs(by * 100).toFixed(1);
-  const sign = digits === "0.0" ? "" : by > 0 ? "+" : "−";
-  return `${sign}${digits}${half === null ? "" : ` ± ${Math.abs(half * 100).toFixed(1)}`}${THIN_SPACE}${unit}`;
+  return `${signed(by)}${interval(change, scale)}${THIN_SPACE}${unit}`;
+}
+
+/** A share as percent or points, with its sign unless it rounds to nothing. */
+function signed(share) {
+  const digits = Math.abs(share * 100).toFixed(1);
+  return digits === "0.0" ? digits : `${share > 0 ? "+" : "−"}${digits}`;
+}
+
+/** ` ± half` where the interval has the change in its middle, both ends where it does not, nothing without one. */
+function interval(change, scale) {
+  if (change.low === null) return "";
+  const half = (change.high - change.low) / 2;
+  const skew = Math.abs((change.high + change.low) / 2 - change.difference);
+  if (skew <= 0.02 * half + 1e-5 * Math.abs(change.difference)) return ` ± ${Math.abs((half / scale) * 100).toFixed(1)}`;
+  const [from, to] = [change.low / scale, change.high / scale].sort((a, b) => a - b);
+  return ` (${signed(from)} … ${signed(to)})`;
 }
 
 /** `better`, `worse` or `other` where the interval leaves no doubt; `open` where it does; nothing without an interval. */
