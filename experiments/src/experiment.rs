@@ -7,6 +7,7 @@ mod engine;
 mod handover;
 mod kernels;
 mod lengths;
+mod measuring;
 mod memory;
 mod mixing;
 mod offered;
@@ -31,6 +32,7 @@ use sim::Slos;
 pub(crate) use constants::EngineConstants;
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
+pub(crate) use measuring::Measuring;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
 pub(crate) use pool::Pool;
 pub(crate) use profile::{file_sha256, sha256};
@@ -56,6 +58,8 @@ pub(crate) struct Experiment {
     pub(crate) demands: Vec<Demand>,
     /// How the highest rate is searched.
     pub(crate) search: SearchLimits,
+    /// Which part of each run is measured.
+    pub(crate) measuring: Measuring,
     /// The requests.
     pub(crate) workload: Workload,
     /// The deployments, in the order of the file.
@@ -101,6 +105,8 @@ pub(crate) struct SearchLimits {
 pub(crate) struct Conditions {
     /// What counts as good service.
     pub(crate) slos: Slos,
+    /// Which part of each run is measured.
+    pub(crate) measuring: Measuring,
 }
 
 /// Which files are written.
@@ -166,6 +172,7 @@ pub(crate) fn resolve_with(
     let slo = problems.keep(reader.table(&keys::SLO, demand::read)).flatten();
     let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
     let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, library));
+    let measuring = problems.keep(reader.table(&keys::MEASURE, |table| Ok(measuring::read(table)))).flatten();
     let search = problems.keep(reader.table(&keys::GOODPUT, search_limits)).flatten();
     let plan = problems.keep(reader.table(&keys::PLAN, |table| plan::read(table, sources))).flatten();
     let output = problems.keep(reader.table(&keys::OUTPUT, |table| Ok(self::output(table)))).flatten();
@@ -177,8 +184,10 @@ pub(crate) fn resolve_with(
     if let Some(output) = &output {
         problems.keep(one_schedule(&reader, *output, &good));
     }
-    match (seeds, slo, workload, search, output) {
-        (Some(seeds), Some((slos, demands)), Some(workload), Some(search), Some(output)) if problems.is_empty() => {
+    match (seeds, slo, workload, measuring.zip(search), output) {
+        (Some(seeds), Some((slos, demands)), Some(workload), Some((measuring, search)), Some(output))
+            if problems.is_empty() =>
+        {
             let places = Places {
                 slo: reader.span(&keys::SLO),
                 workload: reader.span(&keys::WORKLOAD),
@@ -192,6 +201,7 @@ pub(crate) fn resolve_with(
                 slos,
                 demands,
                 search,
+                measuring,
                 workload,
                 systems: good,
                 plan,
@@ -274,7 +284,7 @@ fn lock(reader: &mut Reader<'_>) -> Result<Lock, Problem> {
 impl Experiment {
     /// How its runs are measured.
     pub(crate) fn conditions(&self) -> Conditions {
-        Conditions { slos: self.slos }
+        Conditions { slos: self.slos, measuring: self.measuring }
     }
 
     /// The lock file: the experiment with every default written out, what made it and what it stands on.

@@ -70,6 +70,7 @@ pub(crate) fn question(experiment: &Experiment) -> Question<'_> {
         workload: &experiment.workload,
         seeds: &experiment.seeds,
         slos: experiment.slos,
+        measuring: experiment.measuring,
         first_token_elsewhere: false,
         least_duration_s: experiment.search.least_duration_s,
         demands: &experiment.demands,

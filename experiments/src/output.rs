@@ -8,6 +8,7 @@
 mod comparison;
 mod decimal;
 mod error;
+mod estimate;
 mod evidence;
 mod gaps;
 mod gzip;
@@ -24,12 +25,10 @@ mod requests;
 mod schedule;
 mod series;
 mod steps;
-mod student;
 mod summary;
 mod sweep;
 mod table;
 
-pub(crate) use comparison::half_width;
 pub(crate) use error::OutputError;
 pub(crate) use json::results_json;
 pub(crate) use label::RunLabel;

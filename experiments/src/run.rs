@@ -4,6 +4,7 @@ mod figures;
 mod observer;
 mod progress;
 mod replicas;
+mod window;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ use crate::request::Request;
 use crate::terminal::{self, Terminal, short};
 use observer::RunObserver;
 use progress::Progress;
+pub(crate) use window::{unsteady_remarks, window};
 
 /// Name of the lock file.
 pub(crate) const LOCK_FILE: &str = "experiment.lock.toml";
@@ -104,6 +106,10 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
     let finished = run_all(&experiment, &plan, request.jobs, terminal)?;
     for remark in finished.iter().flat_map(|run| &run.remarks).collect::<std::collections::BTreeSet<_>>() {
         terminal.note(remark);
+    }
+    let measured = runs.iter().zip(&finished).map(|(run, finished)| (run.system.as_str(), &finished.summary));
+    for remark in unsteady_remarks(measured) {
+        terminal.note(&remark);
     }
     let (summaries, drawn) = (finished.iter().map(|run| run.summary.clone()).collect::<Vec<_>>(), finished);
     let mut paths = Vec::new();
@@ -199,13 +205,14 @@ fn run_all(
 fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Progress) -> Result<Finished, Failure> {
     let system = &experiment.systems[run / experiment.seeds.len()];
     let seed = experiment.seeds[run % experiment.seeds.len()];
+    let (window, remark) = window(experiment.measuring, &experiment.workload, system, seed)?;
     let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
     let drawn = experiment.output.figures && run == 0;
     let watched = system.first_engines().filter(|_| drawn);
     let header = experiment.output.record_steps.then(|| system.schedule_header(seed));
     let mut observer = RunObserver {
         files: plan.start(run, system.idle_power_w(), header).map_err(|error| Failure::while_writing(&error))?,
-        measures: Measures::new(experiment.slos, None),
+        measures: Measures::new(experiment.slos, window).with_samples(),
         timelines: watched.map(|(engine, _)| TimelineCollector::new(engine)).collect(),
         progress: progress.of_run(requests.remaining_hint()),
     };
@@ -216,7 +223,7 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
         .finish(outcome.first_arrival..outcome.end, measures.gaps())
         .map_err(|error| Failure::while_writing(&error))?;
     let summary = Summary::new(&mut measures, &outcome, &system.facts());
-    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
+    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).chain(remark).collect();
     Ok(Finished { summary, measures, timelines, remarks })
 }
 
@@ -227,11 +234,12 @@ pub(crate) fn measure(
     system: &System,
     seed: u64,
 ) -> Result<(Summary, Vec<String>), Failure> {
+    let (window, remark) = window(conditions.measuring, workload, system, seed)?;
     let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
-    let mut measures = Measures::new(conditions.slos, None);
+    let mut measures = Measures::new(conditions.slos, window);
     let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
         .map_err(|error| failed(&system.name, seed, &error))?;
-    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).collect();
+    let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).chain(remark).collect();
     Ok((Summary::new(&mut measures, &outcome, &system.facts()), remarks))
 }
 

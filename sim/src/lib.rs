@@ -17,6 +17,7 @@ mod replica;
 mod router;
 mod scheduler;
 mod spec;
+mod uncertainty;
 
 pub use engine::simulate;
 pub use error::SimError;
@@ -36,4 +37,8 @@ pub use spec::{
     BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder,
     HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec,
     SchedulerSpec, TransferMode,
+};
+pub use uncertainty::{
+    ArrivalSeries, Interval, IntervalMethod, RequestFigure, Spread, Steadiness, WarmUp, WithinRun, half_width, mser,
+    quantile_band, student_t_quantile,
 };

@@ -14,11 +14,14 @@ mod slo;
 mod statistics;
 mod summary;
 
+#[cfg(test)]
+pub(crate) use collector::tests as collector_tests;
 pub use collector::{Measures, Window};
 pub use columns::{Better, Column, Section, Value};
 pub use distribution::Distribution;
 pub use histogram::WeightedHistogram;
 pub use pools::{PoolFigures, TransferFigures};
 pub use slo::{Slos, Verdict};
+pub(crate) use statistics::position;
 pub use statistics::{Method, Statistics};
 pub use summary::{Summary, SystemFacts};

@@ -5,8 +5,9 @@ use serde_json::{Map, Value as Json, json};
 use super::study::Cache;
 use super::{CacheMeasure, CacheRun, CacheStudy};
 use crate::cli::{new_table, right_aligned};
-use crate::output::{four_digits, half_width};
+use crate::output::four_digits;
 use crate::terminal::{self, Terminal};
+use sim::half_width;
 
 /// Measures of the table.
 const SHOWN: [&str; 5] = ["token_hit_percent", "p50_ttft_ms", "p95_ttft_ms", "over_capacity_bytes", "alpha"];

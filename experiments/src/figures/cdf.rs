@@ -11,7 +11,7 @@ use super::scale::Scale;
 use super::style::{FAINT_INK, LIMIT, SeriesStyle, TEXT, Width, interval, mark, series_style};
 use super::units::TimeUnit;
 use super::{Figure, vega};
-use crate::output::half_width;
+use sim::half_width;
 
 const AREA_HEIGHT: f64 = 118.0;
 const LEGEND_GAP: f64 = 4.0;

@@ -3,6 +3,7 @@
 pub(crate) mod caches;
 pub(crate) mod distributions;
 pub(crate) mod goodput;
+pub(crate) mod measure;
 pub(crate) mod offload;
 pub(crate) mod output;
 pub(crate) mod plan;
@@ -43,6 +44,10 @@ pub(crate) static WORKLOAD: Key = Key::new("workload", Kind::Table(&workload::TA
 /// The systems.
 pub(crate) static SYSTEM: Key = Key::new("system", Kind::Tables(&system::TABLE), "The deployments to compare.");
 
+/// Which part of a run is measured.
+pub(crate) static MEASURE: Key =
+    Key::new("measure", Kind::Table(&measure::TABLE), "Which part of each run is measured.").value("\"whole\"");
+
 /// How the highest rate is searched.
 pub(crate) static GOODPUT: Key = Key::new(
     "goodput",
@@ -73,7 +78,7 @@ pub(crate) static ROOT: TableDef = TableDef {
     path: "",
     doc: "An experiment: systems that serve the same requests.",
     tag: Tag::None,
-    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &GOODPUT, &PLAN, &OUTPUT, &LOCK],
+    keys: &[&NAME, &SEEDS, &MODEL, &SLO, &WORKLOAD, &SYSTEM, &MEASURE, &GOODPUT, &PLAN, &OUTPUT, &LOCK],
 };
 
 #[cfg(test)]

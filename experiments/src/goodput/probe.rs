@@ -4,10 +4,10 @@ use rayon::prelude::*;
 use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary};
 
 use super::search::Standing;
-use crate::experiment::{Demand, System, Workload};
+use crate::experiment::{Demand, Measuring, System, Workload};
 use crate::failure::Failure;
-use crate::output::half_width;
-use crate::run::{failed, rejections, unreadable};
+use crate::run::{failed, rejections, unreadable, window};
+use sim::half_width;
 
 /// What is asked of a system at every rate.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Question<'a> {
     pub(crate) seeds: &'a [u64],
     /// What requests are judged by.
     pub(crate) slos: Slos,
+    /// In which part of each run.
+    pub(crate) measuring: Measuring,
     /// At rates at which they arrive sooner, more requests are made, in seconds.
     pub(crate) least_duration_s: f64,
     /// Whether a request's first token came with its prompt, from elsewhere: then the wait for the first one here is a gap between
@@ -45,13 +47,16 @@ impl Question<'_> {
     pub(crate) fn probe(&self, system: &System, rate: f64) -> Result<Probe, Failure> {
         let workload = self.workload.at_rate(rate, self.least_duration_s).map_err(|error| unreadable(&error))?;
         let one = |&seed: &u64| {
+            let (window, unmeasured) = window(self.measuring, &workload, system, seed)?;
             let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
-            let mut client =
-                Client { measures: Measures::new(self.slos, None), first_token_elsewhere: self.first_token_elsewhere };
+            let mut client = Client {
+                measures: Measures::new(self.slos, window),
+                first_token_elsewhere: self.first_token_elsewhere,
+            };
             let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut client)
                 .map_err(|error| failed(&system.name, seed, &error))?;
             let mut measures = client.measures;
-            let remark = rejections(&system.name, &outcome);
+            let remark = rejections(&system.name, &outcome).or(unmeasured);
             Ok((Summary::new(&mut measures, &outcome, &system.facts()), remark))
         };
         // All end before the first failure in their order is told, so that it does not depend on who was faster.

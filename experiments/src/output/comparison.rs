@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sim::{Better, Column, Summary};
+use sim::{Better, Column, Interval, Summary};
 
 use super::decimal::push_integer;
 use super::label::{RunLabel, push_field};
-use super::student::student_t_quantile;
 
 /// One figure of one system against the first system of the experiment, on the same seeds.
 pub(super) struct Comparison {
@@ -24,9 +23,9 @@ pub(super) struct Comparison {
     pub(super) baseline_mean: f64,
     /// The system's mean over those seeds.
     pub(super) system_mean: f64,
-    /// Half of the 95 % interval of the difference of the means, by Student's t distribution over the differences of
-    /// each seed; `None` with one seed, which tells nothing about it.
-    pub(super) difference_half_width: Option<f64>,
+    /// The 95 % interval of the difference of the means: by Student's t distribution over the differences of each seed; with one
+    /// seed, from its runs alone. `None` where that tells nothing about it.
+    pub(super) interval: Option<Interval>,
 }
 
 impl Comparison {
@@ -35,11 +34,10 @@ impl Comparison {
         self.system_mean - self.baseline_mean
     }
 
-    /// Whether the interval leaves no doubt which of the two is larger, or that they are equal. With one seed there is
-    /// no interval, and the difference is taken at its word.
+    /// Whether the interval leaves no doubt which of the two is larger, or that they are equal. Where there is no interval, the
+    /// difference is taken at its word.
     pub(super) fn is_certain(&self) -> bool {
-        let difference = self.difference().abs();
-        self.difference_half_width.is_none_or(|half_width| half_width < difference || half_width == 0.0)
+        self.interval.is_none_or(|Interval { low, high, .. }| low > 0.0 || high < 0.0 || (low == 0.0 && high == 0.0))
     }
 
     /// System ÷ first system, of the means over seeds; `None` where the first system's is 0.
@@ -71,7 +69,7 @@ pub(super) fn compare_against(baseline: &str, runs: &[RunLabel], summaries: &[Su
                     seeds: differences.len() as u32,
                     baseline_mean,
                     system_mean,
-                    difference_half_width: half_width(&differences),
+                    interval: interval(measure, &pairs, &differences),
                 })
             }));
         }
@@ -132,14 +130,29 @@ fn means(measure: &Column, pairs: &[(&Summary, &Summary)]) -> Option<(f64, f64, 
     })
 }
 
-/// Half of the 95 % confidence interval of the mean of `values`.
-pub(crate) fn half_width(values: &[f64]) -> Option<f64> {
-    let count = values.len() as f64;
-    (values.len() > 1).then(|| {
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        student_t_quantile(0.975, values.len() as u32 - 1) * (variance / count).sqrt()
-    })
+/// Over the seeds; with one, from its pair of runs alone.
+fn interval(measure: &Column, pairs: &[(&Summary, &Summary)], differences: &[f64]) -> Option<Interval> {
+    let within = || match pairs {
+        [(baseline, system)] => measure.difference_spread(baseline, system).map(|spread| spread.around(differences[0])),
+        _ => None,
+    };
+    Interval::over_seeds(differences).or_else(within)
+}
+
+/// The last fields of a row: the ends of an interval, how it was found, over how many seeds or stretches, and what there is to say
+/// where there is none.
+pub(super) fn push_interval(file: &mut Vec<u8>, interval: Option<&Interval>, seeds: u32) {
+    let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
+    let (low, high) = (end(interval.map(|interval| interval.low)), end(interval.map(|interval| interval.high)));
+    let method = interval.map_or("", |interval| interval.method.name());
+    let parts = interval.map(|interval| interval.parts.to_string()).unwrap_or_default();
+    let note = if interval.is_none() && seeds == 1 { "one seed: no interval" } else { "" };
+    file.extend_from_slice(format!(",{low},{high},{method},{parts},{note}\n").as_bytes());
+}
+
+/// Names of these fields, for a row whose estimate has this name.
+pub(super) fn interval_header(estimate: &str) -> String {
+    format!("{estimate}_low,{estimate}_high,method,n,note\n")
 }
 
 /// `comparison.csv`, whole. `keys` are the swept ones.
@@ -149,10 +162,8 @@ pub(super) fn comparison_csv<'a>(keys: impl IntoIterator<Item = &'a String>, row
         push_field(&mut file, key);
         file.push(b',');
     }
-    file.extend_from_slice(
-        b"system,baseline,measure,unit,better,seeds,baseline_mean,system_mean,difference,difference_low,\
-          difference_high,ratio,note\n",
-    );
+    let header = "system,baseline,measure,unit,better,seeds,baseline_mean,system_mean,ratio,difference,";
+    file.extend_from_slice((header.to_owned() + &interval_header("difference")).as_bytes());
     for row in rows {
         for (_, value) in &row.point {
             push_field(&mut file, value);
@@ -168,23 +179,18 @@ pub(super) fn comparison_csv<'a>(keys: impl IntoIterator<Item = &'a String>, row
             file.push(b',');
         }
         push_integer(&mut file, row.seeds);
-        let difference = row.difference();
-        let bound = |sign: f64| row.difference_half_width.map(|half_width| difference + sign * half_width);
-        for number in
-            [Some(row.baseline_mean), Some(row.system_mean), Some(difference), bound(-1.0), bound(1.0), row.ratio()]
-        {
+        for number in [Some(row.baseline_mean), Some(row.system_mean), row.ratio(), Some(row.difference())] {
             file.push(b',');
             file.extend_from_slice(number.map(|number| number.to_string()).unwrap_or_default().as_bytes());
         }
-        let note = if row.seeds == 1 { ",one seed: no interval\n" } else { ",\n" };
-        file.extend_from_slice(note.as_bytes());
+        push_interval(&mut file, row.interval.as_ref(), row.seeds);
     }
     file
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::tests::summary;
+    use super::super::plan::tests::{long_summary, summary};
     use super::*;
 
     fn compared(runs: &[(&str, u64, u64)]) -> Vec<Comparison> {
@@ -205,17 +211,33 @@ mod tests {
         assert_eq!((row.seeds, row.system.as_str(), row.baseline.as_str()), (3, "b", "a"));
         assert!((row.difference() + 20.0).abs() < 1e-9);
         assert!((row.ratio().expect("not zero") - 280.0 / 300.0).abs() < 1e-12);
-        let half_width = row.difference_half_width.expect("three seeds");
+        let half_width = row.interval.expect("three seeds").half_width();
         assert!((half_width - 4.302_652_73 * 10.0 / 3.0_f64.sqrt()).abs() < 1e-6, "{half_width}");
     }
 
     #[test]
-    fn one_seed_has_no_interval_and_says_so() {
+    fn one_seed_whose_run_is_too_short_has_no_interval_and_says_so() {
         let rows = compared(&[("a", 1, 100), ("b", 1, 90)]);
-        assert_eq!(find(&rows, "mean_e2el_ms").difference_half_width, None);
+        assert_eq!(find(&rows, "mean_e2el_ms").interval, None);
         let file = String::from_utf8(comparison_csv([], &rows)).expect("CSV is text");
         let row = file.lines().find(|line| line.starts_with("b,a,mean_e2el_ms")).expect("a row");
-        assert_eq!(row, "b,a,mean_e2el_ms,ms,lower,1,100,90,-10,,,0.9,one seed: no interval");
+        assert_eq!(row, "b,a,mean_e2el_ms,ms,lower,1,100,90,0.9,-10,,,,,one seed: no interval");
+    }
+
+    #[test]
+    fn one_seed_of_a_long_run_has_the_interval_of_its_stretches() {
+        let labels = [RunLabel::new("a", 1), RunLabel::new("b", 1)];
+        let rows = compare(&labels, &[long_summary(100_000), long_summary(90_000)]);
+        let file = String::from_utf8(comparison_csv(None, &rows)).expect("CSV is text");
+        for (measure, method) in [("mean_ttft_ms", "batch-means"), ("p90_ttft_ms", "block-bootstrap")] {
+            let row = find(&rows, measure);
+            let interval = row.interval.expect("two thousand requests");
+            assert!(interval.low < row.difference() && row.difference() < interval.high, "{measure}: {interval:?}");
+            assert!(row.is_certain() && interval.high < 0.0, "{measure}: {interval:?}");
+            let line = file.lines().find(|line| line.contains(measure)).expect("a row");
+            assert!(line.contains(&format!(",{method},20,")), "{line}");
+        }
+        assert_eq!(find(&rows, "request_throughput").interval, None, "no figure of single requests");
     }
 
     #[test]
@@ -223,7 +245,7 @@ mod tests {
         let rows = compared(&[("a", 1, 100), ("a", 2, 150), ("b", 1, 100), ("b", 2, 150)]);
         for row in &rows {
             assert!(row.difference().abs() < 1e-300, "{}", row.measure.name);
-            assert!(row.difference_half_width.is_some_and(|width| width < 1e-300), "{}", row.measure.name);
+            assert!(row.interval.is_some_and(|interval| interval.half_width() < 1e-300), "{}", row.measure.name);
         }
     }
 

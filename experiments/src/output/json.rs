@@ -1,17 +1,20 @@
 //! The results as JSON, for `--json`.
 
 use serde_json::{Map, Value as Json, json};
-use sim::{Summary, Value};
+use sim::{Interval, Summary, Value};
 
 use super::comparison::{Comparison, compare};
+use super::estimate::{Estimate, estimates};
 use super::label::RunLabel;
 
-/// `{"runs": [{"system", "seed", "point", "measures"}], "comparison": [{"system", "baseline", "measure", …}]}`: the
-/// rows of `summary.csv` and `comparison.csv`. Figures that do not exist are `null`.
+/// `{"runs": [{"system", "seed", "point", "measures"}], "intervals": [{"system", "measure", …}], "comparison": [{"system",
+/// "baseline", "measure", …}]}`: the rows of `summary.csv`, `intervals.csv` and `comparison.csv`. Figures that do not exist are
+/// `null`.
 pub(crate) fn results_json(runs: &[RunLabel], summaries: &[Summary]) -> Json {
     let rows: Vec<Json> = runs.iter().zip(summaries).map(|(run, summary)| run_json(run, summary)).collect();
     let comparisons: Vec<Json> = compare(runs, summaries).iter().map(comparison_json).collect();
-    json!({ "runs": rows, "comparison": comparisons })
+    let intervals: Vec<Json> = estimates(runs, summaries).iter().map(estimate_json).collect();
+    json!({ "runs": rows, "intervals": intervals, "comparison": comparisons })
 }
 
 fn run_json(run: &RunLabel, summary: &Summary) -> Json {
@@ -30,9 +33,29 @@ fn run_json(run: &RunLabel, summary: &Summary) -> Json {
     json!({ "system": run.system, "seed": run.seed, "point": point_json(&run.point), "measures": measures })
 }
 
+fn estimate_json(row: &Estimate) -> Json {
+    let mut json = json!({
+        "point": point_json(&row.point),
+        "system": row.system,
+        "measure": row.measure.name,
+        "unit": row.measure.unit,
+        "seeds": row.seeds,
+        "mean": row.mean,
+    });
+    put_interval(&mut json, "mean", row.interval.as_ref());
+    json
+}
+
+/// The ends of the interval of an estimate of this name, how it was found, and over how many seeds or stretches.
+fn put_interval(json: &mut Json, estimate: &str, interval: Option<&Interval>) {
+    json[format!("{estimate}_low")] = interval.map(|interval| interval.low).into();
+    json[format!("{estimate}_high")] = interval.map(|interval| interval.high).into();
+    json["method"] = interval.map(|interval| interval.method.name()).into();
+    json["n"] = interval.map(|interval| interval.parts).into();
+}
+
 fn comparison_json(row: &Comparison) -> Json {
-    let difference = row.difference();
-    json!({
+    let mut json = json!({
         "point": point_json(&row.point),
         "system": row.system,
         "baseline": row.baseline,
@@ -41,11 +64,11 @@ fn comparison_json(row: &Comparison) -> Json {
         "seeds": row.seeds,
         "baseline_mean": row.baseline_mean,
         "system_mean": row.system_mean,
-        "difference": difference,
-        "difference_low": row.difference_half_width.map(|half| difference - half),
-        "difference_high": row.difference_half_width.map(|half| difference + half),
+        "difference": row.difference(),
         "ratio": row.ratio(),
-    })
+    });
+    put_interval(&mut json, "difference", row.interval.as_ref());
+    json
 }
 
 fn point_json(point: &[(String, String)]) -> Json {

@@ -10,6 +10,7 @@ use workloads::SimTime;
 
 use super::comparison::{self, compare};
 use super::error::OutputError;
+use super::estimate::{estimates, intervals_csv};
 use super::gaps::{self, GapsCsv};
 use super::label::RunLabel;
 use super::parquet::{self, parquet_path};
@@ -32,8 +33,9 @@ const SUMMARY: &str = "summary.csv";
 const COMPARISON: &str = "comparison.csv";
 /// Name of the table of what the replicas of each system are.
 pub(crate) const REPLICAS: &str = "replicas.csv";
+const INTERVALS: &str = "intervals.csv";
 
-/// Which files are asked for. `summary.csv` is always written, and `comparison.csv` where there are two systems.
+/// Which files are asked for. `summary.csv` and `intervals.csv` are always written, and `comparison.csv` where there are two systems.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each file is asked for independently")]
 pub(crate) struct OutputOptions {
@@ -99,6 +101,7 @@ impl OutputPlan {
             (options.perfetto, PERFETTO),
             (options.schedule, SCHEDULE),
             (true, SUMMARY),
+            (true, INTERVALS),
             (several_systems(&runs), COMPARISON),
         ];
         let names = asked.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).chain(also.iter().copied());
@@ -171,6 +174,9 @@ impl OutputPlan {
     pub(crate) fn finish(mut self, summaries: &[Summary]) -> Result<Vec<PathBuf>, OutputError> {
         assert_eq!(summaries.len(), self.runs.len(), "there is one summary per run");
         let mut paths = vec![self.write(SUMMARY, &summary_csv(&self.runs, summaries))?];
+        let rows =
+            intervals_csv(self.runs.first().into_iter().flat_map(RunLabel::keys), &estimates(&self.runs, summaries));
+        paths.push(self.write(INTERVALS, &rows)?);
         if several_systems(&self.runs) {
             let rows = compare(&self.runs, summaries);
             paths.push(self.write(COMPARISON, &comparison::comparison_csv(self.runs[0].keys(), &rows))?);
@@ -202,7 +208,7 @@ impl OutputPlan {
 
     /// Removes tables of earlier results that were not written again, so that all that is left belongs together.
     fn remove_all_but(&self, paths: &[PathBuf]) -> Result<(), OutputError> {
-        for name in [REQUESTS, GAPS, REPLICAS, STEPS, POWER, PERFETTO, SCHEDULE, SUMMARY, COMPARISON] {
+        for name in [REQUESTS, GAPS, REPLICAS, STEPS, POWER, PERFETTO, SCHEDULE, SUMMARY, INTERVALS, COMPARISON] {
             let path = self.directory.join(name);
             let converted = is_table(&path).then(|| parquet_path(&path));
             for stale in std::iter::once(path).chain(converted) {

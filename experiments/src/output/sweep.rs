@@ -7,6 +7,7 @@ use sim::Summary;
 
 use super::comparison::{compare_against, comparison_csv};
 use super::error::OutputError;
+use super::estimate::{estimates, intervals_csv};
 use super::label::{RunLabel, push_field};
 use super::parquet::{self, parquet_path};
 use super::replay::write_whole;
@@ -14,9 +15,10 @@ use super::summary::{summary_header, summary_rows};
 
 const SUMMARY: &str = "summary.csv";
 const COMPARISON: &str = "comparison.csv";
+const INTERVALS: &str = "intervals.csv";
 const FAILURES: &str = "failures.csv";
 /// Names of the tables, as CSV files.
-pub(crate) const SWEEP_TABLES: [&str; 3] = [SUMMARY, COMPARISON, FAILURES];
+pub(crate) const SWEEP_TABLES: [&str; 4] = [SUMMARY, INTERVALS, COMPARISON, FAILURES];
 
 /// What is in them.
 pub(crate) struct SweepTables<'a> {
@@ -39,6 +41,8 @@ impl SweepTables<'_> {
     pub(crate) fn write(&self, directory: &Path) -> Result<Vec<PathBuf>, OutputError> {
         let summary = [summary_header(self.first), summary_rows(self.runs, self.summaries)].concat();
         let mut paths = vec![write_whole(directory, SUMMARY, &summary)?];
+        let rows = estimates(self.runs, self.summaries);
+        paths.push(write_whole(directory, INTERVALS, &intervals_csv(self.first.keys(), &rows))?);
         if let [baseline, _, ..] = self.systems {
             let rows = compare_against(baseline, self.runs, self.summaries);
             paths.push(write_whole(directory, COMPARISON, &comparison_csv(self.first.keys(), &rows))?);
@@ -112,14 +116,14 @@ mod tests {
         let first = label("1", "a");
         let failures = [(first.clone(), "address".to_owned(), "stuck, \"really\"".to_owned())];
         tables(&runs, &summaries, &failures, &systems, &first, false).write(place.path()).expect("room");
-        assert_eq!(names(place.path()), ["comparison.csv", "failures.csv", "summary.csv"]);
+        assert_eq!(names(place.path()), ["comparison.csv", "failures.csv", "intervals.csv", "summary.csv"]);
         let read = |name| fs::read_to_string(place.path().join(name)).expect("text");
         assert_eq!(
             read("failures.csv"),
             "workload.rate,system,seed,run,error\n1,a,1,address,\"stuck, \"\"really\"\"\"\n"
         );
         let comparison = read("comparison.csv");
-        assert!(comparison.contains("\n2,b,a,mean_e2el_ms,ms,lower,1,2,3,1,"), "{comparison}");
+        assert!(comparison.contains("\n2,b,a,mean_e2el_ms,ms,lower,1,2,3,1.5,1,"), "{comparison}");
         assert!(!comparison.contains("\n1,"), "there is nothing to compare with at rate 1: {comparison}");
     }
 
@@ -129,10 +133,10 @@ mod tests {
         let (systems, first) = (["a".to_owned()], label("1", "a"));
         let failures = [(first.clone(), "address".to_owned(), "why".to_owned())];
         tables(&[], &[], &failures, &systems, &first, false).write(place.path()).expect("room");
-        assert_eq!(names(place.path()), ["failures.csv", "summary.csv"]);
+        assert_eq!(names(place.path()), ["failures.csv", "intervals.csv", "summary.csv"]);
         fs::write(place.path().join("mine.csv"), "").expect("room");
         let (runs, summaries) = ([first.clone()], [summary(1_000_000)]);
         tables(&runs, &summaries, &[], &systems, &first, true).write(place.path()).expect("room");
-        assert_eq!(names(place.path()), ["mine.csv", "summary.parquet"]);
+        assert_eq!(names(place.path()), ["intervals.parquet", "mine.csv", "summary.parquet"]);
     }
 }

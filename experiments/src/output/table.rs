@@ -1,9 +1,10 @@
 //! The comparison a terminal shows.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
-use sim::{Better, Column, Summary, Value};
+use sim::{Better, Column, Interval, Summary, Value};
 
 use super::comparison::{Comparison, Run, by_point, compare, systems};
+use super::estimate;
 use super::evidence;
 use super::label::RunLabel;
 
@@ -59,11 +60,11 @@ fn point_table(group: &[Run<'_>], comparisons: &[&Comparison], look: Look) -> St
             })
             .collect();
         let best = best(column, &means, &changes);
-        let cells = means
-            .iter()
-            .zip(&changes)
-            .enumerate()
-            .map(|(index, (mean, change))| cell(mean.as_ref(), *change, best == Some(index), systems.len() > 1));
+        let cells = means.iter().zip(&changes).enumerate().map(|(index, (mean, change))| {
+            // The first system has no change that could carry an interval.
+            let interval = if index == 0 { estimate::interval(column, group, systems[0]) } else { None };
+            cell(mean.as_ref(), interval, *change, (best == Some(index), systems.len() > 1))
+        });
         table.add_row([Cell::new(&column.name), Cell::new(column.unit)].into_iter().chain(cells));
     }
     format!("{table}\n{}{}", notes(group, &systems), evidence::lines(group, &systems))
@@ -97,6 +98,17 @@ impl Mean {
         Some(Mean { value: numbers.iter().sum::<f64>() / numbers.len() as f64, kind })
     }
 
+    /// With half of its interval, unless that is nothing.
+    fn with_interval(&self, interval: Option<Interval>) -> String {
+        let (scale, unit) = if self.kind == Kind::Share { (100.0, " %") } else { (1.0, "") };
+        let text = self.text();
+        let half = interval.map(|interval| scale * interval.half_width()).filter(|half| *half > 0.0);
+        let Some(half) = half else { return text };
+        let number = text.trim_end_matches(" %");
+        let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        format!("{number} ± {half:.decimals$}{unit}")
+    }
+
     fn text(&self) -> String {
         match self.kind {
             Kind::Count if self.value.fract() == 0.0 => format!("{:.0}", self.value),
@@ -119,7 +131,7 @@ impl Mean {
             "+0.0" | "-0.0" => "0.0".to_owned(),
             difference => difference.replace('-', "−"),
         };
-        let interval = comparison.difference_half_width.map(|half| format!(" ± {:.1}", half * scale));
+        let interval = comparison.interval.map(|interval| format!(" ± {:.1}", (interval.half_width() * scale).abs()));
         Some(format!("({difference}{} {unit})", interval.unwrap_or_default()))
     }
 }
@@ -151,9 +163,14 @@ fn best(column: &Column, means: &[Option<Mean>], changes: &[Option<&Comparison>]
 }
 
 /// One system's cell of one figure; `marks` leaves room for the mark of the best.
-fn cell(mean: Option<&Mean>, comparison: Option<&Comparison>, is_best: bool, marks: bool) -> Cell {
+fn cell(
+    mean: Option<&Mean>,
+    interval: Option<Interval>,
+    comparison: Option<&Comparison>,
+    (is_best, marks): (bool, bool),
+) -> Cell {
     let Some(mean) = mean else { return Cell::new("–").set_alignment(CellAlignment::Right) };
-    let mut text = mean.text();
+    let mut text = mean.with_interval(interval);
     if let Some(change) = comparison.and_then(|comparison| mean.change(comparison)) {
         text = format!("{text} {change}");
     }
@@ -164,15 +181,21 @@ fn cell(mean: Option<&Mean>, comparison: Option<&Comparison>, is_best: bool, mar
     if is_best { cell.add_attribute(Attribute::Bold).fg(Color::Green) } else { cell }
 }
 
+/// What stands behind intervals with one seed.
+const WITHIN: &str =
+    "±: 95 % intervals from the runs themselves, where they are long enough and it is a figure of requests";
+
 fn notes(group: &[Run<'_>], systems: &[&str]) -> String {
     let seeds = group.iter().filter(|(label, _)| label.system == systems[0]).count();
     match (systems.len(), seeds) {
-        (1, 1) => String::new(),
-        (1, _) => format!("means over {seeds} seeds\n"),
-        (_, 1) => format!("* best; changes are against {}; one seed, so they have no interval\n", systems[0]),
+        (1, 1) => format!("{WITHIN}\n"),
+        (1, _) => format!("means over {seeds} seeds, with 95 % intervals\n"),
+        (_, 1) => format!(
+            "* best beyond its interval, if it has one; changes are against {}; one seed; {WITHIN}\n",
+            systems[0]
+        ),
         (..) => format!(
-            "* best beyond its interval; means over {seeds} seeds; changes are against {} on the same seeds, with 95 % \
-             intervals\n",
+            "* best beyond its interval; means over {seeds} seeds; changes are against {} on the same seeds; ±: 95 % intervals\n",
             systems[0]
         ),
     }
@@ -210,7 +233,7 @@ mod tests {
         let first_is_best = certain.map(|(system, seed, e2e)| (if system == "a" { "z" } else { "y" }, seed, e2e));
         let mut swapped = first_is_best;
         swapped.rotate_left(2);
-        assert!(row(&swapped).contains("91.00 *"), "{}", row(&swapped));
+        assert!(row(&swapped).contains("91.00 ± 12.71 *"), "{}", row(&swapped));
     }
 
     #[test]
@@ -221,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn one_seed_says_that_it_has_no_interval() {
+    fn one_seed_says_where_its_intervals_are_from() {
         let text = table(&[("a", 1, 100), ("b", 1, 90)], Look::default());
-        assert!(text.contains("(−10.0 %)") && text.contains("one seed, so they have no interval"), "{text}");
+        assert!(text.contains("(−10.0 %)") && text.contains("one seed; ±: 95 % intervals from the runs"), "{text}");
     }
 
     #[test]

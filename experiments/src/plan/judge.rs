@@ -99,6 +99,7 @@ impl Planner<'_> {
             workload: &workload,
             seeds: &self.base.seeds,
             slos,
+            measuring: self.base.measuring,
             first_token_elsewhere: matches!(placement, Placement::DecodeOnly(_)),
             demands: &demands,
             least_duration_s: self.base.search.least_duration_s,

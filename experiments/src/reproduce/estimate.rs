@@ -5,7 +5,7 @@ use super::criterion::{Bound, highest};
 use super::measured::RunSummary;
 use super::paper::Figure;
 use super::simulate::Runs;
-use crate::output::half_width;
+use sim::half_width;
 
 /// What a claim comes to.
 #[derive(Clone, Debug, PartialEq)]

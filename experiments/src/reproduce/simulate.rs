@@ -11,6 +11,7 @@ use super::paper::{Figure, Paper};
 use crate::caches;
 use crate::experiment::Experiment;
 use crate::failure::Failure;
+use crate::run::window;
 use crate::terminal::Terminal;
 
 /// What all runs of a figure came to.
@@ -115,7 +116,12 @@ fn serve(experiment: &Experiment, system: usize, seed: u64) -> Result<Summary, S
     let system = &experiment.systems[system];
     let failed = |error: String| format!("{}, system `{}`, seed {seed}: {error}", experiment.name, system.name);
     let mut requests = experiment.workload.requests(seed).map_err(|error| failed(error.to_string()))?;
-    let mut measures = Measures::new(experiment.slos, None);
+    let (window, _) =
+        window(experiment.measuring, &experiment.workload, system, seed).map_err(|error| match error {
+            Failure::Request(why) | Failure::Run(why) => why,
+            Failure::Input(_) => unreachable!("the experiment was read before"),
+        })?;
+    let mut measures = Measures::new(experiment.slos, window);
     let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
         .map_err(|error| failed(error.to_string()))?;
     Ok(Summary::new(&mut measures, &outcome, &system.facts()))

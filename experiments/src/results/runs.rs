@@ -4,7 +4,7 @@ use sim::Summary;
 
 use super::table::{Table, Words};
 use super::{Results, ResultsError};
-use crate::output::half_width;
+use sim::half_width;
 
 /// The runs of a `summary` or `probes` table.
 #[derive(Clone, Debug)]

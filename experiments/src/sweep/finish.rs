@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sim::Summary;
+use sim::{Steadiness, Summary};
 
 use super::collect::Collected;
 use super::manifest::{Manifest, shown_run};
@@ -53,6 +53,13 @@ pub(super) fn tables(
     let failed = |error| Failure::while_writing(&error);
     let mut paths = written.write(directory).map_err(failed)?;
     paths.push(write_whole(directory, LOCK_FILE, &manifest.experiment).map_err(failed)?);
+    let overloaded = summaries.iter().filter(|run| run.steadiness == Steadiness::Overloaded).count();
+    if overloaded > 0 {
+        terminal.note(&format!(
+            "note: {overloaded} of {} runs were overloaded, so that their latencies tell how long they were: `steadiness` in summary.csv",
+            summaries.len()
+        ));
+    }
     remarks.sort_unstable();
     remarks.dedup();
     for remark in remarks.iter().take(SHOWN_REMARKS) {

@@ -197,11 +197,17 @@ fn parse(file: &File, path: &Path, mut each: impl FnMut(usize, Stored)) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::output::tiny_summary;
 
     fn result(run: &str) -> Stored {
-        Stored { run: run.to_owned(), result: Ok(Box::new(tiny_summary(1_234_567))), remarks: vec!["a".to_owned()] }
+        Stored {
+            run: run.to_owned(),
+            result: Ok(Box::new(Summary { within_run: Arc::default(), ..tiny_summary(1_234_567) })),
+            remarks: vec!["a".to_owned()],
+        }
     }
 
     fn place() -> tempfile::TempDir {

@@ -12,6 +12,7 @@ fn results_go_into_a_folder_named_after_the_file() {
             "comparison.csv",
             "experiment.lock.toml",
             "gaps.csv",
+            "intervals.csv",
             "replicas.csv",
             "requests.csv",
             "steps.csv",
@@ -52,7 +53,7 @@ fn results_that_are_there_are_kept_unless_force_is_said() {
     let message = place.fail(2, &["run", "x.toml", "-o", "out", "--no-figures"]);
     assert_eq!(
         message,
-        "error: out already holds requests.csv, gaps.csv, steps.csv, trace.json.gz, summary.csv, comparison.csv, \
+        "error: out already holds requests.csv, gaps.csv, steps.csv, trace.json.gz, summary.csv, intervals.csv, comparison.csv, \
          experiment.lock.toml, replicas.csv; write elsewhere with -o, or replace with --force\n"
     );
     assert_eq!(place.text("out/summary.csv"), "precious");
@@ -101,6 +102,7 @@ fn force_leaves_nothing_of_earlier_results_beside_new_ones() {
             "experiment.lock.toml",
             "figures/mine.svg",
             "gaps.parquet",
+            "intervals.parquet",
             "notes.txt",
             "replicas.parquet",
             "requests.parquet",

@@ -40,7 +40,7 @@ fn parquet_tables_hold_what_the_csv_tables_hold() {
     place.succeed(&["run", "x.toml", "-o", "csv", "--no-figures"]);
     let said = place.succeed(&["run", "x.toml", "-o", "one", "--no-figures", "--format", "parquet"]);
     place.succeed(&["run", "x.toml", "-o", "two", "--no-figures", "--set", "output.format=parquet", "--jobs", "1"]);
-    let tables = ["comparison", "gaps", "power", "replicas", "requests", "steps", "summary"];
+    let tables = ["comparison", "gaps", "intervals", "power", "replicas", "requests", "steps", "summary"];
     let mut names: Vec<String> = tables.iter().map(|table| format!("{table}.parquet")).collect();
     names.extend(["experiment.lock.toml".to_owned(), "trace.json.gz".to_owned()]);
     names.sort();

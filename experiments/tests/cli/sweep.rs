@@ -62,7 +62,7 @@ fn every_system_is_run_at_every_point_under_every_seed() {
     );
     assert_eq!(
         place.files("out"),
-        ["comparison.csv", "experiment.lock.toml", "runs/1-of-1.jsonl", "summary.csv", "sweep.json"]
+        ["comparison.csv", "experiment.lock.toml", "intervals.csv", "runs/1-of-1.jsonl", "summary.csv", "sweep.json"]
     );
     let text = place.text("out/summary.csv");
     assert!(
@@ -182,7 +182,14 @@ fn listed_points_and_settings_go_together_and_tables_may_be_parquet() {
     assert_eq!(gpus, ["L40S", "L40S", "A100-SXM-80GB", "A100-SXM-80GB"]);
     assert_eq!(
         place.files("parquet"),
-        ["comparison.parquet", "experiment.lock.toml", "runs/1-of-1.jsonl", "summary.parquet", "sweep.json"]
+        [
+            "comparison.parquet",
+            "experiment.lock.toml",
+            "intervals.parquet",
+            "runs/1-of-1.jsonl",
+            "summary.parquet",
+            "sweep.json"
+        ]
     );
 }
 

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::pools;
 use super::summary::Summary;
+use crate::uncertainty::{RequestFigure, Spread};
 
 /// One figure of a [`Summary`].
 pub struct Column {
@@ -25,7 +26,18 @@ pub struct Column {
     pub share: bool,
     /// Whether the terminal's table shows it.
     pub headline: bool,
+    /// What it is of the requests, where it is something that one run has an interval of.
+    of_requests: Option<OfRequests>,
     get: Box<Getter>,
+}
+
+/// A mean or a quantile over requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum OfRequests {
+    /// The mean.
+    Mean(RequestFigure),
+    /// The quantile, 0 to 1.
+    Quantile(RequestFigure, f64),
 }
 
 type Getter = dyn Fn(&Summary) -> Option<Value> + Send + Sync;
@@ -34,6 +46,33 @@ impl Column {
     /// The figure itself; `None` where it does not exist.
     pub fn value(&self, summary: &Summary) -> Option<Value> {
         (self.get)(summary)
+    }
+
+    /// How far the figure's 95 % interval from this run alone reaches, in the column's unit; `None` where one run has none: of
+    /// figures that are not means or percentiles over requests, and where the run is too short for one.
+    pub fn spread(&self, summary: &Summary) -> Option<Spread> {
+        self.value(summary)?;
+        let spread = match self.of_requests? {
+            OfRequests::Mean(figure) => summary.within_run.mean(figure),
+            OfRequests::Quantile(figure, q) => summary.within_run.quantile(figure, q),
+        };
+        Some(spread?.scaled(self.per_unit()))
+    }
+
+    /// The same of the difference `system` − `baseline`, where both served the same requests.
+    pub fn difference_spread(&self, baseline: &Summary, system: &Summary) -> Option<Spread> {
+        self.value(baseline).zip(self.value(system))?;
+        let (baseline, system) = (&baseline.within_run, &system.within_run);
+        let spread = match self.of_requests? {
+            OfRequests::Mean(figure) => baseline.mean_difference(system, figure),
+            OfRequests::Quantile(figure, q) => baseline.quantile_difference(system, figure, q),
+        };
+        Some(spread?.scaled(self.per_unit()))
+    }
+
+    /// One nanosecond, or one, in the unit of the column.
+    fn per_unit(&self) -> f64 {
+        if self.unit == "ms" { 1e-6 } else { 1.0 }
     }
 }
 
@@ -154,7 +193,17 @@ impl List {
     ) -> &mut Column {
         let (name, doc, get) = (name.into(), doc.into(), Box::new(get));
         let section = self.section;
-        self.columns.push(Column { name, unit, doc, section, better, share: false, headline: false, get });
+        self.columns.push(Column {
+            name,
+            unit,
+            doc,
+            section,
+            better,
+            share: false,
+            headline: false,
+            of_requests: None,
+            get,
+        });
         self.columns.last_mut().expect("one was just pushed")
     }
 
@@ -171,12 +220,19 @@ impl List {
 
 impl Column {
     /// Marks it as a share.
-    pub(super) fn share(&mut self) {
+    pub(super) fn share(&mut self) -> &mut Self {
         self.share = true;
+        self
     }
 
-    fn headline(&mut self) {
+    fn headline(&mut self) -> &mut Self {
         self.headline = true;
+        self
+    }
+
+    fn of_requests(&mut self, what: OfRequests) -> &mut Self {
+        self.of_requests = Some(what);
+        self
     }
 }
 

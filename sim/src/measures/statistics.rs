@@ -52,7 +52,7 @@ impl Statistics {
 /// Where quantile `q` of `count` order statistics lies: the rank below it (from 0) and the part of the way to the next.
 ///
 /// Hyndman & Fan (1996), definition 7, the default of numpy and R: position `(count − 1)·q`.
-pub(super) fn position(count: u64, q: f64) -> (u64, f64) {
+pub(crate) fn position(count: u64, q: f64) -> (u64, f64) {
     assert!((0.0..=1.0).contains(&q), "{q} is not a quantile");
     let position = (count - 1) as f64 * q;
     (position.floor() as u64, position.fract())

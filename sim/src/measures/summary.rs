@@ -1,5 +1,7 @@
 //! Every figure reported of a run, as one plain struct.
 
+use std::sync::Arc;
+
 use profiles::cost::StepParts;
 use profiles::{Evidence, Operator};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::pools::{PoolFigures, TransferFigures};
 use super::statistics::Statistics;
 use crate::outcome::{MixedPool, Outcome, ReplicaOutcome, RequestCounts};
 use crate::spec::Role;
+use crate::uncertainty::{Steadiness, WarmUp, WithinRun};
 
 /// What a run's figures need to know of the hardware it ran on. Sums over all devices of the deployment, so that
 /// deployments of unlike devices have them too.
@@ -38,6 +41,9 @@ pub struct SystemFacts {
 pub struct Summary {
     pub duration_s: f64,
     pub measured_s: f64,
+    pub measured_from_s: f64,
+    pub warm_up: Option<WarmUp>,
+    pub steadiness: Steadiness,
     pub devices: u32,
     pub requests: RequestCounts,
     pub total_input_tokens: u64,
@@ -93,6 +99,10 @@ pub struct Summary {
 
     /// Seconds of step time by [`Operator`] and [`Evidence`] (index with `as usize`), summed over replicas.
     pub operator_time_s: [[f64; Evidence::COUNT]; Operator::COUNT],
+
+    /// What the run tells of how far chance moved its figures; not written into files, and empty when read from them.
+    #[serde(skip)]
+    pub within_run: Arc<WithinRun>,
 }
 
 /// `amount` per `divisor`, where there is any.
@@ -115,6 +125,9 @@ impl Summary {
         Summary {
             duration_s,
             measured_s,
+            measured_from_s: measured_from(measures, outcome).as_secs_f64(),
+            warm_up: measures.series.warm_up(),
+            steadiness: measures.series.steadiness(),
             devices: facts.devices,
             requests: outcome.requests,
             total_input_tokens: measures.whole_run.input_tokens,
@@ -166,6 +179,7 @@ impl Summary {
                 wait: measures.handover_wait.statistics(),
             }),
             operator_time_s: replicas.operator_time_s(),
+            within_run: Arc::new(measures.series.within_run()),
         }
     }
 
@@ -208,6 +222,12 @@ fn measured_time(measures: &Measures, outcome: &Outcome) -> SimDuration {
     let start: SimTime = window.start.max(outcome.first_arrival);
     let end = window.end.min(outcome.end);
     if start < end { end - start } else { SimDuration::ZERO }
+}
+
+/// From the first arrival to the start of the measuring window, if it starts later.
+fn measured_from(measures: &Measures, outcome: &Outcome) -> SimDuration {
+    let start = measures.window().map_or(outcome.first_arrival, |window| window.start);
+    start.max(outcome.first_arrival) - outcome.first_arrival
 }
 
 /// Sums over replicas.

@@ -3,6 +3,7 @@
 
 mod books;
 mod cost;
+mod coverage;
 mod deployment;
 mod determinism;
 mod engine;

@@ -49,7 +49,7 @@ pub(crate) static FORMAT: Key = Key::new(
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
     path: "output",
-    doc: "Which files are written beside `summary.csv`, `comparison.csv`, `requests.csv` and `experiment.lock.toml`.",
+    doc: "Which files are written beside `summary.csv`, `intervals.csv`, `comparison.csv`, `requests.csv` and `experiment.lock.toml`.",
     tag: Tag::None,
     keys: &[&STEPS, &POWER, &PERFETTO, &RECORD_STEPS, &FIGURES, &FORMAT],
 };

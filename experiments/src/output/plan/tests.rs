@@ -74,6 +74,22 @@ fn between(start: u64, end: u64) -> Range<SimTime> {
 pub(crate) fn summary(e2e: u64) -> Summary {
     let mut measures = Measures::new(Slos::default(), None);
     measures.request(&completed(0, 0, e2e));
+    summary_of(measures)
+}
+
+/// The summary of a run of two thousand requests whose first tokens take `fastest` to ten times `fastest` nanoseconds at random.
+pub(in super::super) fn long_summary(fastest: u64) -> Summary {
+    let mut measures = Measures::new(Slos::default(), None).with_samples();
+    for id in 0..2000 {
+        let tenths = 10.0 + 90.0 * workloads::Streams::new(1, "first tokens").uniform(id);
+        let request = completed(id, id * 1000, 100 * fastest);
+        let first_token = request.arrival + SimDuration::from_nanos((fastest as f64 * tenths / 10.0) as u64);
+        measures.request(&RequestRecord { first_token, ..request });
+    }
+    summary_of(measures)
+}
+
+fn summary_of(mut measures: Measures) -> Summary {
     let mut cost = CostTotals::default();
     cost.operator_mut(profiles::Operator::DenseFfn).time_ns_by_evidence = [3e8, 1e8, 0.0];
     let outcome = Outcome {
@@ -177,7 +193,7 @@ fn requests_csv_says_what_happened_to_each_request() {
     "chunked, 512",7,1,0.000000000,100,16,1,0.000000100,0.000000500,,,0.000001000,1,1.234567891,0,completed
     "chunked, 512",7,2,0.000000005,100,0,0,,,,,,0,0.000000000,0,rejected_kv_cache
     "#);
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["gaps.csv", "requests.csv", "summary.csv"]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["gaps.csv", "intervals.csv", "requests.csv", "summary.csv"]);
 }
 
 #[test]
@@ -257,7 +273,7 @@ fn files_are_the_same_to_the_byte_on_any_number_of_threads() {
         }
     };
     let one_by_one = written(ALL, two_systems(), observe);
-    assert_eq!(one_by_one.len(), 7);
+    assert_eq!(one_by_one.len(), 8);
     let directory = tempfile::tempdir().expect("a folder");
     let plan = OutputPlan::new(directory.path(), ALL, two_systems(), &[]).expect("writable");
     std::thread::scope(|scope| {

@@ -1,8 +1,9 @@
 //! Figures of the requests, and of how they were served.
 
-use super::{Better, List, Section, Value};
+use super::{Better, List, OfRequests, Section, Value};
 use crate::measures::statistics::Statistics;
 use crate::measures::summary::{Summary, per};
+use crate::uncertainty::RequestFigure;
 
 pub(super) fn run(list: &mut List) {
     use Better::{Lower, Neither};
@@ -14,6 +15,26 @@ pub(super) fn run(list: &mut List) {
         ("measured_s", "s", Neither),
         "The part of it in the measuring window, if one is set; rates are over this time.",
         |summary| Some(summary.measured_s),
+    );
+    list.real(
+        ("measured_from_s", "s", Neither),
+        "From the first arrival to the start of the measuring window; 0 without one.",
+        |summary| Some(summary.measured_from_s),
+    );
+    list.real(
+        ("warmup_s", "s", Neither),
+        "How much of the beginning of what was measured MSER-5 would leave out (the larger of the cuts for TTFT and end-to-end \
+         latency, over means of five requests in order of arrival, or of more in runs of over 20,480). Nothing is left out \
+         unless the file asks for it.",
+        |summary| summary.warm_up.map(|warm_up| warm_up.time.as_secs_f64()),
+    );
+    list.push(
+        ("steadiness", "", Neither),
+        "What the measured part was like: `steady`; `overloaded` (TTFT or end-to-end latency grew through all of it: over 20 \
+         stretches of requests, Kendall's τ with time is 0.6 or more and the last quarter 1.5 times the second); `unsteady` \
+         (MSER-5 would leave out more than half, and there is a trend, |τ| ≥ 0.3); `short` (fewer than 100 requests); `batch` \
+         (all requests came at once).",
+        |summary| Some(Value::Word(summary.steadiness.name())),
     );
     list.count("devices", Neither, "Devices of the deployment.", |summary| u64::from(summary.devices));
     list.count("requests", Neither, "Requests issued.", |summary| summary.requests.issued);
@@ -42,8 +63,9 @@ pub(super) fn run(list: &mut List) {
     });
 }
 
-/// A latency: key in column names, what it is, how to get its statistics, and which of its figures lead.
-type Latency = (&'static str, &'static str, fn(&Summary) -> Option<&Statistics>, &'static [&'static str]);
+/// A latency: key in column names, what it is, how to get its statistics, which of its figures lead, and what it is of the requests.
+type Latency =
+    (&'static str, &'static str, fn(&Summary) -> Option<&Statistics>, &'static [&'static str], RequestFigure);
 
 const LATENCIES: [Latency; 7] = [
     (
@@ -51,6 +73,7 @@ const LATENCIES: [Latency; 7] = [
         "time to first token (first token − arrival, queueing included)",
         |summary| summary.ttft.as_ref(),
         &["mean", "p99"],
+        RequestFigure::Ttft,
     ),
     (
         "tpot",
@@ -58,6 +81,7 @@ const LATENCIES: [Latency; 7] = [
          left out)",
         |summary| summary.tpot.as_ref(),
         &["mean"],
+        RequestFigure::Tpot,
     ),
     (
         "itl",
@@ -65,48 +89,69 @@ const LATENCIES: [Latency; 7] = [
          requests)",
         |summary| summary.itl.as_ref(),
         &["p99"],
+        RequestFigure::Gap,
     ),
     (
         "request_max_itl",
         "longest gap between consecutive tokens of each request, over requests; one-token answers are left out",
         |summary| summary.request_max_itl.as_ref(),
         &[],
+        RequestFigure::MaxGap,
     ),
-    ("e2el", "end-to-end latency (last token − arrival)", |summary| summary.e2el.as_ref(), &["mean"]),
+    (
+        "e2el",
+        "end-to-end latency (last token − arrival)",
+        |summary| summary.e2el.as_ref(),
+        &["mean"],
+        RequestFigure::E2e,
+    ),
     (
         "normalized_latency",
         "end-to-end latency ÷ output tokens, per request",
         |summary| summary.normalized_latency.as_ref(),
         &[],
+        RequestFigure::NormalizedLatency,
     ),
     (
         "queue",
         "time from arrival to the first step that works on the request",
         |summary| summary.queue_time.as_ref(),
         &[],
+        RequestFigure::QueueTime,
     ),
 ];
 
-/// A figure of a latency: key in column names, title, and how to read it in nanoseconds.
-type Figure = (&'static str, &'static str, fn(&Statistics) -> f64);
+/// A figure of a latency: key in column names, title, how to read it in nanoseconds, and which one it is.
+type Figure = (&'static str, &'static str, fn(&Statistics) -> f64, Which);
+
+enum Which {
+    Mean,
+    Quantile(f64),
+    Largest,
+}
 
 pub(super) fn latency(list: &mut List) {
     let figures: [Figure; 6] = [
-        ("mean", "Mean", |statistics| statistics.mean_ns),
-        ("median", "Median", |statistics| statistics.median_ns),
-        ("p90", "90th percentile", |statistics| statistics.p90_ns),
-        ("p95", "95th percentile", |statistics| statistics.p95_ns),
-        ("p99", "99th percentile", |statistics| statistics.p99_ns),
-        ("max", "Largest", |statistics| statistics.max_ns),
+        ("mean", "Mean", |statistics| statistics.mean_ns, Which::Mean),
+        ("median", "Median", |statistics| statistics.median_ns, Which::Quantile(0.5)),
+        ("p90", "90th percentile", |statistics| statistics.p90_ns, Which::Quantile(0.9)),
+        ("p95", "95th percentile", |statistics| statistics.p95_ns, Which::Quantile(0.95)),
+        ("p99", "99th percentile", |statistics| statistics.p99_ns, Which::Quantile(0.99)),
+        ("max", "Largest", |statistics| statistics.max_ns, Which::Largest),
     ];
     list.section = Section::Latency;
-    for (key, what, statistics, headlines) in LATENCIES {
-        for (figure, title, read) in figures {
-            let name = format!("{figure}_{key}_ms");
+    for (key, what, statistics, headlines, of) in LATENCIES {
+        for (figure, title, read, which) in &figures {
+            let (name, read) = (format!("{figure}_{key}_ms"), *read);
             let column = list.push((name, "ms", Better::Lower), format!("{title} {what}."), move |summary| {
                 statistics(summary).map(|statistics| Value::Real(read(statistics) / 1e6))
             });
-            column.headline = headlines.contains(&figure);
+            column.headline = headlines.contains(figure);
+            column.of_requests = match which {
+                Which::Mean => Some(OfRequests::Mean(of)),
+                Which::Quantile(q) => Some(OfRequests::Quantile(of, *q)),
+                Which::Largest => None,
+            };
         }
     }
     list.push(
@@ -154,23 +199,28 @@ pub(super) fn objectives(list: &mut List) {
         "Share of requests that completed and met every objective (0 to 1); rejected requests count as misses.",
         |summary| summary.slo_attainment,
     )
-    .headline();
+    .headline()
+    .of_requests(OfRequests::Mean(RequestFigure::Attained));
     list.real(("ttft_attainment", "", Higher), "Share of requests that met the TTFT objective.", |summary| {
         summary.ttft_attainment
-    });
+    })
+    .of_requests(OfRequests::Mean(RequestFigure::TtftAttained));
     list.real(
         ("tpot_attainment", "", Higher),
         "Share of requests that met the TPOT objective; one-token answers pass.",
         |summary| summary.tpot_attainment,
-    );
+    )
+    .of_requests(OfRequests::Mean(RequestFigure::TpotAttained));
     list.real(
         ("tbt_attainment", "", Higher),
         "Share of requests whose longest gap met the TBT objective; one-token answers pass.",
         |summary| summary.tbt_attainment,
-    );
+    )
+    .of_requests(OfRequests::Mean(RequestFigure::TbtAttained));
     list.real(("e2e_attainment", "", Higher), "Share of requests that met the E2E objective.", |summary| {
         summary.e2e_attainment
-    });
+    })
+    .of_requests(OfRequests::Mean(RequestFigure::E2eAttained));
     list.real(
         ("request_goodput", "req/s", Higher),
         "Requests per second that completed and met every objective.",

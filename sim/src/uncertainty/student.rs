@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 /// The `p` quantile (0.5 ≤ p < 1) of Student's t distribution with `degrees` (≥ 1) degrees of freedom.
 ///
 /// Found by bisection of the exact distribution function to the last bit that matters (relative 1e-15).
-pub(super) fn student_t_quantile(p: f64, degrees: u32) -> f64 {
+pub fn student_t_quantile(p: f64, degrees: u32) -> f64 {
     assert!((0.5..1.0).contains(&p) && degrees >= 1, "no quantile {p} with {degrees} degrees of freedom");
     let two_sided = 2.0 * p - 1.0;
     // Bisect the angle rather than t, which has no bound.
