@@ -81,7 +81,7 @@ impl Figure for AttainmentFigure {
         let mut layers = vec![
             json!({ "mark": { "type": "line", "clip": true }, "encoding": { "x": x, "y": y, "color": color, "strokeDash": vega::dashes(&labels) } }),
             json!({ "mark": { "type": "point", "clip": true }, "encoding": { "x": x, "y": y, "color": color,
-                "shape": { "field": "series", "type": "nominal", "title": null, "sort": null } } }),
+                "shape": vega::shapes(&labels) } }),
             json!({ "mark": { "type": "rule", "clip": true }, "transform": [{ "filter": "isValid(datum.low)" }], "encoding": {
                 "x": x, "y": { "field": "low", "type": "quantitative" }, "y2": { "field": "high" }, "color": color } }),
         ];

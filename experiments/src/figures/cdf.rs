@@ -203,18 +203,18 @@ impl Figure for CdfFigure<'_> {
     fn vega(&self) -> Json {
         let bounds = self.bounds();
         let unit = TimeUnit::for_axis(bounds.map_or(1.0, |(_, high)| high));
+        let scale = x_scale(bounds, unit);
         let mut rows = Vec::new();
         for series in &self.series {
             rows.extend(series.curve.iter().map(
                 |&(percent, value_s)| json!({ "series": series.label, "x": unit.of(value_s), "percent": percent }),
             ));
             rows.extend(series.intervals.iter().map(|&(percent, low_s, high_s)| {
-                json!({ "series": series.label, "percent": percent, "low": unit.of(low_s), "high": unit.of(high_s) })
+                json!({ "series": series.label, "percent": percent, "low": vega::inside(unit.of(low_s), scale), "high": vega::inside(unit.of(high_s), scale) })
             }));
         }
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
-        let is_log = matches!(x_scale(bounds, unit), Scale::Log { .. });
-        let x = vega::quantity("x", &format!("{} ({})", self.quantity, unit.name()), is_log);
+        let x = vega::quantity("x", &format!("{} ({})", self.quantity, unit.name()), scale);
         let y = json!({ "field": "percent", "type": "quantitative", "title": format!("{} (%)", self.counted) });
         let color = vega::colors(&labels);
         let mut layers = vec![

@@ -88,23 +88,25 @@ impl Figure for FrontierFigure {
     }
 
     fn vega(&self) -> Json {
+        let (x_scale, y_scale) = (self.scale(|point| point.x), self.scale(|point| point.y));
         let rows = self.series.iter().flat_map(|series| {
             series.points.iter().enumerate().map(|(order, point)| {
-                let end = |(mean, half): (f64, Option<f64>), sign: f64| half.map(|half| mean + sign * half);
+                let end = |(mean, half): (f64, Option<f64>), sign: f64, scale| {
+                    half.map(|half: f64| vega::inside(mean + sign * half, scale))
+                };
                 json!({
                     "series": series.label, "order": order, "note": point.note, "x": point.x.0, "y": point.y.0,
-                    "x_low": end(point.x, -1.0), "x_high": end(point.x, 1.0),
-                    "y_low": end(point.y, -1.0), "y_high": end(point.y, 1.0),
+                    "x_low": end(point.x, -1.0, x_scale), "x_high": end(point.x, 1.0, x_scale),
+                    "y_low": end(point.y, -1.0, y_scale), "y_high": end(point.y, 1.0, y_scale),
                 })
             })
         });
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
-        let (x_scale, y_scale) = (self.scale(|point| point.x), self.scale(|point| point.y));
-        let x = vega::quantity("x", &self.x_label, matches!(x_scale, Scale::Log { .. }));
-        let y = vega::quantity("y", &self.y_label, matches!(y_scale, Scale::Log { .. }));
+        let x = vega::quantity("x", &self.x_label, x_scale);
+        let y = vega::quantity("y", &self.y_label, y_scale);
         let mut layers = vec![
             json!({ "mark": "point", "encoding": { "x": x, "y": y,
-                "shape": { "field": "series", "type": "nominal", "title": null, "sort": null } } }),
+                "shape": vega::shapes(&labels) } }),
             json!({ "mark": { "type": "text", "dx": 6, "dy": -6, "fontSize": 7 },
                 "encoding": { "x": x, "y": y, "text": { "field": "note" } } }),
             json!({ "mark": "rule", "transform": [{ "filter": "isValid(datum.y_low)" }],
@@ -143,7 +145,7 @@ impl FrontierFigure {
         let arrows = [self.better.0.map(|to| to.arrow("←", "→")), self.better.1.map(|to| to.arrow("↓", "↑"))];
         let arrows: Vec<&str> = arrows.into_iter().flatten().collect();
         if !arrows.is_empty() {
-            entries.push((Key::Absent, format!("better: {}", arrows.join(" "))));
+            entries.extend(super::legend::note("better", &arrows.join(" ")));
         }
         entries.extend(super::legend::note("curves", &self.varied));
         entries.extend(super::legend::note("beside points", &self.noted));
@@ -189,6 +191,13 @@ impl FrontierFigure {
         };
         let place = |point: &FrontierPoint| panel.place(point.x.0, point.y.0);
         let mut taken: Vec<Rect> = self.points().map(|point| around(place(point), 0.55 * MARK)).collect();
+        for point in self.points() {
+            let (x, y) = (point.x.1.unwrap_or(0.0), point.y.1.unwrap_or(0.0));
+            let (low, high) = (panel.place(point.x.0 - x, point.y.0 - y), panel.place(point.x.0 + x, point.y.0 + y));
+            let center = place(point);
+            taken.push(Rect { left: low.x, top: center.y - 0.4, right: high.x, bottom: center.y + 0.4 });
+            taken.push(Rect { left: center.x - 0.4, top: high.y, right: center.x + 0.4, bottom: low.y });
+        }
         for series in &self.series {
             // Lines between points are kept clear by a few boxes along them.
             for pair in series.points.windows(2).filter(|_| series.joined) {

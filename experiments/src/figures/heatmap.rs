@@ -15,6 +15,8 @@ const GAP: f64 = 10.0;
 const BAR_WIDTH: f64 = 78.0;
 const BAR_HEIGHT: f64 = 6.5;
 const BAR_STEPS: usize = 26;
+/// Shades from here on are dark: numbers on them are white.
+const DARK: f64 = 0.52;
 
 /// A figure with one map per system.
 #[derive(Clone, Debug)]
@@ -78,18 +80,19 @@ impl Figure for HeatmapFigure {
     }
 
     fn vega(&self) -> Json {
+        let scale = self.scale();
         let mut rows = Vec::new();
         for map in &self.maps {
             for (row, cells) in self.rows.iter().zip(&map.cells) {
                 for (column, cell) in self.columns.iter().zip(cells) {
                     if let Some((value, half)) = cell {
-                        rows.push(json!({ "series": map.label, "x": column, "y": row, "value": value, "half": half }));
+                        rows.push(json!({ "series": map.label, "x": column, "y": row, "value": value, "half": half, "dark": scale.position(*value) > DARK }));
                     }
                 }
             }
         }
         let axis = |field: &str, title: &str, sort: Vec<&String>| json!({ "field": field, "type": "ordinal", "title": title, "sort": sort });
-        let kind = if matches!(self.scale(), Scale::Log { .. }) { "log" } else { "linear" };
+        let kind = if matches!(scale, Scale::Log { .. }) { "log" } else { "linear" };
         let body = json!({
             "facet": { "column": { "field": "series", "type": "nominal", "title": null, "sort": null } },
             "spec": {
@@ -102,7 +105,8 @@ impl Figure for HeatmapFigure {
                     { "mark": "rect", "encoding": { "color": { "field": "value", "type": "quantitative", "title": self.measure,
                         "scale": { "type": kind, "scheme": "blues" } } } },
                     { "mark": { "type": "text", "fontSize": 7 },
-                      "encoding": { "text": { "field": "value", "type": "quantitative", "format": ".3s" } } },
+                      "encoding": { "text": { "field": "value", "type": "quantitative", "format": ".3s" },
+                        "color": { "condition": { "test": "datum.dark", "value": "white" }, "value": "black" } } },
                 ],
             },
         });
@@ -192,7 +196,7 @@ fn draw_cell(drawing: &mut Drawing, rect: Rect, cell: Option<Cell>, scale: Scale
     };
     let share = scale.position(value);
     drawing.bar(Layer::Data, rect, shade(share));
-    let ink = if share > 0.52 { PAPER } else { INK };
+    let ink = if share > DARK { PAPER } else { INK };
     let mean = short(value);
     if font::width(&mean, NUMBER) > rect.width() - 1.5 {
         return;

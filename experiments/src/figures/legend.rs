@@ -24,6 +24,8 @@ pub(crate) enum Key {
     Swatch(Color),
     /// A part of stacked bars.
     Part(PartStyle),
+    /// Nothing: a remark, which stands below the keys.
+    Note,
     /// Nothing: a system that has no data.
     Absent,
 }
@@ -34,14 +36,14 @@ impl Key {
         match self {
             Key::Curve(_) | Key::Line(_) => KEY_WIDTH + KEY_GAP,
             Key::Swatch(_) | Key::Mark(_) | Key::Part(_) => SWATCH_WIDTH + KEY_GAP,
-            Key::Absent => 0.0,
+            Key::Absent | Key::Note => 0.0,
         }
     }
 }
 
 /// A remark without a key, such as what the values in names are of; nothing if there is nothing to say.
 pub(crate) fn note(of: &str, what: &str) -> Option<(Key, String)> {
-    (!what.is_empty()).then(|| (Key::Absent, format!("{of}: {what}")))
+    (!what.is_empty()).then(|| (Key::Note, format!("{of}: {what}")))
 }
 
 /// Keys and labels laid out in rows.
@@ -59,6 +61,33 @@ impl Legend {
     pub(crate) fn new(entries: Vec<(Key, String)>, width: f64) -> Self {
         let entries: Vec<(Key, String)> =
             entries.into_iter().map(|(key, label)| (key, font::fit(&label, TEXT, width - key.width()))).collect();
+        let (notes, keys): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| matches!(key, Key::Note));
+        let mut legend = Legend::of_keys(keys, width);
+        legend.add_notes(notes, width);
+        legend
+    }
+
+    /// Sets remarks one after the other: behind the keys if those are one row with enough room, else in rows below.
+    fn add_notes(&mut self, notes: Vec<(Key, String)>, width: f64) {
+        let mut row = self.rows.saturating_sub(1);
+        let mut left = match self.rows {
+            0 => 0.0,
+            1 => self.width + COLUMN_GAP,
+            _ => f64::INFINITY,
+        };
+        for (key, label) in notes {
+            let room = font::width(&label, TEXT);
+            if left > 0.0 && left + room > width {
+                (left, row) = (0.0, row + 1);
+            }
+            self.width = self.width.max(left + room);
+            self.rows = self.rows.max(row + 1);
+            self.entries.push((key, label, left, row));
+            left += room + COLUMN_GAP;
+        }
+    }
+
+    fn of_keys(entries: Vec<(Key, String)>, width: f64) -> Self {
         let widths: Vec<f64> = entries.iter().map(|(key, label)| key.width() + font::width(label, TEXT)).collect();
         let one_row = widths.iter().sum::<f64>() + COLUMN_GAP * (widths.len().saturating_sub(1)) as f64;
         if one_row <= width {
@@ -132,7 +161,7 @@ fn draw_key(drawing: &mut Drawing, key: Key, left: Point) {
             let (top, bottom) = (left.y - 3.4, left.y + 3.4);
             part_box(drawing, Layer::Legend, Rect { left: left.x, top, right: left.x + SWATCH_WIDTH, bottom }, style);
         }
-        Key::Absent => {}
+        Key::Absent | Key::Note => {}
     }
 }
 
@@ -149,6 +178,16 @@ mod tests {
         assert_eq!(legend.rows, 4);
         assert!(legend.width() <= 200.0);
         assert!(Legend::new(entries[..2].to_vec(), 200.0).rows == 1);
+    }
+
+    #[test]
+    fn remarks_stand_below_the_keys_and_do_not_widen_their_columns() {
+        let mut entries: Vec<(Key, String)> =
+            (0..4).map(|i| (Key::Curve(series_style(i)), format!("system {i}"))).collect();
+        entries.extend(note("beside points", "max_num_batched_tokens (tokens)"));
+        let legend = Legend::new(entries, 150.0);
+        let rows: Vec<usize> = legend.entries.iter().map(|entry| entry.3).collect();
+        assert_eq!((rows, legend.rows), (vec![0, 1, 0, 1, 2], 3));
     }
 
     #[test]

@@ -78,24 +78,25 @@ impl Figure for LinesFigure {
     }
 
     fn vega(&self) -> Json {
+        let scale = self.y_scale();
         let rows = self.series.iter().flat_map(|series| {
             series.points.iter().map(|point| {
-                let end = |sign: f64| point.half.map(|half| point.y + sign * half);
+                let end = |sign: f64| point.half.map(|half| vega::inside(point.y + sign * half, scale));
                 json!({ "series": series.label, "x": point.x, "y": point.y, "low": end(-1.0), "high": end(1.0) })
             })
         });
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
-        let y = vega::quantity("y", &self.y_label, matches!(self.y_scale(), Scale::Log { .. }));
+        let y = vega::quantity("y", &self.y_label, self.y_scale());
         let mut layers = vec![
             json!({ "mark": "line", "encoding": { "y": y, "strokeDash": vega::dashes(&labels) } }),
-            json!({ "mark": "point", "encoding": { "y": y, "shape": { "field": "series", "type": "nominal", "title": null, "sort": null } } }),
+            json!({ "mark": "point", "encoding": { "y": y, "shape": vega::shapes(&labels) } }),
             json!({ "mark": "rule", "transform": [{ "filter": "isValid(datum.low)" }],
                 "encoding": { "y": { "field": "low", "type": "quantitative" }, "y2": { "field": "high" } } }),
         ];
         layers.extend(self.limits.iter().map(|limit| {
             json!({ "data": { "values": [{}] }, "mark": { "type": "rule", "strokeDash": [2, 2] }, "encoding": { "y": { "datum": limit } } })
         }));
-        let x = vega::quantity("x", &self.x_label, matches!(self.x_scale(), Scale::Log { .. }));
+        let x = vega::quantity("x", &self.x_label, self.x_scale());
         let mut body = vega::size(self.width, PANEL_HEIGHT);
         let shared = json!({ "x": x, "color": vega::colors(&labels) });
         // A line across has no x of its own.

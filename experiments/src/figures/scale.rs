@@ -172,7 +172,7 @@ fn nice_below(value: f64) -> f64 {
 }
 
 /// `value`, a multiple of `precision`, with the decimals that the first digit of `precision` needs, thousands apart.
-fn number(value: f64, precision: f64) -> String {
+pub(super) fn number(value: f64, precision: f64) -> String {
     let decimals = (-precision.abs().log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
     let plain = format!("{:.decimals$}", value.abs());
     let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));

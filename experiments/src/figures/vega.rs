@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::scale::Scale;
 use super::style::{Width, series_style};
 
 /// The version that specifications are written for.
@@ -16,7 +17,7 @@ pub(super) fn specification(title: &str, rows: Vec<Json>, body: Json) -> Json {
         "config": {
             "font": "Inter, Helvetica, Arial, sans-serif",
             "axis": { "labelFontSize": 8, "titleFontSize": 8, "titleFontWeight": "normal" },
-            "legend": { "labelFontSize": 8, "titleFontSize": 8, "orient": "top" },
+            "legend": { "labelFontSize": 8, "titleFontSize": 8, "orient": "top", "columns": 2 },
             "header": { "labelFontSize": 8, "titleFontSize": 8 },
         },
     });
@@ -51,8 +52,22 @@ pub(super) fn dashes(labels: &[&str]) -> Json {
     })
 }
 
-/// An axis of numbers.
-pub(super) fn quantity(field: &str, title: &str, is_log: bool) -> Json {
-    let scale = if is_log { json!({ "type": "log" }) } else { json!({ "zero": true }) };
+/// Markers of series by their labels; the legend of colours stands for them.
+pub(super) fn shapes(labels: &[&str]) -> Json {
+    json!({ "field": "series", "type": "nominal", "legend": null, "sort": null, "scale": { "domain": labels } })
+}
+
+/// An axis of numbers, from end to end as it is drawn.
+pub(super) fn quantity(field: &str, title: &str, scale: Scale) -> Json {
+    let scale = match scale {
+        Scale::Log { low, high } => json!({ "type": "log", "domain": [low, high], "nice": false }),
+        Scale::Linear { low, high } | Scale::Odds { low, high } => json!({ "domain": [low, high], "nice": false }),
+    };
     json!({ "field": field, "type": "quantitative", "title": title, "scale": scale })
+}
+
+/// A value, or, where an axis has no place for it, the end of the axis.
+pub(super) fn inside(value: f64, scale: Scale) -> f64 {
+    let (Scale::Linear { low, high } | Scale::Log { low, high } | Scale::Odds { low, high }) = scale;
+    value.clamp(low, high)
 }

@@ -59,7 +59,7 @@ impl Figure for WorkFigure {
         let left = axis::left_margin(ticks.iter().flatten());
         let width = self.width.points();
         let right = width - RIGHT_MARGIN;
-        let legend = Legend::new(classes.legend(), right - left);
+        let legend = Legend::new(classes.legend(self.steps()), right - left);
         let mut top = 1.0 + legend.height() + LEGEND_GAP;
         let count = self.systems.len();
         let bottom = top + PANEL_HEIGHT * count as f64 + PANEL_GAP * count.saturating_sub(1) as f64;
@@ -148,13 +148,18 @@ impl Classes {
         shade(PALEST + (1.0 - PALEST) * share)
     }
 
-    fn legend(self) -> Vec<(Key, String)> {
+    /// Keys of the classes that occur among `steps`.
+    fn legend<'a>(self, steps: impl Iterator<Item = &'a WorkStep>) -> Vec<(Key, String)> {
+        let mut occurs = vec![false; self.count];
+        steps.filter(|step| step.prefill_tokens > 0).for_each(|step| occurs[self.of(step.prefill_tokens)] = true);
         let mut entries = vec![(Key::Swatch(DECODE), "decodes".to_owned())];
         if self.count > 0 {
-            entries.push((Key::Absent, "prompt tokens up to".to_owned()));
+            entries.push((Key::Absent, "prompt tokens, up to".to_owned()));
         }
-        let bound = |class: usize| ((class + 1) * self.width as usize).to_string();
-        entries.extend((0..self.count).map(|class| (Key::Swatch(self.shade(class)), bound(class))));
+        let bound = |class: usize| super::scale::number(((class + 1) * self.width as usize) as f64, 1.0);
+        entries.extend(
+            (0..self.count).filter(|&class| occurs[class]).map(|class| (Key::Swatch(self.shade(class)), bound(class))),
+        );
         entries
     }
 }
