@@ -1,9 +1,13 @@
 //! What was run, in words, from the lock file of the results.
 
+use std::path::Path;
+
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::diagnostic::Sources;
 use crate::file::quantity::Dimension;
+use crate::file::{self, document};
 
 /// A system, as the page lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,12 +47,18 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Reads the text of a lock file.
+    /// Reads the text of a lock file. Systems say all they inherit; what is swept has no value but that it varies.
     ///
     /// # Errors
     /// What is wrong with it and where.
     pub(super) fn read(text: String) -> Result<Self, toml::de::Error> {
-        let root = text.parse()?;
+        let mut root: Table = text.parse()?;
+        if let Some(systems) = whole_systems(&text) {
+            root.insert("system".to_owned(), systems);
+        }
+        for path in swept(&root) {
+            mark_varied(&mut root, &path);
+        }
         Ok(Lock { text, root })
     }
 
@@ -120,7 +130,7 @@ impl Lock {
             .collect();
         let mut keys: Vec<&str> = Vec::new();
         for (key, _) in flat.iter().flatten() {
-            if key != "name" && !keys.contains(&key.as_str()) {
+            if !["name", "inherit"].contains(&key.as_str()) && !keys.contains(&key.as_str()) {
                 keys.push(key);
             }
         }
@@ -138,6 +148,71 @@ impl Lock {
     }
 }
 
+/// The systems with all they inherit. `None` where this version cannot read the file: then they stand as they were written.
+fn whole_systems(text: &str) -> Option<Value> {
+    let mut sources = Sources::default();
+    let source = sources.add(crate::run::LOCK_FILE.to_owned(), text.to_owned(), Path::new(""));
+    let root = file::read_unchecked(source, &[], &mut sources).ok()?;
+    let read = file::at_point(&root, &[], source, &sources).ok()?;
+    Some(as_toml(&read.get("system")?.value))
+}
+
+fn as_toml(value: &document::Value) -> Value {
+    match value {
+        document::Value::Flag(flag) => Value::Boolean(*flag),
+        document::Value::Integer(integer) => Value::Integer(*integer),
+        document::Value::Number(number) => Value::Float(*number),
+        document::Value::Text(text) => Value::String(text.clone()),
+        document::Value::Date => unreachable!("no key takes a date"),
+        document::Value::List(nodes) => Value::Array(nodes.iter().map(|node| as_toml(&node.value)).collect()),
+        document::Value::Table(table) => {
+            Value::Table(table.entries.iter().map(|entry| (entry.key.clone(), as_toml(&entry.node.value))).collect())
+        }
+    }
+}
+
+/// Paths of the keys that `[sweep]` varies.
+fn swept(root: &Table) -> Vec<String> {
+    let Some(sweep) = root.get("sweep").and_then(Value::as_table) else { return Vec::new() };
+    let points = sweep.get("points").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
+    let of_points = points.flat_map(Table::keys);
+    sweep.keys().filter(|key| *key != "points").chain(of_points).cloned().collect()
+}
+
+/// Puts "varied" where a path such as `workload.rate`, `system.gpu` or `system.NAME.gpu` points; places that are not there
+/// stay away.
+fn mark_varied(root: &mut Table, path: &str) {
+    let varied = || Value::String("varied".to_owned());
+    let Some(of_system) = path.strip_prefix("system.") else {
+        return set(root, path, varied());
+    };
+    for system in
+        root.get_mut("system").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_table_mut)
+    {
+        let name = system.get("name").and_then(Value::as_str).unwrap_or_default();
+        match of_system.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) {
+            Some(own) => set(system, own, varied()),
+            None => set(system, of_system, varied()),
+        }
+    }
+}
+
+/// Replaces the value at a path.
+fn set(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        Some((key, rest)) => {
+            if let Some(inner) = table.get_mut(key).and_then(Value::as_table_mut) {
+                set(inner, rest, value);
+            }
+        }
+        None => {
+            if let Some(there) = table.get_mut(path) {
+                *there = value;
+            }
+        }
+    }
+}
+
 /// Each pool of replicas of a system in words.
 fn pools(system: &Table) -> Vec<String> {
     let named =
@@ -150,7 +225,7 @@ fn pools(system: &Table) -> Vec<String> {
 fn pool_words(pool: &Table) -> String {
     let text = |table: &Table, key: &str| table.get(key).map(plain);
     let above_one = |key: &str, short: &str| {
-        pool.get(key).and_then(Value::as_integer).filter(|&size| size > 1).map(|size| format!("{short} {size}"))
+        pool.get(key).filter(|size| size.as_integer() != Some(1)).map(|size| format!("{short} {}", plain(size)))
     };
     let parallel: Vec<String> =
         [("tensor_parallel_size", "TP"), ("pipeline_parallel_size", "PP"), ("data_parallel_size", "DP")]
@@ -159,11 +234,14 @@ fn pool_words(pool: &Table) -> String {
             .collect();
     let mut parts = Vec::new();
     if let Some(gpu) = text(pool, "gpu") {
-        let replicas = pool.get("replicas").and_then(Value::as_integer).unwrap_or(1);
-        let many = if replicas == 1 { "1 replica".to_owned() } else { format!("{replicas} replicas") };
+        let many = match text(pool, "replicas") {
+            Some(replicas) if replicas != "1" => format!("{replicas} replicas"),
+            _ => "1 replica".to_owned(),
+        };
         let parallel = if parallel.is_empty() { String::new() } else { format!(" ({})", parallel.join(", ")) };
         parts.push(format!("{many} on {gpu}{parallel}"));
     }
+    parts.extend(text(pool, "scheduler").filter(|_| pool["scheduler"].is_str()));
     if let Some(scheduler) = pool.get("scheduler").and_then(Value::as_table) {
         parts.extend(text(scheduler, "policy"));
         let limits: Vec<String> = [("max_num_batched_tokens", "tokens"), ("max_num_seqs", "requests")]
@@ -253,12 +331,36 @@ decode = { gpu = "L40S", replicas = 3, tensor_parallel_size = 1 }
 
     #[test]
     fn settings_that_differ_stand_apart_from_those_that_do_not() {
-        let same = LOCK.replace("name = \"b\"", "name = \"b\"\ngpu = \"H100\"");
-        let settings = Lock::read(same).expect("it is TOML").settings(&["a".to_owned(), "b".to_owned()]);
-        let same: Vec<&str> = settings.same.iter().map(|setting| setting.key.as_str()).collect();
-        assert_eq!(same, ["gpu"]);
-        let row = settings.differ.iter().find(|setting| setting.key == "decode.gpu").expect("it differs");
-        assert_eq!(row.values, ["", "L40S"]);
+        let text = LOCK.to_owned() + "[[system]]\nname = \"c\"\ninherit = \"a\"\nreplicas = 3\n";
+        let settings = Lock::read(text).expect("it is TOML").settings(&["a".to_owned(), "c".to_owned()]);
+        let differ: Vec<&str> = settings.differ.iter().map(|setting| setting.key.as_str()).collect();
+        assert!(differ.contains(&"replicas") && !differ.contains(&"gpu"), "{differ:?}");
+        let row = settings.same.iter().find(|setting| setting.key == "gpu").expect("it is the same");
+        assert_eq!(row.values, ["H100", "H100"]);
+    }
+
+    #[test]
+    fn a_sweep_tells_what_varies_and_what_systems_inherit() {
+        let text = r#"
+seeds = [1]
+model = "meta-llama/Llama-3.1-8B"
+workload = { generator = "azure-conv-2023", rate = 12, requests = 10 }
+[[system]]
+name = "a"
+gpu = "H100-SXM-80GB"
+scheduler = "sarathi"
+[[system]]
+name = "b"
+inherit = "a"
+tensor_parallel_size = 2
+[sweep]
+"workload.rate" = [1, 2]
+points = [{ "system.b.tensor_parallel_size" = 2 }, { "system.b.tensor_parallel_size" = 4 }]
+"#;
+        let lock = Lock::read(text.to_owned()).expect("it is TOML");
+        assert!(lock.facts().iter().any(|(name, words)| name == "Workload" && words.contains("rate varied")));
+        assert_eq!(lock.words("b").words, "1 replica on H100-SXM-80GB (TP varied), sarathi");
+        assert_eq!(lock.words("a").words, "1 replica on H100-SXM-80GB, sarathi");
     }
 
     #[test]

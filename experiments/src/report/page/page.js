@@ -127,7 +127,7 @@ function lockFile() {
     const copied = await navigator.clipboard?.writeText(D.lock).then(() => true, () => false);
     copy.textContent = copied || document.execCommand("copy") ? "Copied" : "Selected: copy with Ctrl+C";
   }, { id: "copy-lock" });
-  return section("lock", "Lock file", el("p", {}, "The experiment with every default written out. ", el("code", {}, "servesim run experiment.lock.toml"), " gives the same bytes. ", copy), el("details", {}, el("summary", {}, "experiment.lock.toml"), text));
+  return section("lock", "Lock file", el("p", {}, `${D.kind === "sweep" ? "The sweep as it was asked for, and what it stands on" : "The experiment with every default written out"}. `, el("code", {}, `servesim ${D.kind} experiment.lock.toml`), " gives the same bytes. ", copy), el("details", {}, el("summary", {}, "experiment.lock.toml"), text));
 }
 
 function page() {
