@@ -187,3 +187,17 @@ fn a_prefill_pool_keeps_prompts_out_of_the_way_of_answers_and_the_network_shows_
     assert!(of(pushed, "mean_handover_wait_ms") < 0.9 * of(ethernet, "mean_handover_wait_ms"));
     assert_eq!(runs[ethernet]["kv_transfer_bytes"], runs[pushed]["kv_transfer_bytes"]);
 }
+
+#[test]
+fn a_served_hybrid_model_answers_sooner_where_states_are_kept_and_vllm_plus_waits_for_memory() {
+    let file = shipped("hybrid.toml");
+    let settings = ["--set", "workload.requests=400", "--set", "seeds=[1]", "--json", "--no-figures"];
+    let said = Place::new().succeed(&[["run", file.as_str()].as_slice(), &settings].concat());
+    let runs = measures(&said.stdout);
+    let of = |run: usize, measure: &str| runs[run][measure].as_f64().expect("a number");
+    let (none, vllm, marconi) = (0, 1, 3);
+    assert!(runs.iter().all(|run| run["completed"] == 400));
+    assert!(of(marconi, "token_hit_rate") > 0.2, "{}", of(marconi, "token_hit_rate"));
+    assert!(of(marconi, "median_ttft_ms") < 0.9 * of(none, "median_ttft_ms"));
+    assert!(of(vllm, "median_ttft_ms") > 2.0 * of(none, "median_ttft_ms"), "{}", of(vllm, "median_ttft_ms"));
+}
