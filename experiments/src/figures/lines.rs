@@ -127,7 +127,9 @@ impl LinesFigure {
                 .into_iter()
                 .chain((point.half.is_some() && point.y > half).then_some(point.y - half))
         });
-        Scale::around(ends.chain(self.limits.iter().copied()), Scale::LOG_FROM_RATIO_UP)
+        // Shares of a whole are compared by their differences.
+        let log_from = if self.y_label.ends_with("(%)") { f64::INFINITY } else { Scale::LOG_FROM_RATIO_UP };
+        Scale::around(ends.chain(self.limits.iter().copied()), log_from)
     }
 }
 
@@ -170,6 +172,15 @@ mod tests {
     fn values_far_apart_are_drawn_on_a_logarithmic_axis() {
         assert_eq!(figure([60.0, 80.0, 140.0], 1.0).x_scale(), Scale::from_zero(140.0));
         assert_eq!(figure([1.0, 10.0, 100.0], 1.0).x_scale(), Scale::log_around(1.0, 100.0));
+    }
+
+    #[test]
+    fn shares_start_from_nothing_however_far_apart_they_are() {
+        let mut shares = figure([1.0, 2.0, 3.0], 0.0);
+        shares.series[0].points[0].y = 0.1;
+        assert_eq!(shares.y_scale(), Scale::from_zero(30.0));
+        "P99 TTFT (ms)".clone_into(&mut shares.y_label);
+        assert_eq!(shares.y_scale(), Scale::log_around(0.1, 30.0));
     }
 
     #[test]

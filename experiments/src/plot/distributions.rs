@@ -1,6 +1,7 @@
 //! Distributions of latencies.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use sim::{Distribution, WeightedHistogram};
 use workloads::SimDuration;
@@ -75,14 +76,45 @@ fn requests(source: &Source, column: &str) -> Result<Vec<(String, Vec<Distributi
     let Some(_) = source.results.path("requests") else {
         return lacks("needs a table of requests, which `servesim run` writes");
     };
-    let table = source.results.columns("requests", &["system", "seed", column])?;
-    let seconds = table.numbers(column)?;
+    let table = source.results.columns("requests", &["system", "seed", "arrival_s", column])?;
+    let (arrivals, seconds) = (table.numbers("arrival_s")?, table.numbers(column)?);
+    let windows = windows(source, &table)?;
+    let (system, seed) = (table.words("system")?, table.words("seed")?);
     by_seed(&table, Distribution::new, |row, distribution| {
+        let window = windows.get(&(system.codes()[row], seed.codes()[row]));
         // Rejected requests and one-token answers have none.
-        if !seconds[row].is_nan() {
+        if !seconds[row].is_nan() && window.is_none_or(|window| window.contains(&nanos(arrivals[row]))) {
             distribution.add(SimDuration::from_secs_f64(seconds[row]));
         }
     })
+}
+
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+/// In which nanoseconds requests arrived that were measured, by the numbers of system and seed in the table of requests.
+fn windows(source: &Source, requests: &Table) -> Result<BTreeMap<(u32, u32), Range<u64>>, Missing> {
+    let (system, seed) = (requests.words("system")?, requests.words("seed")?);
+    let arrivals = requests.numbers("arrival_s")?;
+    let mut first: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for (row, &arrival_s) in arrivals.iter().enumerate() {
+        let arrival = nanos(arrival_s);
+        let earliest = first.entry((system.codes()[row], seed.codes()[row])).or_insert(arrival);
+        *earliest = arrival.min(*earliest);
+    }
+    let summary = source.results.columns("summary", &["system", "seed", "measured_from_s", "measured_s"])?;
+    let (systems, seeds) = (summary.words("system")?, summary.words("seed")?);
+    let (from, length) = (summary.numbers("measured_from_s")?, summary.numbers("measured_s")?);
+    let mut windows = BTreeMap::new();
+    for (&(system_code, seed_code), &begin) in &first {
+        let names = (&system.names()[system_code as usize], &seed.names()[seed_code as usize]);
+        if let Some(row) = (0..summary.len()).find(|&row| (systems.get(row), seeds.get(row)) == (names.0, names.1)) {
+            let start = begin + nanos(from[row]);
+            windows.insert((system_code, seed_code), start..start + nanos(length[row]));
+        }
+    }
+    Ok(windows)
 }
 
 fn gaps(source: &Source) -> Result<Vec<(String, Vec<WeightedHistogram>)>, Missing> {

@@ -185,3 +185,19 @@ fn figures_have_names_of_their_own() {
     names.dedup();
     assert_eq!(names.len(), FIGURES.len());
 }
+
+#[test]
+fn the_gallery_names_every_figure_and_has_every_picture() {
+    let docs = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
+    let page = fs::read_to_string(docs.join("gallery.md")).expect("the page is there");
+    for entry in &FIGURES {
+        assert!(page.contains(&format!("`{}`", entry.name)), "{} is not in the gallery", entry.name);
+    }
+    let pictures: Vec<&str> = page.split("](figures/").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(pictures.len() >= FIGURES.len(), "{pictures:?}");
+    for picture in pictures {
+        let size =
+            fs::metadata(docs.join("figures").join(picture)).unwrap_or_else(|error| panic!("{picture}: {error}")).len();
+        assert!(size < 80_000, "{picture} has {size} bytes");
+    }
+}
