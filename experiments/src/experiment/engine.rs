@@ -2,7 +2,7 @@
 
 use profiles::DeviceSpec;
 use profiles::cost::{
-    Architecture, Composition, EngineOverheads, ExpertRouting, Link, PrefillCoverage, PrefixAttention,
+    Architecture, Composition, EngineOverheads, ExpertRouting, Link, PrefillCoverage, PrefixAttention, Sampling,
 };
 use sim::{EngineSpec, Policy, SchedulerSpec};
 use workloads::SimDuration;
@@ -87,6 +87,16 @@ pub(super) fn prefix_attention(reader: &mut Reader<'_>, scheduler: SchedulerSpec
         "fused" => PrefixAttention::Fused,
         other => unreachable!("`{other}` is no choice"),
     })
+}
+
+/// How tokens are chosen from logits.
+pub(super) fn sampling(reader: &mut Reader<'_>) -> Sampling {
+    let name: String = reader.get(&s::SAMPLING);
+    match name.as_str() {
+        "plain" => Sampling::Plain,
+        "sorted" => Sampling::Sorted,
+        other => unreachable!("`{other}` is no choice"),
+    }
 }
 
 /// What a system's engine adds to kernels, and around its steps.

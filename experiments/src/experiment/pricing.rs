@@ -105,6 +105,7 @@ impl Pricing {
         options.link = link.filter(|_| options.servers.is_none());
         options.overlap_collectives = reader.get(&s::OVERLAP_COLLECTIVES);
         options.separate_attention = reader.get(&s::SEPARATE_ATTENTION);
+        options.sampling = engine::sampling(reader);
         options.prefix_attention = engine::prefix_attention(reader, scheduler)?;
         let composition = reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?;
         options.composition = composition.expect("it has a default");

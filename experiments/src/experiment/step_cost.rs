@@ -20,7 +20,7 @@ pub(super) struct Fitted {
 }
 
 /// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 12] = [
+const OF_KERNELS: [&Key; 13] = [
     &s::ARCHITECTURE,
     &s::KERNEL_TABLES,
     &s::FITTED_PROFILE,
@@ -31,6 +31,7 @@ const OF_KERNELS: [&Key; 12] = [
     &s::OVERLAP_COLLECTIVES,
     &s::SEPARATE_ATTENTION,
     &s::PREFIX_ATTENTION,
+    &s::SAMPLING,
     &s::COMPOSITION,
     &s::POWER_LIMIT,
 ];

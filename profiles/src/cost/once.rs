@@ -2,6 +2,7 @@
 
 use super::layer::{Columns, Context};
 use super::load::{ACTIVATION_BYTES, Load, RowWork};
+use super::small::Elementwise;
 use super::{Evidence, Operator};
 
 /// The vocabulary is padded to a multiple of this before it is cut among GPUs (vLLM's `VocabParallelEmbedding`).
@@ -44,6 +45,7 @@ impl Sequence {
         }
         // Logits are read as 16 bits, written as 32, and read again to be sampled from.
         operators.push(elementwise(context, Operator::Sampling, ("sample", vocabulary), vocabulary * 10.0));
+        operators.extend(sort(context, vocabulary));
         Self(operators)
     }
 
@@ -66,6 +68,14 @@ impl Sequence {
             (*operator, basis.evidence(*evidence), load)
         })
     }
+}
+
+/// Sorting the logits of the sampled positions, where sampling needs it. No kernel table has it.
+fn sort(context: &Context<'_>, vocabulary: f64) -> Option<(Operator, Evidence, RowWork)> {
+    let bytes = vocabulary * context.options.sampling.extra_bytes_per_logit();
+    let law = &context.laws.elementwise;
+    let work = Elementwise::new(false, bytes, law, context.options.device);
+    (bytes > 0.0).then(|| (Operator::Sampling, law.evidence.max(Evidence::Fitted), RowWork::Elementwise(work)))
 }
 
 fn elementwise(

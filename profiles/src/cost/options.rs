@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::composition::Composition;
 use crate::cost::efficiency::Architecture;
+use crate::cost::sampling::Sampling;
 use crate::cost::servers::Servers;
 use crate::cost::shared_prefix::PrefixAttention;
 use crate::device::DeviceSpec;
@@ -42,6 +43,8 @@ pub struct CostOptions<'a> {
     /// before v1 and in `FlashInfer`'s wrappers in `SGLang`; those of generating requests are when they run beside
     /// everything else ([`Self::composition`]). If not, one launch has both where that is how the device's kernels are known to work.
     pub separate_attention: bool,
+    /// How tokens are chosen from logits.
+    pub sampling: Sampling,
     /// How attention reads prefixes that generating requests share.
     pub prefix_attention: PrefixAttention,
     /// How decode attention and everything else go together.
@@ -75,6 +78,7 @@ impl<'a> CostOptions<'a> {
             engine: EngineOverheads::vllm_v1(),
             overlap_collectives: false,
             separate_attention: false,
+            sampling: Sampling::Plain,
             prefix_attention: PrefixAttention::PerRequest,
             composition: Composition::Serial,
             max_num_batched_tokens: 2048,

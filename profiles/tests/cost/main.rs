@@ -7,6 +7,7 @@ mod measured;
 mod offload;
 mod oracles;
 mod physics;
+mod sampling;
 mod servers;
 mod settings;
 mod shared_prefix;

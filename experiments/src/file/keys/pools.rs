@@ -68,6 +68,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::OVERLAP_COLLECTIVES,
     &s::SEPARATE_ATTENTION,
     &s::PREFIX_ATTENTION,
+    &s::SAMPLING,
     &s::COMPOSITION,
     &ATTENTION_OFFLOAD,
     &s::USD_PER_GPU_HOUR,

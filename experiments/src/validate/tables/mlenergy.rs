@@ -37,6 +37,10 @@ pub(super) fn row(row: Row<'_>) -> Result<Described, NotScored> {
         let format = quantization(dtype).ok_or_else(|| row.wrong("weight_precision", "bfloat16, fp8 or mxfp4"))?;
         described.system.set("quantization", format!("\"{format}\""));
     }
+    described.system.set("sampling", "\"sorted\"");
+    described.assume(
+        "how tokens are sampled is not recorded: with `top_p`, as gaps say that grow by the same time per logit in all models",
+    );
     let batch = row.count("max_num_seqs", 1)?;
     // 397 tokens/s at 19.7 ms each are 8 requests: the limit is that of all ranks together.
     let of_a_rank = batch.div_ceil(data);

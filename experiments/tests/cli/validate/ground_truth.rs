@@ -82,3 +82,27 @@ fn every_tenth_operating_point_is_scored_or_listed() {
     println!("mean TTFT is off by {error:.1} % in the median case");
     assert!(error < 30.0, "mean TTFT is off by {error:.1} %");
 }
+
+#[test]
+fn full_batches_are_as_fast_and_draw_as_much_as_was_measured() {
+    let Some(data) = shared_data() else {
+        return println!("SKIPPED: full_batches_are_as_fast_and_draw_as_much_as_was_measured needs ../shared/data");
+    };
+    println!("USED: full_batches_are_as_fast_and_draw_as_much_as_was_measured");
+    let place = Place::new();
+    let folder = data.join("ground_truth/mlenergy_llm_power");
+    place.write("power/meta.json", &std::fs::read_to_string(folder.join("meta.json")).expect("metadata"));
+    let table = std::fs::read_to_string(folder.join("cases.csv")).expect("a table");
+    let (head, rows) = table.split_once('\n').expect("a head");
+    // Full batches of at most 128 requests keep the test quick.
+    let is_small =
+        |row: &&str| row.split(',').nth(11).and_then(|limit| limit.parse().ok()).is_some_and(|limit: u32| limit <= 128);
+    let kept: Vec<&str> = rows.lines().filter(|row| row.contains(",H100,")).filter(is_small).step_by(7).collect();
+    place.write("power/cases.csv", &format!("{head}\n{}\n", kept.join("\n")));
+    let said = json_of(&place.succeed(&["validate", "power", "--json"]).stdout);
+    for (metric, limit) in [("output_throughput", 10.0), ("power", 11.0)] {
+        let error = group_error(&said, "mlenergy", metric);
+        println!("{metric} of {} full batches is off by {error:.1} % in the median case", kept.len());
+        assert!(error < limit, "{metric} is off by {error:.1} %, more than {limit} %");
+    }
+}
