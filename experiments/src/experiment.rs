@@ -35,7 +35,7 @@ pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use measuring::Measuring;
 pub(crate) use plan::{Algorithm, Objective, PlanSpec};
 pub(crate) use pool::Pool;
-pub(crate) use profile::{file_sha256, sha256};
+pub(crate) use profile::{file_sha256, model as named_model, sha256};
 pub(crate) use requests::left_out;
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, read as read_workload};

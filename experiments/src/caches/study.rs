@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use profiles::DType;
 use sim::prefix_cache::{Alpha, AlphaTuning, CacheModel, CachePolicy, HybridShape, MarconiMode, TuningObjective};
 
 use crate::diagnostic::{Problem, Problems, Sources, Span};
-use crate::experiment::{Workload, read_workload};
+use crate::experiment::{Workload, named_model, read_workload};
 use crate::failure::Failure;
 use crate::file;
 use crate::file::document;
@@ -82,8 +83,7 @@ pub(crate) fn load(path: &Path, settings: &[String]) -> Result<CacheStudy, Failu
 
 fn resolve(reader: &mut Reader<'_>, path: &Path, sources: &Sources) -> Result<CacheStudy, Problem> {
     let name = reader.or(&keys::NAME, || path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-    let shape = reader.table(&c::MODEL, |table| Ok(shape(table)))?.expect("it has a default");
-    let model = CacheModel::of_shape(&shape);
+    let model = reader.table(&c::MODEL, |table| model(table, sources))?.expect("it has a default");
     if model.checkpoint_bytes() == 0 && model.kv_bytes_per_token() == 0 {
         let problem = reader.problem(&c::MODEL, "a model without recurrent and attention layers has nothing to cache");
         return Err(problem.label("expected `ssm_layers` or `attention_layers` above 0"));
@@ -110,6 +110,21 @@ fn resolve(reader: &mut Reader<'_>, path: &Path, sources: &Sources) -> Result<Ca
         workload: workload.expect("it was found missing otherwise"),
         caches,
     })
+}
+
+/// A model by name, or by its shape.
+fn model(reader: &mut Reader<'_>, sources: &Sources) -> Result<CacheModel, Problem> {
+    if !reader.has(&c::MODEL_NAME) {
+        return Ok(CacheModel::of_shape(&shape(reader)));
+    }
+    let shapes = [&c::SSM_LAYERS, &c::ATTENTION_LAYERS, &c::MLP_LAYERS, &c::WIDTH, &c::STATE, &c::VALUE_BYTES];
+    if let Some(key) = shapes.into_iter().find(|key| reader.has(key)) {
+        let problem = Problem::at(reader.key_span(key), format!("`{}` has no effect beside `name`", key.name));
+        return Err(problem.label("take one of the two out"));
+    }
+    let model = named_model(reader, &c::MODEL_NAME, sources)?;
+    let checkpoint_bytes = DType::Bf16.bytes(model.state_elements_per_sequence());
+    Ok(CacheModel::of_model(&model, checkpoint_bytes, model.kv_bytes_per_token(DType::Bf16)))
 }
 
 fn shape(reader: &mut Reader<'_>) -> HybridShape {

@@ -162,3 +162,18 @@ fn caches_of_a_transformer_replay_mooncakes_hash_ids() {
     assert!(blocks_all < radix_all && radix_all - blocks_all < 0.01, "but for the last, partial block: {rates:?}");
     assert!(blocks < bound && radix < bound && bound < bound_all, "{rates:?}");
 }
+
+#[test]
+fn a_model_by_name_is_kept_as_it_is_served() {
+    let named = ("capacities", "model = { name = \"ai21labs/AI21-Jamba-1.5-Mini\" }\ncapacities");
+    let said = with(&[named]).succeed(&["cache", "x.toml", "--json"]);
+    let hits = |name: &str| {
+        let runs = runs(&said.stdout);
+        let run = runs.iter().rfind(|run| run["cache"] == name).expect("it ran").clone();
+        of(&run, "token_hit_percent")
+    };
+    assert!(hits("sglang-plus") > hits("vllm-plus"), "{} and {}", hits("sglang-plus"), hits("vllm-plus"));
+    let twice = ("capacities", "model = { name = \"marconi/hybrid-7b\", state = 16 }\ncapacities");
+    let refused = with(&[twice]).fail(2, &["cache", "x.toml"]);
+    assert!(refused.contains("`state` has no effect beside `name`"), "{refused}");
+}

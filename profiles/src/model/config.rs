@@ -147,6 +147,7 @@ fn unknown_type(config: &Config<'_>, model_type: &str) -> ProfileError {
         "falcon_h1" | "hymba" => "its attention and state-space mixers run side by side in one layer",
         "zamba" | "zamba2" => "its attention blocks share weights across layers, with an adapter for each use",
         "gemma2" | "gemma3" | "gemma3_text" => "it has norms after its mixers that would not be counted",
+        "qwen3_next" => "its gated delta rule has another state and another scan, neither of which is priced",
         "granitemoehybrid" => "its hybrid layers with shared experts are not modelled",
         _ => return config.wrong("model_type", &format!("is `{model_type}`; expected one of {MODEL_TYPES}")),
     };

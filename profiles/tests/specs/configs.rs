@@ -153,6 +153,7 @@ fn models_with_other_parts_are_refused_with_the_reason() {
         (json!({"architectures": ["LlamaForSequenceClassification"]}), "does not generate text"),
         (json!({"model_type": "falcon_h1"}), "run side by side in one layer"),
         (json!({"model_type": "zamba2"}), "share weights across layers"),
+        (json!({"model_type": "qwen3_next"}), "gated delta rule"),
         (json!({"model_type": "brand_new"}), "`model_type`: is `brand_new`; expected one of llama"),
         (json!({"model_type": null}), "`model_type`: is missing"),
     ] {

@@ -67,6 +67,14 @@ pub(crate) static ROOT: TableDef = TableDef {
     ],
 };
 
+/// A real model.
+pub(crate) static MODEL_NAME: Key = Key::new(
+    "name",
+    Kind::NameOrPath("shipped model (`servesim profiles list`)"),
+    "A model as it is served: grouped queries, experts and states as its `config.json` has them, 16 bits per value, whole (not spread \
+     over GPUs), attention counted over the pairs of tokens that see each other. Not beside the other keys.",
+)
+.nothing("the other keys describe it");
 /// Recurrent layers.
 pub(crate) static SSM_LAYERS: Key =
     Key::new("ssm_layers", Kind::Integer(0, 10_000), "Recurrent layers, each with a state per checkpoint.").value("24");
@@ -96,9 +104,9 @@ pub(crate) static VALUE_BYTES: Key =
 
 static MODEL_TABLE: TableDef = TableDef {
     path: "model",
-    doc: "Shape of the model, counted as the Marconi paper counts (appendix A).",
+    doc: "A model by name, or its shape, counted as the Marconi paper counts (appendix A).",
     tag: Tag::None,
-    keys: &[&SSM_LAYERS, &ATTENTION_LAYERS, &MLP_LAYERS, &WIDTH, &STATE, &VALUE_BYTES],
+    keys: &[&MODEL_NAME, &SSM_LAYERS, &ATTENTION_LAYERS, &MLP_LAYERS, &WIDTH, &STATE, &VALUE_BYTES],
 };
 
 const HASH_LRU: &str = "hash-lru";
