@@ -99,7 +99,12 @@ fn gather(results: &Results, request: &ReportRequest) -> Result<PageData, Failur
     let is_run = results.kind() == Kind::Run;
     let table = if is_run { requests::table(results).map_err(read)? } else { None };
     let objective = |name: &str| lock.as_ref().and_then(|lock| lock.objective_s(name));
-    let cdfs = table.as_ref().map(|table| distributions::of(table, &names, objective)).transpose().map_err(read)?;
+    let gaps = results.path("gaps").filter(|_| is_run).map(|_| results.table("gaps")).transpose().map_err(read)?;
+    let cdfs = table
+        .as_ref()
+        .map(|table| distributions::of(table, gaps.as_ref(), &names, objective))
+        .transpose()
+        .map_err(read)?;
     let statuses = table.as_ref().map(|table| table.words("status")).transpose().map_err(read)?;
     let warnings = warnings::all(results, lock.as_ref(), &runs, summary.as_ref(), evidence.as_ref()).map_err(read)?;
     let name = lock.as_ref().and_then(Lock::name);

@@ -8,19 +8,21 @@ use crate::results::{ResultsError, Table};
 const POINTS: usize = 400;
 
 /// What the curves are, for those who read them.
-pub(super) const NOTE: &str = "Share of the completed requests of all seeds that took no longer, over all requests that the folder has. Point at \
+pub(super) const NOTE: &str = "Share of the completed requests of all seeds (of TBT: of all gaps between their tokens) that took no longer, over all that the folder has. Point at \
      a curve, or give it the focus and press the arrow keys.";
 
 /// Cumulative distributions of a latency.
 #[derive(Serialize)]
 pub(super) struct Cdf {
     title: &'static str,
+    /// Of what the shares are.
+    counted: &'static str,
     /// The objective, in seconds.
     limit_s: Option<f64>,
     series: Vec<Curve>,
 }
 
-/// The distribution of a system: the share of requests, in percent, that took at most so many seconds.
+/// The distribution of a system: the share, in percent, that took at most so many seconds.
 #[derive(Serialize)]
 struct Curve {
     system: usize,
@@ -29,59 +31,65 @@ struct Curve {
     y: Vec<f64>,
 }
 
-/// The distributions of every latency that requests have; `objective` is the limit of one by its key, in seconds.
+/// The distributions of every latency that requests have, and of the gaps between tokens where the folder counts them;
+/// `objective` is the limit of one by its key, in seconds.
 pub(super) fn of(
     table: &Table,
+    gaps: Option<&Table>,
     systems: &[String],
     objective: impl Fn(&str) -> Option<f64>,
 ) -> Result<Vec<Cdf>, ResultsError> {
     let latencies = [
-        ("TTFT", "ttft_s", "ttft"),
-        ("Time per output token", "tpot_s", "tpot"),
-        ("Longest gap between tokens", "max_tbt_s", "tbt"),
-        ("End-to-end latency", "e2e_s", "e2e"),
+        ("TTFT", "ttft_s", "ttft", Some(table)),
+        ("TBT", "tbt_s", "tbt", gaps),
+        ("Time per output token", "tpot_s", "tpot", Some(table)),
+        ("Longest gap between tokens", "max_tbt_s", "tbt", Some(table)),
+        ("End-to-end latency", "e2e_s", "e2e", Some(table)),
     ];
-    let system = table.words("system")?;
     let mut cdfs = Vec::new();
-    for (title, column, key) in latencies {
+    for (title, column, key, table) in latencies {
+        let Some(table) = table else { continue };
+        let system = table.words("system")?;
         let values = table.numbers(column)?;
+        let counts = if column == "tbt_s" { Some(table.numbers("gaps")?) } else { None };
         let of_system = |(index, label): (usize, &String)| {
-            let own = values
-                .iter()
-                .zip(system.codes())
-                .filter(|(value, code)| system.names()[**code as usize] == *label && !value.is_nan());
-            let mut own: Vec<f64> = own.map(|(value, _)| *value).collect();
-            own.sort_by(f64::total_cmp);
+            let own = (0..table.len()).filter(|row| system.get(*row) == label && !values[*row].is_nan());
+            let mut own: Vec<(f64, f64)> =
+                own.map(|row| (values[row], counts.map_or(1.0, |counts| counts[row]))).collect();
+            own.sort_by(|a, b| a.0.total_cmp(&b.0));
             let (x, y) = curve(&own);
             Curve { system: index, label: label.clone(), x, y }
         };
-        cdfs.push(Cdf { title, limit_s: objective(key), series: systems.iter().enumerate().map(of_system).collect() });
+        let series = systems.iter().enumerate().map(of_system).collect();
+        let counted = if counts.is_some() { "gaps" } else { "requests" };
+        cdfs.push(Cdf { title, counted, limit_s: objective(key), series });
     }
     Ok(cdfs)
 }
 
-/// Points of the distribution of sorted values: the first, the last, and in between evenly spread both over the shares and
-/// towards the tail, where percentiles of interest lie.
-fn curve(sorted: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let count = sorted.len();
-    let mut ranks: Vec<usize> = if count <= POINTS {
-        (1..=count).collect()
-    } else {
-        let even = (0..POINTS / 2).map(|i| 1 + i * (count - 1) / (POINTS / 2 - 1));
-        let tail = (0..POINTS / 2).map(|i| {
-            let beyond = (count as f64).powf(-(i as f64) / (POINTS / 2 - 1) as f64);
-            count + 1 - ((beyond * count as f64).round() as usize).clamp(1, count)
-        });
-        even.chain(tail).collect()
-    };
-    ranks.sort_unstable();
-    ranks.dedup();
-    // Of equal values the last one has the share of all.
-    let share = |rank: usize| sorted.partition_point(|value| *value <= sorted[rank - 1]) as f64 / count as f64;
-    (
-        ranks.iter().map(|&rank| rounded(sorted[rank - 1])).collect(),
-        ranks.iter().map(|&rank| rounded(share(rank) * 100.0)).collect(),
-    )
+/// Points of the distribution of sorted values, each with how often it occurred: all of them, or the first, the last, and
+/// in between some evenly spread over the shares and some towards the tail, where percentiles of interest lie.
+fn curve(sorted: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut total = 0.0;
+    for (value, count) in sorted {
+        total += count;
+        match points.last_mut().filter(|(last, _)| last.total_cmp(value).is_eq()) {
+            Some((_, up_to)) => *up_to = total,
+            None => points.push((*value, total)),
+        }
+    }
+    if points.len() > POINTS {
+        let half = POINTS / 2;
+        let part = |i: usize| i as f64 / (half - 1) as f64;
+        let shares = (0..half).flat_map(|i| [part(i), 1.0 - total.powf(-part(i))]);
+        let place = |share: f64| points.partition_point(|(_, up_to)| *up_to < share * total).min(points.len() - 1);
+        let mut places: Vec<usize> = shares.map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        points = places.into_iter().map(|place| points[place]).collect();
+    }
+    points.into_iter().map(|(value, up_to)| (rounded(value), rounded(up_to / total * 100.0))).unzip()
 }
 
 /// To seven digits.
@@ -95,12 +103,14 @@ mod tests {
 
     #[test]
     fn a_small_distribution_is_told_whole_and_equals_share_their_share() {
-        assert_eq!(curve(&[1.0, 2.0, 2.0, 4.0]), (vec![1.0, 2.0, 2.0, 4.0], vec![25.0, 75.0, 75.0, 100.0]));
+        let once = [1.0, 2.0, 2.0, 4.0].map(|value| (value, 1.0));
+        assert_eq!(curve(&once), (vec![1.0, 2.0, 4.0], vec![25.0, 75.0, 100.0]));
+        assert_eq!(curve(&[(1.0, 1.0), (2.0, 2.0), (4.0, 1.0)]), curve(&once), "counts stand for so many values");
     }
 
     #[test]
     fn a_large_one_keeps_its_ends_and_its_tail() {
-        let sorted: Vec<f64> = (1..=100_000).map(f64::from).collect();
+        let sorted: Vec<(f64, f64)> = (1..=100_000).map(|value| (f64::from(value), 1.0)).collect();
         let (x, y) = curve(&sorted);
         assert!(x.len() <= POINTS && x.is_sorted() && y.is_sorted());
         assert!((x[0] - 1.0).abs() < 1e-9 && (x[x.len() - 1] - 1e5).abs() < 1e-9);

@@ -23,6 +23,7 @@ pub(super) struct RunsData {
     points: Vec<Vec<String>>,
     runs: Vec<Run>,
     changes: Vec<Change>,
+    intervals: Vec<Interval>,
     /// What is not here of the runs; empty if all is.
     runs_note: String,
     /// What the changes are and where their intervals come from.
@@ -64,6 +65,13 @@ struct Change {
     /// How its interval was found, and from how many parts, where the table says so.
     method: Option<String>,
 }
+
+/// The interval of a mean: point, system, measure, both ends, and how it was found.
+#[derive(Serialize)]
+struct Interval(usize, usize, usize, Cell, Cell, String);
+
+/// Numbers of a point, a system and a measure.
+type Place = (usize, usize, usize);
 
 /// A field of a table. Numbers are rounded to six digits, which is more than anyone reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +126,9 @@ impl RunsData {
             data.changes = data.changes_of(&comparison)?;
             data.compared = compared(&comparison, &data.system_names[0])?;
         }
+        if results.path("intervals").is_some() {
+            data.intervals = data.intervals_of(&results.table("intervals")?)?;
+        }
         Ok((data, Some(table)))
     }
 
@@ -129,6 +140,7 @@ impl RunsData {
             points: Vec::new(),
             runs: Vec::new(),
             changes: Vec::new(),
+            intervals: Vec::new(),
             runs_note: String::new(),
             compared: String::new(),
         }
@@ -174,6 +186,7 @@ impl RunsData {
             points: points.all,
             runs,
             changes: Vec::new(),
+            intervals: Vec::new(),
             runs_note,
             compared: "Means over seeds.".to_owned(),
         })
@@ -181,21 +194,12 @@ impl RunsData {
 
     /// The rows of `comparison` for measures that are shown.
     fn changes_of(&self, table: &Table) -> Result<Vec<Change>, ResultsError> {
-        let (system, measure) = (table.words("system")?, table.words("measure")?);
         let numbers = |name| table.numbers(name);
         let (baseline, difference) = (numbers("baseline_mean")?, numbers("difference")?);
         let (low, high) = (numbers("difference_low")?, numbers("difference_high")?);
-        let key_words: Vec<_> = self.keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
         let methods = if table.has("method") { Some((table.words("method")?, table.words("n")?)) } else { None };
         let mut changes = Vec::new();
-        for row in 0..table.len() {
-            let point: Vec<&str> = key_words.iter().map(|words| words.get(row)).collect();
-            let found = (
-                self.points.iter().position(|there| *there == point),
-                self.system_names.iter().position(|there| there == system.get(row)),
-                self.measures.iter().position(|there| there.name == measure.get(row)),
-            );
-            let (Some(point), Some(system), Some(measure)) = found else { continue };
+        for (row, (point, system, measure)) in self.shown(table)? {
             changes.push(Change {
                 point,
                 system,
@@ -211,6 +215,38 @@ impl RunsData {
             });
         }
         Ok(changes)
+    }
+
+    /// The rows of `intervals` for measures that are shown.
+    fn intervals_of(&self, table: &Table) -> Result<Vec<Interval>, ResultsError> {
+        let (low, high) = (table.numbers("mean_low")?, table.numbers("mean_high")?);
+        let (method, parts) = (table.words("method")?, table.words("n")?);
+        let known = self.shown(table)?.into_iter().filter(|(row, _)| !low[*row].is_nan());
+        let interval = |(row, (point, system, measure)): (usize, Place)| {
+            let how = format!("{}, n = {}", method.get(row), parts.get(row));
+            Interval(point, system, measure, Cell::number(low[row]), Cell::number(high[row]), how)
+        };
+        Ok(known.map(interval).collect())
+    }
+
+    /// The rows of a table by point, system and measure whose measure is shown, with the numbers of these three.
+    fn shown(&self, table: &Table) -> Result<Vec<(usize, Place)>, ResultsError> {
+        let (system, measure) = (table.words("system")?, table.words("measure")?);
+        let key_words: Vec<_> = self.keys.iter().map(|key| table.words(key)).collect::<Result<_, _>>()?;
+        let points: BTreeMap<Vec<&str>, usize> = self
+            .points
+            .iter()
+            .enumerate()
+            .map(|(number, point)| (point.iter().map(String::as_str).collect(), number))
+            .collect();
+        let measures: BTreeMap<&str, usize> =
+            self.measures.iter().enumerate().map(|(number, measure)| (measure.name.as_str(), number)).collect();
+        let place = |row: usize| {
+            let point: Vec<&str> = key_words.iter().map(|words| words.get(row)).collect();
+            let system = self.system_names.iter().position(|there| there == system.get(row))?;
+            Some((row, (*points.get(&point)?, system, *measures.get(measure.get(row))?)))
+        };
+        Ok((0..table.len()).filter_map(place).collect())
     }
 
     /// How many runs there are.

@@ -92,6 +92,15 @@ fn tables_sort_by_the_column_that_is_clicked() {
             let sort = browser.texts(&format!("#runs-table th[aria-sort='{direction}']"));
             assert!(sort.len() == 1 && sort[0].starts_with("mean_ttft_ms"), "{direction}: {sort:?}");
         }
+        let (_, names) = column(browser, "#comparison-table", "Measure");
+        let (_, means) = column(browser, "#comparison-table", "chunked");
+        let at = names.iter().position(|name| name.starts_with("mean_ttft_ms")).expect("a leading measure");
+        let intervals = rows(&place, "out/intervals.csv");
+        let is_it = |row: &&BTreeMap<String, String>| row["system"] == "chunked" && row["measure"] == "mean_ttft_ms";
+        let interval = intervals.iter().find(is_it).expect("it has an interval");
+        let half = (number(interval, "mean_high") - number(interval, "mean_low")) / 2.0;
+        let said = means[at].split_once(" ± ").map(|(_, half)| shown(half)).expect("the interval is shown");
+        assert!((said - half).abs() < 0.0051, "{} is not ± {half}", means[at]);
         // Words sort as words, and a key does what a click does.
         let (header, _) = column(browser, "#comparison-table", "Measure");
         browser.run(&format!("document.querySelector({header:?}).focus()"));

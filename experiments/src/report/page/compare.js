@@ -35,6 +35,7 @@ function compared(point, wanted) {
   const means = new Map(systems.map((system) => [system, D.measures.map((_, m) => valueOver(runs.filter((run) => run.system === system), m))]));
   const rows = D.measures.map((_, m) => m).filter((m) => wanted(D.measures[m]) && systems.some((system) => means.get(system)[m] !== null));
   const changes = new Map(D.changes.filter((change) => change.point === point).map((change) => [`${change.system} ${change.measure}`, change]));
+  const intervals = new Map(D.intervals.filter((row) => row[0] === point).map(([, system, m, low, high, how]) => [`${system} ${m}`, { low, high, how }]));
   const columns = [
     { title: "Measure", text: true, value: (row) => D.measures[rows[row]].name, show: (row) => named(D.measures[rows[row]]) },
     { title: "Unit", text: true, value: (row) => unitOf(D.measures[rows[row]]) },
@@ -44,7 +45,7 @@ function compared(point, wanted) {
     columns.push({
       title: name,
       value: (row) => means.get(system)[rows[row]],
-      show: (row) => measured(D.measures[rows[row]], means.get(system)[rows[row]]),
+      show: (row) => around(D.measures[rows[row]], means.get(system)[rows[row]], intervals.get(`${system} ${rows[row]}`)),
     });
     if (system === systems[0]) continue;
     const changeOf = (row) => changes.get(`${system} ${rows[row]}`);
@@ -66,6 +67,18 @@ function compared(point, wanted) {
     });
   }
   return table({ caption: "Comparison of the systems", columns, rows: rows.length });
+}
+
+/** A mean and half of its interval, to the digits of the mean; the ends and where they come from on hover. */
+function around(measure, value, interval) {
+  const text = measured(measure, value);
+  if (!interval || typeof value !== "number" || interval.high === interval.low) return text;
+  const hint = `95 % interval: ${measured(measure, interval.low)} to ${measured(measure, interval.high)} (${interval.how})`;
+  const half = ((interval.high - interval.low) / 2) * (measure.share ? 100 : 1);
+  const decimals = /\.(\d+)/.exec(text)?.[1].length ?? 0;
+  const [digits, unit] = measure.share ? [text.split(THIN_SPACE)[0], `${THIN_SPACE}%`] : [text, ""];
+  const shown = Math.abs(value) >= 1e9 ? number(half) : grouped(half.toFixed(decimals));
+  return el("span", { title: hint }, digits, el("span", { class: "unit" }, ` ± ${shown}`), unit);
 }
 
 /** A measure's value over runs: the mean, or the word that all of them have. */

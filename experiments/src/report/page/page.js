@@ -105,9 +105,9 @@ function distributions() {
     const fill = (log) =>
       holder.replaceChildren(
         chart({
-          title: `${cdf.title}: share of requests`,
+          title: `${cdf.title}: share of ${cdf.counted}`,
           x: { title: cdf.title, unit: "s", show: time },
-          y: { title: "Requests", unit: "%", show: (y) => `${number(y)}${THIN_SPACE}%`, low: 0, high: 100 },
+          y: { title: cdf.counted === "gaps" ? "Gaps between tokens" : "Requests", unit: "%", show: (y) => `${number(y)}${THIN_SPACE}%`, low: 0, high: 100 },
           series: cdf.series,
           limits: cdf.limit_s === null ? [] : [{ x: cdf.limit_s, label: `objective ${tickText(cdf.limit_s)} s` }],
           log,
@@ -135,7 +135,7 @@ function page() {
   const over = D.keys.length > 0 ? curves() : null;
   const sections = [
     overview(),
-    D.kind !== "goodput" && D.runs.length > 0 && D.systems.length > 1 ? section("comparison", "Comparison", comparison()) : null,
+    D.kind !== "goodput" && D.runs.length > 0 ? section("comparison", D.systems.length > 1 ? "Comparison" : "Measures", comparison()) : null,
     ...D.tables.map((found, at) =>
       section(
         `table-${at}`,
