@@ -52,9 +52,9 @@ pub(super) fn dashes(labels: &[&str]) -> Json {
     })
 }
 
-/// Markers of series by their labels; the legend of colours stands for them.
+/// Markers of series by their labels; with the same labels and title as the colours they share a legend.
 pub(super) fn shapes(labels: &[&str]) -> Json {
-    json!({ "field": "series", "type": "nominal", "legend": null, "sort": null, "scale": { "domain": labels } })
+    json!({ "field": "series", "type": "nominal", "title": null, "sort": null, "scale": { "domain": labels } })
 }
 
 /// An axis of numbers, from end to end as it is drawn.

@@ -104,3 +104,18 @@ fn a_search_for_goodput_and_a_study_of_caches_give_their_figures() {
     );
     assert!(place.text("figures/goodput_bars.svg").contains("aria-label=\"Goodput (req/s)\""));
 }
+
+#[test]
+fn a_sweep_gives_maps_and_lines_over_its_keys() {
+    let swept = "[sweep]\n\"workload.arrivals.rate\" = [10, 20]\n\"system.chunked.scheduler.max_num_batched_tokens\" = [256, 512]\n\n[output]";
+    let place = Place::with_small(&[("[output]", swept), ("steps = true\nperfetto = true", "figures = false")]);
+    place.succeed(&["sweep", "x.toml", "-o", "out"]);
+    place.succeed(&["plot", "out", "heatmap", "lines", "attainment_vs_rate", "--format", "svg"]);
+    assert_eq!(named(&place, "out/figures", ".svg"), ["attainment_vs_rate", "heatmap", "p99_ttft_ms_vs_rate"]);
+    let lines = place.text("out/figures/p99_ttft_ms_vs_rate.svg");
+    for word in
+        ["Offered rate (req/s)", "P99 TTFT (ms)", "chunked, 256", "chunked, 512", "curves: max_num_batched_tokens"]
+    {
+        assert!(lines.contains(&format!("aria-label=\"{word}\"")), "{word}");
+    }
+}
