@@ -33,10 +33,10 @@ pub(crate) use constants::EngineConstants;
 pub(crate) use demand::{Demand, Limit};
 pub(crate) use kernels::Library as KernelLibrary;
 pub(crate) use measuring::Measuring;
-pub(crate) use plan::{Algorithm, Objective, PlanSpec};
+pub(crate) use plan::{Algorithm, DeploymentSearch, Objective, PlanSpec};
 pub(crate) use pool::Pool;
 pub(crate) use profile::{file_sha256, model as named_model, sha256};
-pub(crate) use requests::left_out;
+pub(crate) use requests::{Requests, left_out};
 pub(crate) use system::System;
 pub(crate) use workload::{Origin, Workload, read as read_workload};
 

@@ -17,7 +17,7 @@ use crate::run::{Loaded, check_lock, describe, load};
 use crate::terminal::Terminal;
 use files::Files;
 pub(crate) use limit::{Limited, find};
-pub(crate) use probe::Question;
+pub(crate) use probe::{Probe, Question};
 pub(crate) use progress::Progress;
 
 /// Searches every system of an experiment and writes what was found.

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod choose;
+mod deployments;
 mod judge;
 mod placement;
 mod report;
@@ -9,7 +10,7 @@ mod report;
 use sim::Role;
 
 use crate::diagnostic::Problem;
-use crate::experiment::{Experiment, KernelLibrary, PlanSpec};
+use crate::experiment::{DeploymentSearch, Experiment, KernelLibrary, PlanSpec};
 use crate::failure::Failure;
 use crate::goodput::{Progress, in_parallel, searchable};
 use crate::output::{OutputError, claim, write_whole};
@@ -20,28 +21,39 @@ use judge::Planner;
 
 const TABLE: &str = "plan.csv";
 const WINNER: &str = "plan.toml";
+const CONFIRMED: &str = "confirmed.csv";
 
-/// Searches, and writes what was found.
-pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> {
+/// Searches, and writes what was found. `confirm` is how many of the deployments that were found are simulated again, for longer.
+pub(crate) fn run(request: &Request, confirm: Option<usize>, terminal: Terminal) -> Result<(), Failure> {
     let Loaded { experiment, sources } = load_base(request)?;
     if let Err(problem) = searchable(&experiment).and_then(|()| plannable(&experiment)) {
         return Err(Failure::input(problem, sources));
     }
     let spec = experiment.plan.as_ref().expect("it was found missing otherwise");
+    if confirm.is_some() && spec.deployments.is_none() {
+        let message = "--confirm is for whole deployments: `plan.deployments` names the systems to deploy";
+        return Err(Failure::Request(message.to_owned()));
+    }
     let directory = request.directory("-plan");
-    claim(&directory, &[TABLE, WINNER], request.force).map_err(|error| Failure::before_run(&error))?;
+    claim(&directory, &[TABLE, WINNER, CONFIRMED], request.force).map_err(|error| Failure::before_run(&error))?;
     let on_rates = experiment.workload.notes_on_rates().into_iter().map(str::to_owned);
     for note in experiment.workload.notes().into_iter().chain(on_rates) {
         terminal.note(&note);
     }
+    let what = if spec.deployments.is_some() { "kinds of deployments" } else { "candidates" };
     let planner = Planner {
         file: &request.file,
         settings: &request.settings,
         base: &experiment,
         spec,
         library: KernelLibrary::default(),
-        progress: Progress::new(0, "candidates", terminal),
+        progress: Progress::new(0, what, terminal),
     };
+    if let Some(search) = &spec.deployments {
+        let output =
+            deployments::Output { directory: &directory, figures: experiment.output.figures, json: request.json };
+        return deployments::run(&planner, search, confirm, request.jobs, output, terminal);
+    }
     let found = in_parallel(request.jobs, || choose::choose(&planner))?;
     planner.progress.finish();
     let found = found?;
@@ -97,6 +109,9 @@ fn plannable(experiment: &Experiment) -> Result<(), Problem> {
             .label("expected a table `[plan]`")
             .help("[plan]\nnodes = 1\ngpus_per_node = 8"));
     };
+    if let Some(search) = &spec.deployments {
+        return deployable(experiment, spec, search);
+    }
     let base = base_system(experiment, spec)?;
     if base.pools.len() > 1 || base.pools.iter().any(|pool| pool.role != Role::Serve) {
         return Err(Problem::at(experiment.places.plan, format!("`{}` has pools already", base.name))
@@ -106,12 +121,39 @@ fn plannable(experiment: &Experiment) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Refuses systems that the file does not have, and one price for all types of GPU.
+fn deployable(experiment: &Experiment, spec: &PlanSpec, search: &DeploymentSearch) -> Result<(), Problem> {
+    for name in &search.systems {
+        let system = system_named(experiment, name, "deployments")?;
+        let priced = system.pools.iter().any(|pool| pool.price_given);
+        if priced && spec.gpus.len() > 1 && spec.prices.is_empty() {
+            let message = format!("`{name}` has one `price` for {} types of GPU", spec.gpus.len());
+            return Err(Problem::at(experiment.places.plan, message)
+                .label("expected `prices`, one for each of `gpus`, or no `price` in the system"));
+        }
+        if system.pools.iter().any(|pool| pool.offload.is_some()) {
+            return Err(Problem::at(experiment.places.plan, format!("`{name}` offloads attention"))
+                .label("its attention workers would have to be planned too, and are not yet"));
+        }
+    }
+    Ok(())
+}
+
 /// The system that candidates are made of.
 fn base_system<'a>(experiment: &'a Experiment, spec: &PlanSpec) -> Result<&'a crate::experiment::System, Problem> {
     let Some(name) = &spec.system else { return Ok(&experiment.systems[0]) };
-    experiment.systems.iter().find(|system| system.name == *name).ok_or_else(|| {
+    system_named(experiment, name, "system")
+}
+
+/// The system of this name, which `key` asks for.
+fn system_named<'a>(
+    experiment: &'a Experiment,
+    name: &str,
+    key: &str,
+) -> Result<&'a crate::experiment::System, Problem> {
+    experiment.systems.iter().find(|system| system.name == name).ok_or_else(|| {
         let names: Vec<_> = experiment.systems.iter().map(|system| system.name.as_str()).collect();
         Problem::at(experiment.places.plan, format!("there is no system `{name}` to plan with"))
-            .label(format!("`system` must be one of: {}", names.join(", ")))
+            .label(format!("`{key}` must be one of: {}", names.join(", ")))
     })
 }

@@ -18,9 +18,13 @@ use crate::terminal::Terminal;
 pub(super) struct PlanArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    /// With plan.deployments: simulate so many of the cheapest deployments that serve, and those cheaper ones that just do not,
+    /// ten times as long and under five seeds of their own, and tell whether the order holds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    confirm: Option<u16>,
 }
 
 /// Runs it.
 pub(super) fn run(args: PlanArgs, terminal: Terminal) -> Result<(), Failure> {
-    run_plan(&args.experiment.request([]), terminal)
+    run_plan(&args.experiment.request([]), args.confirm.map(usize::from), terminal)
 }

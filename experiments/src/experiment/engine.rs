@@ -105,6 +105,8 @@ pub(super) struct Engine {
     pub(super) overheads: EngineOverheads,
     /// Around them.
     pub(super) around: EngineSpec,
+    /// Whether it is vLLM, of whatever version.
+    pub(super) is_vllm: bool,
 }
 
 impl Engine {
@@ -117,7 +119,7 @@ impl Engine {
             other => unreachable!("`{other}` is no choice"),
         };
         let Some(constants) = EngineConstants::of(name, architecture) else {
-            return Engine { overheads, around: EngineSpec::default() };
+            return Engine { overheads, around: EngineSpec::default(), is_vllm: name != "none" };
         };
         let around = EngineSpec {
             async_scheduling: name == "vllm-v1" && matches!(policy, Policy::ChunkedPrefill { .. }) && alone,
@@ -126,7 +128,8 @@ impl Engine {
             client_to_engine: SimDuration::from_nanos(constants.client_to_engine_ns),
             ..EngineSpec::default()
         };
-        Engine { overheads: EngineOverheads { step_gap_ns: constants.step_gap_ns as f64, ..overheads }, around }
+        let overheads = EngineOverheads { step_gap_ns: constants.step_gap_ns as f64, ..overheads };
+        Engine { overheads, around, is_vllm: true }
     }
 }
 
@@ -141,7 +144,7 @@ pub(super) fn engine(
 ) -> Result<Engine, Problem> {
     let profile: String = reader.get(&s::ENGINE_PROFILE);
     let alone = stages == 1 && !offloads;
-    let Engine { overheads, around } = Engine::profile(&profile, architecture, scheduler.policy, alone);
+    let Engine { overheads, around, is_vllm } = Engine::profile(&profile, architecture, scheduler.policy, alone);
     let async_scheduling = reader.or(&s::ASYNC_SCHEDULING, || around.async_scheduling);
     if async_scheduling && offloads {
         let problem =
@@ -172,7 +175,7 @@ pub(super) fn engine(
         cuda_graph_sizes: if sizes == [0] { Vec::new() } else { sizes },
         eager_launch_ns: nanos(reader.or(&s::EAGER_LAUNCH, || overheads.eager_launch_ns / NANOS_PER_SECOND)),
     };
-    Ok(Engine { overheads, around })
+    Ok(Engine { overheads, around, is_vllm })
 }
 
 /// A time that a step takes at most `times` over, and then no more than a minute: the simulator's own limit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError};
-use sim::SchedulerSpec;
+use sim::{KvSpec, SchedulerSpec};
 
 use super::prefix_cache::{self, Memory};
 use crate::diagnostic::Problem;
@@ -36,6 +36,29 @@ pub(super) fn kv(
     // A device with no room for a block is refused above, except where a stage without attention is all there is.
     let blocks = blocks.max(1);
     prefix_cache::read(reader, model, &plan, (options.block_size, blocks), scheduler)
+}
+
+/// `max_model_len`, or what the KV cache of an engine holds, where that is less.
+pub(super) fn longest_that_fits(kv: KvSpec, max_model_len: u32) -> u32 {
+    max_model_len.min(kv.blocks.saturating_mul(kv.block_size))
+}
+
+/// Refuses what vLLM does not start with: a KV cache that one request of `max_model_len` tokens does not fit
+/// (`check_enough_kv_cache_memory` in `vllm/v1/core/kv_cache_utils.py`, `raise_if_cache_size_invalid` in v0).
+pub(super) fn holds_longest_request(reader: &Reader<'_>, kv: KvSpec, max_model_len: u32) -> Result<(), Problem> {
+    let tokens = u64::from(kv.blocks) * u64::from(kv.block_size);
+    if tokens >= u64::from(max_model_len) {
+        return Ok(());
+    }
+    let key = if reader.has(&s::MAX_MODEL_LEN) { &s::MAX_MODEL_LEN } else { &s::GPU };
+    let problem =
+        reader.problem(key, "vLLM does not start: a request of `max_model_len` tokens has no room in the KV cache");
+    Err(problem
+        .label(format!("an engine's KV cache holds {tokens} tokens, and max_model_len = {max_model_len}"))
+        .help(format!(
+            "max_model_len = {tokens} or less, or `fit_max_model_len = true`, or a larger `gpu_memory_utilization`, or more GPUs to a \
+             replica"
+        )))
 }
 
 /// The window of the model's windowed layers in tokens; the simulator keeps one sum of windowed contexts per step, so there

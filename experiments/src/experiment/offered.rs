@@ -46,6 +46,17 @@ impl Workload {
         workload
     }
 
+    /// `factor` times as many requests of the same kind; `None` of a trace, which has as many as it has.
+    pub(crate) fn longer(&self, factor: u64) -> Option<Self> {
+        let mut workload = self.clone();
+        match &mut workload.origin {
+            Origin::Trace { .. } => return None,
+            Origin::Made { spec, .. } => spec.requests *= factor,
+            Origin::Parts(parts) => parts.iter_mut().for_each(|spec| spec.requests *= factor),
+        }
+        Some(workload)
+    }
+
     /// How many requests there are, where that is known beforehand.
     pub(crate) fn requests_made(&self) -> Option<u64> {
         match &self.origin {

@@ -55,11 +55,26 @@ impl Objective {
     }
 }
 
+/// A search of whole deployments.
+#[derive(Clone, Debug)]
+pub(crate) struct DeploymentSearch {
+    /// Systems of the file that are deployed, each once.
+    pub(crate) systems: Vec<String>,
+    /// Rate to be served, in requests per second.
+    pub(crate) rate: f64,
+    /// Up to so many times the cheapest one's cost deployments are simulated for the frontier (≥ 1).
+    pub(crate) frontier_cost: f64,
+    /// Whether what provably is no answer is left out.
+    pub(crate) prune: bool,
+}
+
 /// `[plan]`.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanSpec {
     /// The system that candidates are made of; `None`: the first.
     pub(crate) system: Option<String>,
+    /// Whole deployments in place of `algorithms`, if they are searched.
+    pub(crate) deployments: Option<DeploymentSearch>,
     /// Which searches, each once.
     pub(crate) algorithms: Vec<Algorithm>,
     /// What is best.
@@ -68,6 +83,8 @@ pub(crate) struct PlanSpec {
     pub(crate) rate: Option<f64>,
     /// GPU types as they are written in the file; empty: the system's.
     pub(crate) gpus: Vec<String>,
+    /// US dollars per hour of one GPU of each of them; empty: the devices' own.
+    pub(crate) prices: Vec<f64>,
     /// Servers.
     pub(crate) nodes: u32,
     /// GPUs of each.
@@ -76,6 +93,8 @@ pub(crate) struct PlanSpec {
     pub(crate) tensor_parallel_sizes: Option<Vec<u32>>,
     /// Sizes to try; `None`: all that can be.
     pub(crate) pipeline_parallel_sizes: Option<Vec<u32>>,
+    /// Sizes to try; `None`: that of the system.
+    pub(crate) data_parallel_sizes: Option<Vec<u32>>,
     /// Token budgets to try; empty: the system's.
     pub(crate) max_num_batched_tokens: Vec<u32>,
     /// What KV caches travel over.
@@ -97,7 +116,8 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<PlanSpe
     let mut algorithms: Vec<Algorithm> = names.iter().map(|name| algorithm(name)).collect();
     algorithms.sort();
     algorithms.dedup();
-    let objective: String = reader.get(&k::OBJECTIVE);
+    let whole = reader.has(&k::DEPLOYMENTS);
+    let objective: String = reader.or(&k::OBJECTIVE, || if whole { k::COST } else { k::PER_GPU }.to_owned());
     let objective = match objective.as_str() {
         k::PER_GPU => Objective::PerGpu,
         k::PER_USD => Objective::PerUsd,
@@ -106,25 +126,78 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<PlanSpe
         other => unreachable!("`{other}` is no choice"),
     };
     let rate = reader.maybe(&k::SERVED_RATE);
+    let deployments = deployments(reader, objective, rate)?;
     if objective == Objective::Cost && rate.is_none() {
         return Err(reader
             .problem(&k::OBJECTIVE, "the least cost of what?")
             .label("needs `rate` beside it: the requests per second that have to be served"));
     }
+    let gpus: Vec<String> = reader.maybe(&k::GPUS).unwrap_or_default();
+    let prices: Vec<f64> = reader.maybe(&k::PRICES).unwrap_or_default();
+    if !prices.is_empty() && prices.len() != gpus.len() {
+        let problem = reader.problem(&k::PRICES, "`prices` and `gpus` do not belong together");
+        return Err(problem.label(format!("{} prices for {} types: expected one for each", prices.len(), gpus.len())));
+    }
     Ok(PlanSpec {
         system: reader.maybe(&k::SYSTEM),
+        deployments,
         algorithms,
         objective,
         rate,
-        gpus: reader.maybe(&k::GPUS).unwrap_or_default(),
+        gpus,
+        prices,
         nodes: reader.get(&k::NODES),
         gpus_per_node: reader.get(&k::GPUS_PER_NODE),
         tensor_parallel_sizes: reader.maybe(&k::TENSOR_PARALLEL_SIZES),
         pipeline_parallel_sizes: reader.maybe(&k::PIPELINE_PARALLEL_SIZES),
+        data_parallel_sizes: reader.maybe(&k::DATA_PARALLEL_SIZES),
         max_num_batched_tokens: reader.maybe(&k::MAX_NUM_BATCHED_TOKENS).unwrap_or_default(),
         network: reader.get(&k::NETWORK),
         step_costs: step_costs(reader, sources)?,
     })
+}
+
+/// What is said of a search of whole deployments, if there is to be one.
+fn deployments(
+    reader: &mut Reader<'_>,
+    objective: Objective,
+    rate: Option<f64>,
+) -> Result<Option<DeploymentSearch>, Problem> {
+    let frontier_cost = reader.get(&k::FRONTIER_COST);
+    let prune = reader.get(&k::PRUNE);
+    let Some(mut systems) = reader.maybe::<Vec<String>>(&k::DEPLOYMENTS) else {
+        for key in [&k::FRONTIER_COST, &k::PRUNE] {
+            if reader.has(key) {
+                let problem =
+                    Problem::at(reader.key_span(key), format!("`{}` has no effect without `deployments`", key.name));
+                return Err(problem.label("it belongs to the search of whole deployments"));
+            }
+        }
+        return Ok(None);
+    };
+    for (key, why) in [
+        (&k::ALGORITHMS, "deployments are searched as a whole, not put together from parts"),
+        (&k::SYSTEM, "`deployments` names the systems"),
+        (&k::NETWORK, "the systems say themselves what carries KV caches: `network` in `[system.transfer]`"),
+    ] {
+        if reader.has(key) {
+            let problem =
+                Problem::at(reader.key_span(key), format!("`{}` has no effect beside `deployments`", key.name));
+            return Err(problem.label(why));
+        }
+    }
+    if objective != Objective::Cost {
+        return Err(reader
+            .problem(&k::OBJECTIVE, "whole deployments are judged at one rate, not by the highest they hold")
+            .label("expected \"cost\" beside `deployments`"));
+    }
+    let Some(rate) = rate else {
+        let problem = reader.problem(&k::DEPLOYMENTS, "deployments of what size?");
+        return Err(problem.label("needs `rate` beside it: the requests per second that have to be served"));
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    systems.retain(|name| seen.insert(name.clone()));
+    Ok(Some(DeploymentSearch { systems, rate, frontier_cost, prune }))
 }
 
 fn algorithm(name: &str) -> Algorithm {

@@ -3,7 +3,7 @@
 use calibration::replay::schedule::RunHeader;
 use profiles::cost::CostOptions;
 use profiles::topology::{Interconnect, ServerSpec};
-use profiles::{DType, DeviceSpec, ModelSpec, Parallelism, Precision};
+use profiles::{CostModel, DType, DeviceSpec, ModelSpec, Parallelism, Precision};
 use sim::{CheckpointSpec, KvSpec, Policy, ReplicaSpec, Role, SchedulerSpec};
 
 use super::kernels::Library;
@@ -37,12 +37,16 @@ pub(crate) struct Pool {
     pub(crate) kv: KvSpec,
     /// What each engine keeps of prefixes with checkpoints.
     checkpoints: Option<CheckpointSpec>,
+    /// Whether the file says what a GPU costs, in place of the device.
+    pub(crate) price_given: bool,
     /// Longest request.
     pub(crate) max_model_len: u32,
+    /// What that was before it came down to what the KV cache holds, if it did.
+    lowered_from: Option<u32>,
     /// Where its attention is computed, if not where everything else is.
     pub(crate) offload: Option<Offload>,
     /// Sliding window of its windowed layers in tokens, if it has any.
-    sliding_window: Option<u32>,
+    pub(crate) sliding_window: Option<u32>,
     /// What its steps cost.
     pub(super) pricing: Pricing,
     /// Head of its schedules, but for the seed.
@@ -83,6 +87,10 @@ impl Pool {
                 kv.blocks = offload.kv_blocks(reader, model, precision, kv.block_size)?;
             }
         }
+        let lengths_unknown = !reader.has(&s::MAX_MODEL_LEN) && model.has_unnamed_context();
+        let fits: bool = reader.or(&s::FIT_MAX_MODEL_LEN, || lengths_unknown);
+        let asked = max_model_len;
+        let max_model_len = if fits { memory::longest_that_fits(kv, asked) } else { asked };
         let deployed = Deployed {
             model,
             device: &device,
@@ -98,6 +106,10 @@ impl Pool {
         };
         let measured = library.read(reader, &device, sources)?;
         let (pricing, header) = Pricing::read(reader, deployed, sources, measured, head)?;
+        let window = sliding_window.filter(|window| *window < max_model_len);
+        if pricing.is_vllm() && offload.is_none() && window.is_none() && !reader.has(&s::NUM_GPU_BLOCKS_OVERRIDE) {
+            memory::holds_longest_request(reader, kv, max_model_len)?;
+        }
         let name = if reader.has(&s::NAME) { system.to_owned() } else { format!("{system}, {}", role.name()) };
         let engines = replicas * parallelism.data_parallel_size;
         Ok(Pool {
@@ -110,12 +122,24 @@ impl Pool {
             scheduler,
             kv,
             checkpoints,
+            price_given: reader.has(&s::USD_PER_GPU_HOUR),
             max_model_len,
+            lowered_from: (max_model_len < asked).then_some(asked),
             offload,
             sliding_window,
             pricing,
             header,
         })
+    }
+
+    /// What its steps cost, new for one replica.
+    pub(crate) fn cost(&self) -> Box<dyn CostModel> {
+        self.pricing.cost()
+    }
+
+    /// Whether FLOPs, bytes and energy of its steps are known beside times.
+    pub(crate) fn knows_work(&self) -> bool {
+        self.pricing.knows_work()
     }
 
     /// Whether its requests are grouped by prefixes.
@@ -192,7 +216,13 @@ impl Pool {
         if kv_tokens < u64::from(self.max_model_len) {
             notes.push(format!(
                 "note: `{}`: the KV cache of an engine holds {kv_tokens} tokens, fewer than max_model_len = {}: longer requests are \
-                 rejected here, and vLLM would not start; lower `max_model_len`",
+                 rejected",
+                self.name, self.max_model_len
+            ));
+        }
+        if let Some(asked) = self.lowered_from {
+            notes.push(format!(
+                "note: `{}`: max_model_len = {} is what the KV cache of an engine holds, lowered from {asked}",
                 self.name, self.max_model_len
             ));
         }
@@ -217,12 +247,12 @@ impl Pool {
     }
 
     /// GPUs of all engines.
-    pub(super) fn devices(&self) -> u32 {
+    pub(crate) fn devices(&self) -> u32 {
         self.engines * (self.gpus_per_engine() + self.workers_per_engine())
     }
 
     /// Price of all its devices in US dollars per hour.
-    pub(super) fn usd_per_hour(&self) -> f64 {
+    pub(crate) fn usd_per_hour(&self) -> f64 {
         f64::from(self.engines) * self.per_engine(|device| device.usd_per_hour)
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Pricing {
     cost: Cost,
     /// What the engine adds around steps.
     engine: EngineSpec,
+    /// Whether that is vLLM.
+    is_vllm: bool,
     /// Kernel tables it is priced from.
     measured: Option<Measured>,
     /// Servers that replicas may be larger than.
@@ -87,7 +89,8 @@ impl Pricing {
         if let Some(Fitted { file, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
             let cost = Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size)));
             let engine = EngineSpec::default();
-            return Ok((Pricing { cost, engine, measured: None, servers: None, fitted: Some(path) }, header(&options)));
+            let pricing = Pricing { cost, engine, is_vllm: false, measured: None, servers: None, fitted: Some(path) };
+            return Ok((pricing, header(&options)));
         }
         let architecture = engine::architecture(reader, device)?;
         options.architecture = Some(architecture);
@@ -121,12 +124,18 @@ impl Pricing {
         };
         let header = header(&options);
         let (servers, fitted) = (options.servers, own.map(|(_, path)| path));
-        Ok((Pricing { cost, engine: engine.around, measured, servers, fitted }, header))
+        let (is_vllm, engine) = (engine.is_vllm, engine.around);
+        Ok((Pricing { cost, engine, is_vllm, measured, servers, fitted }, header))
     }
 
     /// What the engine adds around steps.
     pub(super) fn engine(&self) -> EngineSpec {
         self.engine
+    }
+
+    /// Whether the engine is vLLM, which does not start in every case in which another might.
+    pub(super) fn is_vllm(&self) -> bool {
+        self.is_vllm
     }
 
     /// The servers that its replicas stand on, if the file says what is between them.

@@ -110,6 +110,11 @@ impl System {
         self.handover.is_some()
     }
 
+    /// Whether its replicas may leave their pools for a mixed one.
+    pub(crate) fn mixes(&self) -> bool {
+        self.handover.as_ref().is_some_and(|handover| handover.mixing.is_some())
+    }
+
     /// Whether the schedule of a run can be written for a replay: its replicas are of one kind and compute all of a step.
     pub(super) fn can_be_replayed(&self) -> bool {
         self.handover.is_none() && self.pools.iter().all(|pool| pool.offload.is_none() && !pool.groups_prefixes())

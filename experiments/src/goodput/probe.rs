@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary};
+use workloads::{SimDuration, SimTime};
 
 use super::search::Standing;
 use crate::experiment::{Demand, Measuring, System, Workload};
@@ -105,6 +106,11 @@ impl Observer for Client {
             output_tokens: record.output_tokens + 1,
             ..record.clone()
         });
+    }
+
+    #[inline]
+    fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
+        Observer::gaps(&mut self.measures, now, gap, requests);
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) fn shapes(spec: &PlanSpec, model: &ModelSpec, most_gpus: u32) -> (Vec
         if spec.gpus.is_empty() { vec![None] } else { spec.gpus.iter().cloned().map(Some).collect() };
     let tensors = spec.tensor_parallel_sizes.clone().unwrap_or_else(|| (1..=spec.gpus_per_node).collect());
     let pipelines = spec.pipeline_parallel_sizes.clone().unwrap_or_else(|| (1..=most_gpus).collect());
+    let ranks: Vec<Option<u32>> =
+        spec.data_parallel_sizes.as_ref().map_or(vec![None], |sizes| sizes.iter().copied().map(Some).collect());
     let layers = model.layers.len() as u32;
     let mut shapes = Vec::new();
     let mut left_out: Vec<(String, u32)> = Vec::new();
@@ -27,16 +29,18 @@ pub(super) fn shapes(spec: &PlanSpec, model: &ModelSpec, most_gpus: u32) -> (Vec
                     data_parallel_size: 1,
                     enable_expert_parallel: false,
                 };
-                if cut.validate(model).is_err() {
-                    leave_out("tensor_parallel_size does not divide the model's heads and widths");
-                } else if !layers.is_multiple_of(pipeline) {
-                    leave_out("pipeline_parallel_size does not divide the model's layers");
-                } else if tensor > spec.gpus_per_node {
-                    leave_out("tensor_parallel_size is larger than a server");
-                } else if tensor * pipeline > most_gpus {
-                    leave_out("more GPUs than there are");
-                } else {
-                    shapes.push(Shape { gpu: gpu.clone(), tensor, pipeline });
+                for &data in &ranks {
+                    if cut.validate(model).is_err() {
+                        leave_out("tensor_parallel_size does not divide the model's heads and widths");
+                    } else if !layers.is_multiple_of(pipeline) {
+                        leave_out("pipeline_parallel_size does not divide the model's layers");
+                    } else if tensor > spec.gpus_per_node {
+                        leave_out("tensor_parallel_size is larger than a server");
+                    } else if tensor * pipeline * data.unwrap_or(1) > most_gpus {
+                        leave_out("more GPUs than there are");
+                    } else {
+                        shapes.push(Shape { gpu: gpu.clone(), tensor, pipeline, data });
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::placement::Placement;
 use crate::experiment::{Algorithm, Demand, Experiment, KernelLibrary, Limit, Objective, PlanSpec, System, Workload};
 use crate::failure::Failure;
 use crate::file::Variation;
+use crate::file::document::Value;
 use crate::goodput::search::Found;
 use crate::goodput::{Limited, Progress, Question, find};
 use crate::run::load_varied;
@@ -68,8 +69,17 @@ impl Row {
 impl Planner<'_> {
     /// The experiment with this placement as its only system, or why there cannot be one.
     pub(super) fn build(&self, placement: &Placement, name: String) -> Result<Experiment, String> {
-        let changes = placement.changes(self.spec)?;
-        let variation = Variation { system: self.spec.system.clone(), name, changes };
+        self.varied(self.spec.system.clone(), name, placement.changes(self.spec)?)
+    }
+
+    /// The experiment with one of its systems, changed, as the only one, or why there cannot be one.
+    pub(super) fn varied(
+        &self,
+        system: Option<String>,
+        name: String,
+        changes: Vec<(String, Value)>,
+    ) -> Result<Experiment, String> {
+        let variation = Variation { system, name, changes };
         let loaded = load_varied(self.file, self.settings, Some(&variation), &self.library);
         loaded.map(|loaded| loaded.experiment).map_err(|failure| failure.brief())
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::experiment::PlanSpec;
 use crate::file::document::Value;
+use crate::file::quantity::Dimension;
 
 /// The GPUs of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +15,14 @@ pub(super) struct Shape {
     pub(super) tensor: u32,
     /// Pipeline stages.
     pub(super) pipeline: u32,
+    /// Data-parallel ranks; `None`: those of the system.
+    pub(super) data: Option<u32>,
 }
 
 impl Shape {
-    /// GPUs in all.
+    /// GPUs in all, where the system has no data-parallel ranks of its own.
     pub(super) fn gpus(&self) -> u32 {
-        self.tensor * self.pipeline
+        self.tensor * self.pipeline * self.data.unwrap_or(1)
     }
 
     /// The same with `factor` times the stages.
@@ -33,7 +36,8 @@ impl fmt::Display for Shape {
         if let Some(gpu) = &self.gpu {
             write!(f, "{gpu} ")?;
         }
-        write!(f, "TP{} PP{}", self.tensor, self.pipeline)
+        write!(f, "TP{} PP{}", self.tensor, self.pipeline)?;
+        self.data.map_or(Ok(()), |data| write!(f, " DP{data}"))
     }
 }
 
@@ -98,7 +102,8 @@ impl Placement {
     }
 }
 
-fn put_shape(
+/// Puts the keys that make `replicas` replicas of this shape into `table`: a pool with a dot behind it, or nothing.
+pub(super) fn put_shape(
     changes: &mut Vec<(String, Value)>,
     table: &str,
     shape: &Shape,
@@ -108,9 +113,16 @@ fn put_shape(
     let mut put = |key: &str, value: Value| changes.push((format!("{table}{key}"), value));
     if let Some(gpu) = &shape.gpu {
         put("gpu", Value::Text(gpu.clone()));
+        let place = spec.gpus.iter().position(|known| known == gpu);
+        if let Some(price) = place.and_then(|place| spec.prices.get(place)) {
+            put("price", Value::Text(Dimension::Price.write(*price)));
+        }
     }
     put("tensor_parallel_size", Value::Integer(i64::from(shape.tensor)));
     put("pipeline_parallel_size", Value::Integer(i64::from(shape.pipeline)));
+    if let Some(data) = shape.data {
+        put("data_parallel_size", Value::Integer(i64::from(data)));
+    }
     put("replicas", Value::Integer(i64::from(replicas)));
     if !spec.step_costs.is_empty() {
         let file = spec.step_costs.iter().find(|(size, _)| *size == shape.tensor);

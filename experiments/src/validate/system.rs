@@ -188,6 +188,8 @@ fn kv_cache(meta: &Meta, system: &mut SystemSettings) -> Result<(), NotScored> {
         // for the blocks that were found there.
         system.set("gpu_memory_utilization", 1);
     } else {
+        // It did start, so however few blocks fit here, its longest request fitted them.
+        system.set("fit_max_model_len", true);
         system.assume("the number of KV blocks is not recorded: as many as fit beside weights and workspace");
         match share {
             Some(share) => system.set("gpu_memory_utilization", share),

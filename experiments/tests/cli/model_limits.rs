@@ -182,3 +182,23 @@ fn a_cache_that_cannot_hold_the_longest_request_is_spoken_of() {
     let said = Place::with_small(&[]).succeed(&["run", "x.toml", "--no-figures"]);
     assert!(!said.stderr.contains("the KV cache of an engine"), "{}", said.stderr);
 }
+
+#[test]
+fn an_engine_whose_cache_has_no_room_for_its_longest_request_does_not_start_as_vllm_does_not() {
+    // 128k tokens of Llama-3.1-8B are 16 GiB, and a share of 0.36 of an H100 leaves less beside its weights.
+    let tight = ("max_model_len = 8192", "max_model_len = 131072\ngpu_memory_utilization = 0.36");
+    let message = Place::with_small(&[tight]).fail(2, &["run", "x.toml"]);
+    let expected = "error: vLLM does not start: a request of `max_model_len` tokens has no room in the KV cache\n";
+    assert!(message.starts_with(expected), "{message}");
+    assert!(message.contains("tokens, and max_model_len = 131072"), "{message}");
+    // Where it may, the limit comes down to what there is; other engines start, and say what they will reject.
+    let fits = ("0.36", "0.36\nfit_max_model_len = true");
+    let place = Place::with_small(&[tight, fits]);
+    let said = place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]).stderr;
+    assert!(!said.contains("longer requests are rejected"), "{said}");
+    place.succeed(&["run", "out/experiment.lock.toml", "-o", "again", "--no-figures"]);
+    assert!(place.read("out/summary.csv") == place.read("again/summary.csv"), "the lock file says the same");
+    let bare = ("0.36", "0.36\nengine = \"none\"");
+    let said = Place::with_small(&[tight, bare]).succeed(&["run", "x.toml", "--no-figures"]).stderr;
+    assert!(said.contains("fewer than max_model_len = 131072: longer requests are rejected"), "{said}");
+}

@@ -1,5 +1,7 @@
 //! `servesim plan`: the placement that serves most.
 
+mod deployments;
+
 use super::goodput::load_of;
 use super::support::Place;
 

@@ -24,6 +24,11 @@ const MODEL_TYPES: &str = "llama, mistral, qwen2, qwen3, mixtral, qwen2_moe, qwe
                            deepseek_v3, kimi_k2, jamba, bamba, nemotron_h, mamba, mamba2, opt, gpt2";
 
 impl ModelSpec {
+    /// Whether its longest context is the one taken for a configuration that names none, 2^20 tokens.
+    pub fn has_unnamed_context(&self) -> bool {
+        self.max_position_embeddings == UNNAMED_CONTEXT
+    }
+
     /// Reads a Hugging Face `config.json`.
     ///
     /// `name` names the model in reports and in errors; `source` says where the file comes from. Keys that are neither understood

@@ -1,6 +1,7 @@
 //! `[plan]`
 
-use crate::file::key::{COUNT, Key, Kind, RATE, TableDef, Tag};
+use crate::file::key::{Bounds, COUNT, Key, Kind, POSITIVE, RATE, TableDef, Tag};
+use crate::file::quantity::Dimension;
 
 /// Where it starts.
 pub(crate) static SYSTEM: Key = Key::new(
@@ -9,6 +10,38 @@ pub(crate) static SYSTEM: Key = Key::new(
     "The system of this file that candidates are made of: what `[plan]` does not vary is as it says.",
 )
 .computed("the first one");
+/// Whole deployments.
+pub(crate) static DEPLOYMENTS: Key = Key::new(
+    "deployments",
+    Kind::List(&Kind::Text),
+    "Systems of this file that are deployed in every way there is, in place of `algorithms`: on every GPU type, parallelism and \
+     token budget, in every number of replicas. Of a system with `prefill` and `decode` each pool gets its own. Every deployment is \
+     judged as a whole at `rate`; the answer is the cheapest within `[slo]`, and what nothing beats in TTFT, time between tokens, \
+     dollars and energy at once (docs/plan.md).",
+)
+.nothing("placements are searched by `algorithms`");
+/// How far the frontier reaches.
+pub(crate) static FRONTIER_COST: Key = Key::new(
+    "frontier_cost",
+    Kind::Number(Bounds { min: 1.0, above: false, max: 1000.0 }),
+    "With `deployments`: those are simulated for the frontier that cost up to so many times the cheapest one that serves.",
+)
+.value("1.5");
+/// Pruning.
+pub(crate) static PRUNE: Key = Key::new(
+    "prune",
+    Kind::Flag,
+    "With `deployments`: leave out what provably is no answer (docs/plan.md); what was left out, and why, is in the table. `false` \
+     simulates everything, to check that nothing is lost.",
+)
+.value("true");
+/// Prices.
+pub(crate) static PRICES: Key = Key::new(
+    "prices",
+    Kind::List(&Kind::Quantity { dimension: Dimension::Price, bare: false, bounds: POSITIVE }),
+    "Price of one GPU of each type, in the order of `gpus`.",
+)
+.computed("the devices' own (`servesim profiles list`)");
 /// Which searches.
 pub(crate) static ALGORITHMS: Key = Key::new(
     "algorithms",
@@ -45,7 +78,7 @@ pub(crate) static OBJECTIVE: Key = Key::new(
     ]),
     "What makes one plan better than another.",
 )
-.value("\"goodput-per-gpu\"");
+.computed("`goodput-per-gpu`; with `deployments` `cost`");
 /// Rate per GPU.
 pub(crate) const PER_GPU: &str = "goodput-per-gpu";
 /// Requests per dollar.
@@ -81,10 +114,20 @@ pub(crate) static PIPELINE_PARALLEL_SIZES: Key = Key::new(
     "Sizes to try; low-affinity: stages within a server.",
 )
 .computed("all that divide the model's layers and fit the GPUs there are");
+/// Data parallelism.
+pub(crate) static DATA_PARALLEL_SIZES: Key = Key::new(
+    "data_parallel_sizes",
+    Kind::List(&Kind::Integer(1, 1024)),
+    "Sizes to try: `data_parallel_size`, for models with experts and systems with `enable_expert_parallel`.",
+)
+.computed("that of the system");
 /// Token budgets.
-pub(crate) static MAX_NUM_BATCHED_TOKENS: Key =
-    Key::new("max_num_batched_tokens", Kind::List(&COUNT), "Token budgets to try with co-located replicas.")
-        .computed("that of the system");
+pub(crate) static MAX_NUM_BATCHED_TOKENS: Key = Key::new(
+    "max_num_batched_tokens",
+    Kind::List(&COUNT),
+    "Token budgets to try with co-located replicas; with `deployments`, with systems without pools.",
+)
+.computed("that of the system");
 /// Fitted step costs.
 pub(crate) static STEP_COSTS: Key = Key::new(
     "step_costs",
@@ -100,7 +143,7 @@ pub(crate) static NETWORK: Key = Key::new(
     Kind::Text,
     "What KV caches travel over from prefill to decode replicas, which fetch them: `network` of `[system.transfer]` with the mode \
      pull. \"instant\" takes no time, as \
-     in the planner of DistServe.",
+     in the planner of DistServe. With `deployments` the systems say so themselves.",
 )
 .value("\"instant\"");
 
@@ -112,14 +155,19 @@ pub(crate) static TABLE: TableDef = TableDef {
     tag: Tag::None,
     keys: &[
         &SYSTEM,
+        &DEPLOYMENTS,
+        &FRONTIER_COST,
+        &PRUNE,
         &ALGORITHMS,
         &OBJECTIVE,
         &SERVED_RATE,
         &GPUS,
+        &PRICES,
         &NODES,
         &GPUS_PER_NODE,
         &TENSOR_PARALLEL_SIZES,
         &PIPELINE_PARALLEL_SIZES,
+        &DATA_PARALLEL_SIZES,
         &MAX_NUM_BATCHED_TOKENS,
         &STEP_COSTS,
         &NETWORK,

@@ -60,6 +60,7 @@ static POOL_KEYS: &[&Key] = &[
     &s::ENABLE_PREFIX_CACHING,
     &s::PREFIX_CACHE,
     &s::MAX_MODEL_LEN,
+    &s::FIT_MAX_MODEL_LEN,
     &s::NUM_GPU_BLOCKS_OVERRIDE,
     &s::ROUTING,
     &s::ENGINE,

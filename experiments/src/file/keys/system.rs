@@ -199,6 +199,15 @@ pub(crate) static MAX_MODEL_LEN: Key = Key::new(
     "Longest prompt plus answer, in tokens. Longer requests are rejected and counted.",
 )
 .computed("what the model was made for (`max_position_embeddings`)");
+/// Whether the longest request is what fits.
+pub(crate) static FIT_MAX_MODEL_LEN: Key = Key::new(
+    "fit_max_model_len",
+    Kind::Flag,
+    "Lower `max_model_len` to what the KV cache of an engine holds, where that is less. vLLM does not start otherwise, and neither \
+     does a run, unless `engine = \"none\"` or the blocks are given.",
+)
+.computed("false; true where neither the file nor the model says how long requests may be (2^20 tokens are then taken)")
+.vllm("`--max-model-len auto`");
 /// Blocks.
 pub(crate) static NUM_GPU_BLOCKS_OVERRIDE: Key = Key::new(
     "num_gpu_blocks_override",
@@ -336,6 +345,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &ENABLE_PREFIX_CACHING,
         &PREFIX_CACHE,
         &MAX_MODEL_LEN,
+        &FIT_MAX_MODEL_LEN,
         &NUM_GPU_BLOCKS_OVERRIDE,
         &ROUTING,
         &ENGINE,
