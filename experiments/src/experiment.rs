@@ -98,6 +98,8 @@ pub(crate) struct SearchLimits {
     pub(crate) tolerance: f64,
     /// At rates at which the requests arrive sooner, more are made, in seconds.
     pub(crate) least_duration_s: f64,
+    /// How many times as many requests a rate may get where noise leaves it open.
+    pub(crate) most_extension: u32,
 }
 
 /// How the runs of an experiment are measured.
@@ -251,6 +253,7 @@ fn search_limits(reader: &mut Reader<'_>) -> Result<SearchLimits, Problem> {
         highest_rate: reader.get(&goodput::HIGHEST_RATE),
         tolerance: reader.get(&goodput::TOLERANCE),
         least_duration_s: reader.get(&goodput::LEAST_DURATION),
+        most_extension: reader.get(&goodput::MOST_EXTENSION),
     };
     if limits.lowest_rate >= limits.highest_rate {
         let problem =

@@ -1,6 +1,6 @@
 //! What objectives ask for: which share of requests has to meet which limit.
 
-use sim::{Slos, Summary};
+use sim::{RequestFigure, Slos, Summary};
 use workloads::SimDuration;
 
 use crate::diagnostic::Problem;
@@ -32,6 +32,17 @@ impl Limit {
             Limit::Tbt => "tbt",
             Limit::Tpot => "tpot",
             Limit::E2e => "e2e",
+        }
+    }
+
+    /// What is followed of each request to know it.
+    pub(crate) fn figure(self) -> RequestFigure {
+        match self {
+            Limit::All => RequestFigure::Attained,
+            Limit::Ttft => RequestFigure::TtftAttained,
+            Limit::Tbt => RequestFigure::TbtAttained,
+            Limit::Tpot => RequestFigure::TpotAttained,
+            Limit::E2e => RequestFigure::E2eAttained,
         }
     }
 

@@ -28,6 +28,14 @@ impl Workload {
         Ok(workload)
     }
 
+    /// `times` as many requests of the same kind; `None` where they are not made but read.
+    pub(crate) fn extended(&self, times: u32) -> Option<Self> {
+        let mut workload = self.clone();
+        let Origin::Made { spec, .. } = &mut workload.origin else { return None };
+        spec.requests *= u64::from(times);
+        Some(workload)
+    }
+
     /// The same prompts with answers of one token: what prefill has to do.
     pub(crate) fn prompts_only(&self) -> Self {
         let one_token = |lengths: &mut RequestLengths| match lengths {

@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use sim::half_width;
+
 use super::limit::Limited;
 use super::probe::Probe;
 use super::report::table_csv;
-use crate::experiment::{Digest, Experiment, System};
+use crate::experiment::{Digest, Experiment, Limit, System};
 use crate::figures::{AttainmentFigure, AttainmentSeries, FigureSet, Format, Width};
 use crate::output::{OutputError, RunLabel, claim, part_path, summary_header, summary_rows, write_whole};
 use crate::run::LOCK_FILE;
@@ -84,7 +86,11 @@ fn rows(system: &str, seeds: &[u64], probe: &Probe) -> Vec<u8> {
 fn figure(experiment: &Experiment, found: &[Limited]) -> AttainmentFigure {
     let series = found.iter().map(|limited| AttainmentSeries {
         label: limited.system.clone(),
-        points: limited.probes.iter().map(|probe| (probe.rate, probe.shares[limited.tightest])).collect(),
+        points: limited
+            .probes
+            .iter()
+            .map(|probe| (probe.rate, over_seeds(experiment.demands[limited.tightest].limit, probe)))
+            .collect(),
         goodput: limited.rate(),
         searched: true,
     });
@@ -92,4 +98,10 @@ fn figure(experiment: &Experiment, found: &[Limited]) -> AttainmentFigure {
     wanted.sort_by(f64::total_cmp);
     wanted.dedup();
     AttainmentFigure { series: series.collect(), wanted, varied: String::new(), width: Width::Column }
+}
+
+/// The share and half of its interval over seeds, which is what `probes.csv` tells.
+fn over_seeds(limit: Limit, probe: &Probe) -> (f64, Option<f64>) {
+    let shares: Vec<f64> = probe.summaries.iter().filter_map(|run| limit.share_in(run)).collect();
+    (shares.iter().sum::<f64>() / shares.len() as f64, half_width(&shares))
 }

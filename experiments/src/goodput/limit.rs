@@ -1,9 +1,9 @@
 //! The limit of one system: the highest rate it keeps up with, and what that is per GPU, dollar and joule.
 
-use sim::Summary;
+use sim::{Slos, Steadiness, Summary};
 
 use super::probe::{Probe, Question};
-use super::search::{Found, search};
+use super::search::{Found, Interval, Standing, search};
 use crate::experiment::{Experiment, SearchLimits, System};
 use crate::failure::Failure;
 
@@ -38,9 +38,8 @@ pub(crate) fn find(
     let facts = system.facts();
     let mut probes: Vec<Probe> = Vec::new();
     let found = search(limits, f64::from(facts.devices), |rate| {
-        let probe = question.probe(system, rate)?;
+        let (probe, standing) = look(question, system, limits, rate)?;
         each(&probe)?;
-        let standing = question.standing(&probe);
         probes.push(probe);
         Ok(standing)
     })?;
@@ -61,7 +60,57 @@ pub(crate) fn find(
     })
 }
 
+/// Offers a rate with ever more requests until it is certain whether the demands hold, or there may be no more.
+fn look(
+    question: &Question<'_>,
+    system: &System,
+    limits: SearchLimits,
+    rate: f64,
+) -> Result<(Probe, Standing), Failure> {
+    let most = if question.can_extend() { limits.most_extension } else { 1 };
+    let extensions: Vec<u32> = extensions(most).collect();
+    for (place, extension) in extensions.iter().enumerate() {
+        let probe = question.probe_extended(system, rate, *extension)?;
+        let mut standing = question.standing_at_looks(&probe, extensions.len() as u32);
+        let overloaded = |run: &Summary| run.steadiness == Steadiness::Overloaded;
+        // It holds because the run ends before the queue is long, or for want of time to tell.
+        let swallowed = probe.summaries.iter().all(overloaded) || !is_settled(question.slos, &probe);
+        let burst = standing.holds && extensions.len() > 1 && swallowed;
+        let last = place + 1 == extensions.len();
+        if last && burst && probe.summaries.iter().all(overloaded) {
+            standing.holds = false;
+        }
+        if last || (standing.certain == Some(true) && !burst) {
+            return Ok((probe, standing));
+        }
+    }
+    unreachable!("there is a last look")
+}
+
+/// Whether requests come for long enough, against the longest limit, for a queue to show.
+fn is_settled(slos: Slos, probe: &Probe) -> bool {
+    let longest = [slos.ttft, slos.e2e, slos.tbt, slos.tpot].into_iter().flatten().max();
+    let longest_s = longest.map_or(0.0, workloads::SimDuration::as_secs_f64);
+    probe.summaries.iter().all(|run| run.requests.issued as f64 >= SETTLED * longest_s * probe.rate)
+}
+
+/// 1, 4, 16 … up to `most`.
+fn extensions(most: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(1_u32), |last| last.checked_mul(4)).take_while(move |extension| *extension <= most)
+}
+
 impl Limited {
+    /// Whether noise leaves nothing open between the rate that holds and the one that fails.
+    pub(crate) fn is_beyond_noise(&self) -> bool {
+        matches!(self.found, Found::Between { holds, fails, interval: Some(Interval { low: Some(low), high: Some(high) }) }
+            if low >= holds && high <= fails)
+    }
+
+    /// Requests of each run at the highest rate that holds.
+    pub(crate) fn requests_per_run(&self) -> Option<u64> {
+        Some(self.at_limit()?.summaries.first()?.requests.issued)
+    }
+
     /// The highest rate at which the demands hold, in requests per second.
     pub(crate) fn rate(&self) -> Option<f64> {
         match self.found {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value as Json, json};
 
 use super::limit::Limited;
+use super::probe::Probe;
 use super::search::{Found, Interval};
 use crate::cli::{new_table, right_aligned};
 use crate::experiment::Experiment;
@@ -82,15 +83,35 @@ fn failing(experiment: &Experiment, limited: &Limited) -> String {
     }
 }
 
+/// For how many rates more requests were needed.
+fn extended(experiment: &Experiment, found: &[Limited]) -> String {
+    let Some(asked) = experiment.workload.requests_made().filter(|_| experiment.search.most_extension > 1) else {
+        return String::new();
+    };
+    let probes = || found.iter().flat_map(|limited| &limited.probes);
+    let least = |rate: f64| asked.max((rate * experiment.search.least_duration_s).ceil() as u64);
+    let longer = |probe: &&Probe| probe.summaries.iter().any(|run| run.requests.issued > least(probe.rate));
+    let most = probes().flat_map(|probe| &probe.summaries).map(|run| run.requests.issued).max().unwrap_or(0);
+    match probes().filter(longer).count() {
+        0 => format!("; {asked} requests per run decided every rate"),
+        count => format!(
+            "; {count} of {} rates took more than the {asked} requests asked for, up to {most} per run",
+            probes().count()
+        ),
+    }
+}
+
 /// Under which conditions the rates were found, and what to do about searches that ended at an end.
 fn conditions(experiment: &Experiment, found: &[Limited]) -> String {
     let seeds = experiment.seeds.len();
     let of_seeds = match seeds {
-        1 => "one seed, so there is no interval".to_owned(),
-        _ => format!(
-            "mean over {seeds} seeds; the interval is where their noise leaves it open whether the objectives hold"
-        ),
+        1 => "one seed".to_owned(),
+        _ => format!("{seeds} seeds"),
     };
+    let of_seeds = format!(
+        "{of_seeds}; the interval is where noise leaves it open whether the objectives hold, by batch means{}",
+        extended(experiment, found)
+    );
     let tolerance = 100.0 * experiment.search.tolerance;
     let mut text = format!(
         "highest offered rate that meets the objectives for {}, within {tolerance:.3} %; {of_seeds}",
@@ -105,6 +126,16 @@ fn conditions(experiment: &Experiment, found: &[Limited]) -> String {
                  few can be served as a burst.";
     }
     text
+}
+
+/// How sure its end is.
+fn decided(limited: &Limited) -> &'static str {
+    match limited.found {
+        Found::Between { interval: None, .. } => "on the mean: the runs are too short for an interval",
+        Found::Between { .. } if limited.is_beyond_noise() => "beyond noise",
+        Found::Between { .. } => "within noise",
+        Found::BelowLowest | Found::AboveHighest => "",
+    }
 }
 
 fn end_name(found: Found) -> &'static str {
@@ -133,16 +164,19 @@ fn figures(limited: &Limited) -> [(&'static str, Option<f64>); 7] {
 }
 
 fn limit_json(experiment: &Experiment, limited: &Limited) -> Json {
-    let probe_json = |probe: &super::probe::Probe| {
+    let probe_json = |probe: &Probe| {
         let shares = experiment.demands.iter().zip(&probe.shares).map(|(demand, (share, half))| {
             json!({ "limit": demand.limit.name(), "wanted": demand.share, "share": share, "half_width": half })
         });
-        json!({ "rate": probe.rate, "shares": shares.collect::<Vec<_>>() })
+        let requests = probe.summaries.first().map(|run| run.requests.issued);
+        json!({ "rate": probe.rate, "requests_per_run": requests, "shares": shares.collect::<Vec<_>>() })
     };
     let mut json = json!({
         "system": limited.system,
         "gpus": limited.gpus,
         "search": end_name(limited.found),
+        "decided": decided(limited),
+        "requests_per_run": limited.requests_per_run(),
         "fails_first": experiment.demands[limited.tightest].limit.name(),
         "probes": limited.probes.iter().map(probe_json).collect::<Vec<_>>(),
     });
@@ -159,13 +193,19 @@ pub(super) fn table_csv(experiment: &Experiment, found: &[Limited]) -> String {
         let figures = figures(limited);
         if index == 0 {
             let names = figures.iter().map(|(name, _)| *name);
-            let header = ["system", "gpus", "search"].into_iter().chain(names).chain(["fails_first", "rates_tried"]);
+            let header = ["system", "gpus", "search"].into_iter().chain(names).chain([
+                "decided",
+                "requests_per_run",
+                "fails_first",
+                "rates_tried",
+            ]);
             writer.write_record(header).expect("memory takes it");
         }
         let number = |value: &Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         let lead = [limited.system.clone(), limited.gpus.to_string(), end_name(limited.found).to_owned()];
         let first = experiment.demands[limited.tightest].limit.name().to_owned();
-        let tail = [first, limited.probes.len().to_string()];
+        let requests = limited.requests_per_run().map(|requests| requests.to_string()).unwrap_or_default();
+        let tail = [decided(limited).to_owned(), requests, first, limited.probes.len().to_string()];
         let row = lead.into_iter().chain(figures.iter().map(|(_, value)| number(value))).chain(tail);
         writer.write_record(row).expect("memory takes it");
     }

@@ -7,7 +7,7 @@ use crate::experiment::SearchLimits;
 pub(crate) struct Standing {
     /// Whether the objectives hold, on the mean over seeds.
     pub(crate) holds: bool,
-    /// Whether that is beyond the 95 % interval; `None` where there is none, for want of a second seed.
+    /// Whether that is beyond the 95 % interval; `None` where there is none: of one short run.
     pub(crate) certain: Option<bool>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Found {
         holds: f64,
         /// The rate above it at which they fail.
         fails: f64,
-        /// Where the noise of the seeds leaves it open; `None` with one seed.
+        /// Where noise leaves it open; `None` of one short run.
         interval: Option<Interval>,
     },
 }
@@ -153,8 +153,13 @@ impl<E, J: FnMut(f64) -> Result<Standing, E>> Judged<J> {
 mod tests {
     use super::*;
 
-    const LIMITS: SearchLimits =
-        SearchLimits { lowest_rate: 0.01, highest_rate: 1000.0, tolerance: 0.01, least_duration_s: 0.0 };
+    const LIMITS: SearchLimits = SearchLimits {
+        lowest_rate: 0.01,
+        highest_rate: 1000.0,
+        tolerance: 0.01,
+        least_duration_s: 0.0,
+        most_extension: 1,
+    };
 
     /// A system that holds up to `knee`, with noise of `noise` of it on either side.
     fn found(knee: f64, noise: f64, start: f64) -> (Found, u32) {

@@ -5,7 +5,9 @@ use std::path::Path;
 use sim::Slos;
 
 use super::placement::Placement;
-use crate::experiment::{Algorithm, Demand, Experiment, KernelLibrary, Limit, Objective, PlanSpec, System, Workload};
+use crate::experiment::{
+    Algorithm, Demand, Experiment, KernelLibrary, Limit, Objective, PlanSpec, SearchLimits, System, Workload,
+};
 use crate::failure::Failure;
 use crate::file::Variation;
 use crate::file::document::Value;
@@ -114,7 +116,8 @@ impl Planner<'_> {
             demands: &demands,
             least_duration_s: self.base.search.least_duration_s,
         };
-        let limits = self.base.search;
+        // Placements are told apart by far more than noise, and there are many.
+        let limits = SearchLimits { most_extension: 1, ..self.base.search };
         if let (Some(best), Some(rate)) = (best, self.roofline(placement, system)) {
             let facts = system.facts();
             let bound = self.value_at(rate, facts.devices, facts.usd_per_hour);

@@ -96,6 +96,7 @@ impl ArrivalSeries {
         let cell = Self::SMALLEST << self.doublings;
         WithinRun {
             batches: batches.map(|batches| stretches(held, batches)).unwrap_or_default(),
+            total: stretches(held, 1)[0],
             cells: held.len(),
             first_request: first as u64 * cell,
             requests_per_cell: cell,

@@ -26,6 +26,8 @@ const BEYOND: f64 = 10.0;
 pub struct WithinRun {
     /// Sums over the stretches; empty if the run is too short even for 10.
     pub(super) batches: Vec<Cell>,
+    /// Sums over all requests.
+    pub(super) total: Cell,
     /// Cells they were made of, and which request the first began with.
     pub(super) cells: usize,
     pub(super) first_request: u64,
@@ -46,6 +48,29 @@ impl WithinRun {
     /// Sum of a figure over each stretch, and what it is a sum over: requests, or gaps. Empty where the run is too short.
     pub fn batch_sums(&self, figure: RequestFigure) -> Vec<(f64, f64)> {
         self.batches.iter().map(|batch| (batch.sums[figure as usize], batch.base(figure))).collect()
+    }
+
+    /// Mean of a figure over the requests of several `runs` of one system, and half of its interval of this `confidence` (0 to 1), by
+    /// the batch means of all of them together: nanoseconds for latencies. `None` without requests, and half of it `None` where a run is
+    /// too short.
+    pub fn pooled_mean(runs: &[&Self], figure: RequestFigure, confidence: f64) -> Option<(f64, Option<f64>)> {
+        let uncorrelated = |run: &&Self| {
+            [BATCHES, FEWEST_BATCHES].into_iter().find_map(|parts| {
+                let sums: Vec<(f64, f64)> = run
+                    .stretches(parts)?
+                    .iter()
+                    .map(|batch| (batch.sums[figure as usize], batch.base(figure)))
+                    .collect();
+                let base = sums.iter().any(|(_, base)| *base > 0.0);
+                (base && !resemble_neighbours(&ratio_influences(&sums))).then_some(sums)
+            })
+        };
+        let (sum, base) = runs.iter().fold((0.0, 0.0), |(sum, base), run| {
+            (sum + run.total.sums[figure as usize], base + run.total.base(figure))
+        });
+        let sums: Option<Vec<Vec<(f64, f64)>>> = runs.iter().map(uncorrelated).collect();
+        let half = sums.map(|sums| half_width(&ratio_influences(&sums.concat()), confidence));
+        (base > 0.0).then_some((sum / base, half))
     }
 
     /// The interval of the mean of a figure, by batch means: nanoseconds for latencies.
@@ -147,11 +172,16 @@ fn ratio_influences(sums: &[(f64, f64)]) -> Influences {
 fn by_batches(of: impl Fn(usize) -> Option<Influences>) -> Option<Spread> {
     let uncorrelated = |parts| of(parts).filter(|influences| !resemble_neighbours(influences));
     let influences = [BATCHES, FEWEST_BATCHES].into_iter().find_map(uncorrelated)?;
+    let half = half_width(&influences, CONFIDENCE);
+    Some(Spread { below: half, above: half, method: IntervalMethod::BatchMeans, parts: influences.len() as u32 })
+}
+
+/// Half of the interval of a mean to whose error independent stretches add so much.
+fn half_width(influences: &[f64], confidence: f64) -> f64 {
     let parts = influences.len() as u32;
     let squares: f64 = influences.iter().map(|influence| influence * influence).sum();
     let variance = f64::from(parts) / f64::from(parts - 1) * squares;
-    let half = student_t_quantile(f64::midpoint(1.0, CONFIDENCE), parts - 1) * variance.sqrt();
-    Some(Spread { below: half, above: half, method: IntervalMethod::BatchMeans, parts })
+    student_t_quantile(f64::midpoint(1.0, confidence), parts - 1) * variance.sqrt()
 }
 
 /// Whether the correlation of neighbours exceeds what it does by chance in 5 % of cases: 1.645 ÷ √n (Bartlett 1946).
@@ -206,6 +236,21 @@ mod tests {
         assert_eq!(pairs.mean(RequestFigure::Ttft).map(|spread| spread.parts), Some(10));
         assert_eq!(run(2000, |id| id).mean(RequestFigure::Ttft), None, "a ramp");
         assert_eq!(run(45, noise).mean(RequestFigure::Ttft), None, "nine stretches of five");
+    }
+
+    #[test]
+    fn several_runs_together_have_the_interval_of_all_their_stretches() {
+        let runs = [run(2000, noise), run(2000, |id| noise(id + 10_000)), run(2000, |id| noise(id + 20_000))];
+        let all: Vec<&WithinRun> = runs.iter().collect();
+        let (mean, half) = WithinRun::pooled_mean(&all, RequestFigure::Ttft, 0.95).expect("requests");
+        let means: Vec<f64> =
+            runs.iter().flat_map(|run| run.batch_sums(RequestFigure::Ttft)).map(|(sum, count)| sum / count).collect();
+        assert!((mean - means.iter().sum::<f64>() / 60.0).abs() < 1e-9);
+        let expected = super::super::interval::half_width(&means).expect("sixty");
+        assert!((half.expect("long enough") / expected - 1.0).abs() < 1e-9);
+        let short = run(45, noise);
+        let (_, none) = WithinRun::pooled_mean(&[&runs[0], &short], RequestFigure::Ttft, 0.95).expect("requests");
+        assert_eq!(none, None, "one of them has nine stretches of five");
     }
 
     #[test]

@@ -28,12 +28,23 @@ pub(crate) static LEAST_DURATION: Key = Key::new(
 )
 .value("\"0 s\"");
 
+/// Most extension.
+pub(crate) static MOST_EXTENSION: Key = Key::new(
+    "most_extension",
+    Kind::Integer(1, 1024),
+    "How many times as many requests a rate may get where noise leaves it open whether the objectives hold, or where they hold although \
+     latencies grow through the whole run: four times as many at each look. A rate under which every run is overloaded even so does not \
+     count as one that holds. 1: never more. Traces cannot be made longer.",
+)
+.value("16");
+
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
     path: "goodput",
     doc: "How `servesim goodput` searches the highest rate at which the objectives of `[slo]` hold: it doubles or halves the rate \
           from one request per second and GPU until one holds and one fails, and bisects between them. Every seed plays the \
-          same requests at every rate, faster or slower.",
+          same requests at every rate, faster or slower, and more of them where the 95 % interval of the share that meets the \
+          objectives leaves it open.",
     tag: Tag::None,
-    keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE, &LEAST_DURATION],
+    keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE, &LEAST_DURATION, &MOST_EXTENSION],
 };
