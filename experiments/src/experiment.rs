@@ -9,6 +9,7 @@ mod kernels;
 mod lengths;
 mod measuring;
 mod memory;
+mod mix;
 mod mixing;
 mod offered;
 mod offload;
@@ -172,7 +173,8 @@ pub(crate) fn resolve_with(
         None
     };
     let slo = problems.keep(reader.table(&keys::SLO, demand::read)).flatten();
-    let workload = problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, sources))).flatten();
+    let workload =
+        problems.keep(reader.table(&keys::WORKLOAD, |table| workload::read(table, model.as_ref(), sources))).flatten();
     let systems = reader.each(&keys::SYSTEM, |table| system::read(table, model.as_ref(), sources, library));
     let measuring = problems.keep(reader.table(&keys::MEASURE, |table| Ok(measuring::read(table)))).flatten();
     let search = problems.keep(reader.table(&keys::GOODPUT, search_limits)).flatten();

@@ -4,6 +4,7 @@ mod cli {
     pub(crate) mod bad_input;
     pub(crate) mod bad_traces;
     pub(crate) mod batchllm;
+    pub(crate) mod blendserve;
     pub(crate) mod browser;
     pub(crate) mod cache;
     pub(crate) mod calibrate;

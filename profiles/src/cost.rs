@@ -95,6 +95,11 @@ pub trait CostModel: Send {
         panic!("{} rows are to pass a replica that does not offload attention", shape.decode.requests)
     }
 
+    /// Time of a step whose [parts](CostTotals::parts) take so long, each as if alone.
+    fn composed_ns(&self, compute_ns: f64, memory_ns: f64) -> f64 {
+        compute_ns + memory_ns
+    }
+
     /// Everything booked so far, by operator.
     fn totals(&self) -> CostTotals;
 

@@ -65,6 +65,8 @@ struct Engine<'a, O> {
     observer: &'a mut O,
     wants: Wants,
     agenda: Agenda,
+    /// Requests of the current time, where the router looks at them together.
+    gathered: Vec<Request>,
     dispatched: u64,
     /// Replicas to be pumped at the current time.
     touched: Vec<u32>,
@@ -116,6 +118,7 @@ pub fn simulate(
         },
         observer,
         agenda: Agenda::default(),
+        gathered: Vec::new(),
         dispatched: 0,
         touched: Vec::new(),
         counts: RequestCounts::default(),
@@ -158,6 +161,11 @@ impl<O: Observer> Engine<'_, O> {
             while arrival.is_some_and(|at| at <= now) {
                 self.take_request(now)?;
                 arrival = self.source.next_arrival()?;
+                if !self.gathered.is_empty() && arrival.is_none_or(|at| at > now) {
+                    self.share_out(now);
+                    // Refusals may have let others come.
+                    arrival = self.source.next_arrival()?;
+                }
             }
             self.pump(now);
         }
@@ -248,7 +256,28 @@ impl<O: Observer> Engine<'_, O> {
             });
         }
         self.counts.issued += 1;
-        match self.place(&request) {
+        if self.router.cuts() {
+            self.gathered.push(request);
+            return Ok(());
+        }
+        let place = self.place(&request);
+        self.settle(place, request, now);
+        Ok(())
+    }
+
+    /// Cuts the requests of this time, and sends them off in the order in which they came.
+    fn share_out(&mut self, now: SimTime) {
+        let requests = std::mem::take(&mut self.gathered);
+        let chosen = self.router.cut(&self.replicas, &requests);
+        for (request, replica) in requests.into_iter().zip(chosen) {
+            let refusal = self.replicas[replica as usize].refusal(&request);
+            let place = refusal.map_or(Ok(Place { prefill: replica, decode: None }), |why| Err((replica, why)));
+            self.settle(place, request, now);
+        }
+    }
+
+    fn settle(&mut self, place: Result<Place, (u32, Rejection)>, request: Request, now: SimTime) {
+        match place {
             Ok(place) => {
                 self.replicas[place.prefill as usize].count_request();
                 self.send(place, request, now);
@@ -258,7 +287,6 @@ impl<O: Observer> Engine<'_, O> {
                 self.reject(&request, replica, rejection, now);
             }
         }
-        Ok(())
     }
 
     /// Where a request goes, or which replica can never serve it, and why.

@@ -106,6 +106,10 @@ pub struct ReplicaOutcome {
     /// Where attention is offloaded: of the stages, the attention workers' time spent computing, or waiting for keys and values
     /// with a query at hand; the other stages are replicas of the model workers.
     pub attention_busy: Option<SimDuration>,
+    /// Nanoseconds that a batch prepared by `BlendServe` takes at best: the prices of large steps for what its requests demand, each
+    /// shared token computed once, compute and memory beside each other as its cost model has them. `None` under other
+    /// policies, and where requests came in several batches.
+    pub optimum_ns: Option<f64>,
     /// KV blocks it has, and the most that were in use at a time.
     pub kv_blocks: u32,
     /// See above.

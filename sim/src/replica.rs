@@ -368,6 +368,7 @@ impl Replica {
             stage_busy: self.stages.iter().map(|stage| stage.busy).collect(),
             stage_idle: self.stages.iter().map(|stage| stage.idle).collect(),
             attention_busy: self.conveyor.as_ref().map(|conveyor| conveyor.books().pool),
+            optimum_ns: self.optimum_ns(),
             kv_blocks: self.kv.blocks(),
             kv_blocks_peak: self.kv.peak(),
             devices: self.devices,

@@ -2,8 +2,9 @@
 
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
-use workloads::Prompt;
+use workloads::{Prompt, Request};
 
+use crate::offline::{BatchRequest, cut, prepare};
 use crate::replica::Replica;
 use crate::spec::RouterSpec;
 
@@ -19,6 +20,27 @@ impl Router {
     /// `purpose` names the stream of its random draws.
     pub(crate) fn new(spec: RouterSpec, among: Vec<u32>, seed: u64, purpose: &str) -> Self {
         Router { spec, among, turn: 0, random: workloads::stream(seed, purpose, 0) }
+    }
+
+    /// Whether it looks at all requests of a moment before it chooses.
+    pub(crate) fn cuts(&self) -> bool {
+        self.spec == RouterSpec::DensityCut
+    }
+
+    /// Numbers of the replicas for requests that arrive together.
+    pub(crate) fn cut(&self, replicas: &[Replica], requests: &[Request]) -> Vec<u32> {
+        let options = replicas[self.among[0] as usize].plan_options().expect("other policies were refused");
+        let batch = requests
+            .iter()
+            .map(|request| BatchRequest { prompt: request.prompt.spans(), output_tokens: request.output_tokens });
+        let parts = cut(&prepare(batch, None, options), self.among.len() as u32);
+        let mut chosen = vec![self.among[0]; requests.len()];
+        for (&replica, part) in self.among.iter().zip(&parts) {
+            for &number in part {
+                chosen[number as usize] = replica;
+            }
+        }
+        chosen
     }
 
     /// Number of the replica for a request with this prompt.
@@ -39,6 +61,7 @@ impl Router {
                 let second = self.among[self.random.random_range(0..self.among.len())];
                 if load(second) < load(first) { second } else { first }
             }
+            RouterSpec::DensityCut => unreachable!("requests are cut, not sent one by one"),
             RouterSpec::PrefixAffinity { max_imbalance_tokens } => {
                 let by_prefix = |&number: &u32| {
                     let cached = replicas[number as usize].cached_tokens(prompt);

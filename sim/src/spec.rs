@@ -10,6 +10,8 @@ mod queue_order;
 use profiles::CostModel;
 use workloads::SimDuration;
 
+use crate::offline::FirstLevel;
+
 pub use checkpoints::{BranchStates, CheckpointEviction, CheckpointSpec};
 pub use group_order::GroupOrder;
 pub use handover::{DecodeChoice, HandoverSpec, MixingSpec, Role, TransferMode};
@@ -189,6 +191,10 @@ pub enum Policy {
         kept_sharing_permille: u32,
         /// Blocks kept free when a request is let in, in thousandths of all blocks.
         watermark_permille: u32,
+        /// Whether requests are grouped as `BatchLLM` does, and groups taken from both ends: each prefix is computed as a request of
+        /// its own and kept until its last member has ended. [`KvSpec::prefix_caching`] has to be off, and the order that of
+        /// densities; `kept_sharing_permille` then says nothing.
+        group_prefixes: bool,
     },
     /// `BatchLLM`: requests that are there together are grouped by prefixes; each prefix is computed as a request of its own
     /// and kept until its last member has ended. Steps are composed as Sarathi-Serve does. Groups are explicit, so that
@@ -200,6 +206,8 @@ pub enum Policy {
         token_batching_degree: u32,
         /// Blocks kept free when a request is let in, in thousandths of all blocks (vLLM v0: 10).
         watermark_permille: u32,
+        /// Which prefixes make groups (the paper's public code: [`FirstLevel::Enlarged`]).
+        first_level: FirstLevel,
     },
     /// A policy of the caller's.
     Own(OwnPolicy),
@@ -214,6 +222,11 @@ impl Policy {
     /// Whether a prompt longer than `max_num_batched_tokens` can never be computed.
     pub(crate) fn bounds_prompts(self) -> bool {
         matches!(self, Policy::PrefillFirst { .. } | Policy::Orca)
+    }
+
+    /// Whether requests that begin alike are grouped, their prefix a request of its own.
+    pub fn groups_prefixes(self) -> bool {
+        matches!(self, Policy::BatchLlm { .. } | Policy::BlendServe { group_prefixes: true, .. })
     }
 
     /// Whether all blocks that a request will ever need are taken when it is let in.
@@ -237,4 +250,8 @@ pub enum RouterSpec {
         /// See above.
         max_imbalance_tokens: u64,
     },
+    /// Requests that arrive at the same moment are [cut](crate::offline::cut) into as many parts as there are replicas, each with
+    /// its share of the work and as dense as all of them: *`BlendServe`*'s data parallelism. Only with
+    /// [`Policy::BlendServe`] on all replicas.
+    DensityCut,
 }

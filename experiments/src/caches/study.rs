@@ -96,7 +96,7 @@ fn resolve(reader: &mut Reader<'_>, path: &Path, sources: &Sources) -> Result<Ca
         let problem = reader.problem(&c::CACHE, format!("two caches are called `{}`", twice.1.name));
         return Err(problem.label("give each a `name` of its own"));
     }
-    let workload = reader.table(&keys::WORKLOAD, |table| read_workload(table, sources))?;
+    let workload = reader.table(&keys::WORKLOAD, |table| read_workload(table, None, sources))?;
     Ok(CacheStudy {
         name,
         seeds: reader.get(&keys::SEEDS),

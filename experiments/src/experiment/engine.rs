@@ -75,11 +75,13 @@ pub(super) fn composition(reader: &mut Reader<'_>) -> Composition {
 
 /// How attention reads prefixes that requests share.
 pub(super) fn prefix_attention(reader: &mut Reader<'_>, scheduler: SchedulerSpec) -> Result<PrefixAttention, Problem> {
-    let grouped = matches!(scheduler.policy, Policy::BatchLlm { .. });
+    let grouped = scheduler.policy.groups_prefixes();
     let name = reader.or(&s::PREFIX_ATTENTION, || if grouped { "fused" } else { "per-request" }.to_owned());
     if !grouped && name != "per-request" {
         let problem = reader.problem(&s::PREFIX_ATTENTION, "there are no prefixes to read once");
-        return Err(problem.label("it is for groups of requests, which `policy = \"batchllm\"` makes"));
+        return Err(problem.label(
+            "it is for groups of requests, which `policy = \"batchllm\"` makes, and blendserve with `group_prefixes`",
+        ));
     }
     Ok(match name.as_str() {
         "per-request" => PrefixAttention::PerRequest,

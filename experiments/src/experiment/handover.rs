@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use profiles::topology::{Interconnect, ServerSpec, Topology};
 use profiles::{Mixer, ModelSpec, ProfileError};
 use sim::network::{NetworkSpec, Path, RouteId};
-use sim::{DecodeChoice, HandoverSpec, MixingSpec, TransferMode};
+use sim::{DecodeChoice, HandoverSpec, MixingSpec, RouterSpec, TransferMode};
 
 use super::mixing;
 use super::pool::Pool;
@@ -24,6 +24,10 @@ pub(super) fn read(
     go_together(reader, model, prefill, decode)?;
     let mode = mode(reader, model, decode, mixing.is_some())?;
     let router = router_unless_mixed(reader, &p::DECODE_ROUTER, mixing.is_some())?;
+    if router == RouterSpec::DensityCut {
+        let problem = reader.problem(&p::DECODE_ROUTER, "requests are handed over one by one, and never together");
+        return Err(problem.label("density-cut is a `router` of whole requests"));
+    }
     let choice = choice(reader, mode, mixing.is_some())?;
     let (links, ways) = network(reader, prefill, decode, mixing.is_some())?;
     let kv_bytes_per_token = model.kv_bytes_per_token(decode.precision.kv_cache);

@@ -144,7 +144,7 @@ impl Pool {
 
     /// Whether its requests are grouped by prefixes.
     pub(super) fn groups_prefixes(&self) -> bool {
-        matches!(self.scheduler.policy, Policy::BatchLlm { .. })
+        self.scheduler.policy.groups_prefixes()
     }
 
     /// GPUs of its own kind in one engine, without attention workers.

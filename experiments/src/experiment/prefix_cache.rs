@@ -161,7 +161,7 @@ fn refuse_what_keeps_nothing(reader: &Reader<'_>, scheduler: SchedulerSpec) -> R
 fn blocks_are_kept(reader: &mut Reader<'_>, model: &ModelSpec, scheduler: SchedulerSpec) -> Result<bool, Problem> {
     let has_states = has_states(model);
     let offloads = reader.has(&ATTENTION_OFFLOAD);
-    let grouped = matches!(scheduler.policy, Policy::BatchLlm { .. });
+    let grouped = scheduler.policy.groups_prefixes();
     let asked = reader.or(&s::ENABLE_PREFIX_CACHING, || !has_states && !offloads && !grouped);
     if grouped && has_states {
         let problem = reader.problem(&s::SCHEDULER, format!("prefixes of {} cannot be shared", model.name));
@@ -170,11 +170,11 @@ fn blocks_are_kept(reader: &mut Reader<'_>, model: &ModelSpec, scheduler: Schedu
         );
     }
     if grouped && offloads {
-        let problem = reader.problem(&s::SCHEDULER, "BatchLLM does not offload attention");
+        let problem = reader.problem(&s::SCHEDULER, "groups of requests do not offload attention");
         return Err(problem.label("attention workers keep no prefixes for others"));
     }
     if asked && grouped {
-        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "BatchLLM has no prefix cache");
+        let problem = reader.problem(&s::ENABLE_PREFIX_CACHING, "groups of requests have no prefix cache");
         return Err(problem.label("leave it out: prefixes are shared by groups that are known beforehand"));
     }
     if asked && offloads {

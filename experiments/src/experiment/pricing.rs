@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use calibration::replay::schedule::RunHeader;
-use profiles::cost::simple::PolynomialCost;
+use profiles::cost::simple::{PolynomialCost, RooflineCost};
 use profiles::cost::{AnalyticCost, Composition, CostOptions, EngineOverheads, ExpertRouting, OffloadedCost, Servers};
 use profiles::fitted::FittedProfile;
 use profiles::{
@@ -16,7 +16,7 @@ use super::engine;
 use super::kernels::Measured;
 use super::offload::Offload;
 use super::servers;
-use super::step_cost::{self, Fitted};
+use super::step_cost::{self, Fitted, Form};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::keys::system as s;
 use crate::file::reader::Reader;
@@ -64,6 +64,8 @@ enum Cost {
     Offloaded(Box<OffloadedCost>),
     /// By a polynomial fitted to whole steps.
     Fitted(Box<PolynomialCost>),
+    /// By two rates.
+    Roofline(Box<RooflineCost>),
 }
 
 impl Pricing {
@@ -86,8 +88,19 @@ impl Pricing {
             ..CostOptions::new(model, device)
         };
         let tensor_parallel_size = parallelism.tensor_parallel_size;
-        if let Some(Fitted { file, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
-            let cost = Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size)));
+        if let Some(Fitted { form, path }) = step_cost::read(reader, model, device, tensor_parallel_size, sources)? {
+            let cost = match form {
+                Form::Polynomial(file) => Cost::Fitted(Box::new(file.cost(parallelism.pipeline_parallel_size))),
+                Form::Roofline(_) if parallelism.pipeline_parallel_size > 1 => {
+                    let problem = reader.problem(&s::PIPELINE_PARALLEL_SIZE, "a roofline has one pipeline stage");
+                    return Err(problem.label("expected 1 beside a `step_cost` of this form"));
+                }
+                Form::Roofline(file) => {
+                    let composition = reader.table(&s::COMPOSITION, |table| Ok(engine::composition(table)))?;
+                    let composition = composition.expect("it has a default");
+                    Cost::Roofline(Box::new(file.cost(model, precision.kv_cache, tensor_parallel_size, composition)))
+                }
+            };
             let engine = EngineSpec::default();
             let pricing = Pricing { cost, engine, is_vllm: false, measured: None, servers: None, fitted: Some(path) };
             return Ok((pricing, header(&options)));
@@ -149,12 +162,13 @@ impl Pricing {
             Cost::Kernels(cost) => cost.clone(),
             Cost::Offloaded(cost) => cost.clone(),
             Cost::Fitted(cost) => cost.clone(),
+            Cost::Roofline(cost) => cost.clone(),
         }
     }
 
     /// Whether FLOPs, bytes and energy are known beside times.
     pub(super) fn knows_work(&self) -> bool {
-        !matches!(self.cost, Cost::Fitted(_))
+        !matches!(self.cost, Cost::Fitted(_) | Cost::Roofline(_))
     }
 
     /// What a reader of the figures has to know.

@@ -1,7 +1,7 @@
 //! How the steps of a system are composed.
 
 use profiles::{DeviceSpec, ModelSpec, Parallelism};
-use sim::{GroupOrder, LayerGroups, Policy, QueueOrder, SchedulerSpec};
+use sim::{FirstLevel, GroupOrder, LayerGroups, Policy, QueueOrder, SchedulerSpec};
 
 use crate::diagnostic::Problem;
 use crate::file::key::Key;
@@ -58,12 +58,14 @@ fn scheduler(
             order: group_order(reader),
             token_batching_degree: reader.get(&s::TOKEN_BATCHING_DEGREE),
             watermark_permille: watermark_permille(reader)?,
+            first_level: first_level(reader),
         },
         "blendserve" => Policy::BlendServe {
             sample_permille: permille(reader, &s::OUTPUT_SAMPLE)?,
             known_from_tokens: reader.maybe(&s::KNOWN_OUTPUTS_FROM).unwrap_or(u32::MAX),
             kept_sharing_permille: permille(reader, &s::KEPT_SHARING)?,
             watermark_permille: watermark_permille(reader)?,
+            group_prefixes: reader.get(&s::GROUP_PREFIXES),
         },
         other => unreachable!("`{other}` is no choice"),
     };
@@ -78,6 +80,10 @@ fn scheduler(
         return Err(reader.problem(&s::MAX_NUM_SEQS, "a step has no room for so many requests").label(label));
     }
     let order = order(reader, policy)?;
+    if let (Policy::BlendServe { group_prefixes: true, .. }, true) = (policy, order != QueueOrder::Density) {
+        let problem = reader.problem(&s::ORDER, "groups of requests are taken from both ends");
+        return Err(problem.label("expected density beside `group_prefixes = true`"));
+    }
     let spec = SchedulerSpec { policy, max_num_batched_tokens, max_num_seqs, order };
     if let Policy::BatchLlm { .. } = policy {
         check_grouped(reader, spec)?;
@@ -105,6 +111,16 @@ fn group_order(reader: &mut Reader<'_>) -> GroupOrder {
     match name.as_str() {
         "decode-share" => GroupOrder::DecodeShare,
         "submission" => GroupOrder::Submission,
+        other => unreachable!("`{other}` is no choice"),
+    }
+}
+
+fn first_level(reader: &mut Reader<'_>) -> FirstLevel {
+    let name: String = reader.get(&s::FIRST_LEVEL);
+    match name.as_str() {
+        "enlarged" => FirstLevel::Enlarged,
+        "enlarged-together" => FirstLevel::EnlargedTogether,
+        "as-is" => FirstLevel::AsIs,
         other => unreachable!("`{other}` is no choice"),
     }
 }

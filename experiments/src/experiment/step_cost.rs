@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use profiles::cost::simple::StepCostFile;
+use profiles::cost::simple::{RooflineFile, StepCostFile};
 use profiles::{DeviceSpec, ModelSpec};
 
 use crate::diagnostic::{Problem, Sources};
@@ -11,12 +11,19 @@ use crate::file::keys::system as s;
 use crate::file::reader::Reader;
 
 /// A step-cost file and where it lies.
-#[derive(Clone)]
 pub(super) struct Fitted {
     /// What it says.
-    pub(super) file: StepCostFile,
+    pub(super) form: Form,
     /// Where it lies.
     pub(super) path: PathBuf,
+}
+
+/// What a step-cost file says.
+pub(super) enum Form {
+    /// Whole steps, by a polynomial in their lengths.
+    Polynomial(StepCostFile),
+    /// Two rates.
+    Roofline(RooflineFile),
 }
 
 /// Keys that say what kernels take, or what their energy is.
@@ -46,15 +53,27 @@ pub(super) fn read(
     sources: &Sources,
 ) -> Result<Option<Fitted>, Problem> {
     let Some(path) = reader.path(&s::STEP_COST, sources) else { return Ok(None) };
-    if let Some(key) = OF_KERNELS.into_iter().find(|key| reader.has(key)) {
+    let wrong = |problem: String| reader.problem(&s::STEP_COST, "`step_cost` cannot be used").label(problem);
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
+    let roofline = form_of(&text).as_deref() == Some(RooflineFile::FORM);
+    let without_effect =
+        |key: &&'static Key| reader.has(key) && !(roofline && std::ptr::eq(*key, &raw const s::COMPOSITION));
+    if let Some(key) = OF_KERNELS.into_iter().find(|key| without_effect(key)) {
         let message = format!("`{}` has no effect beside `step_cost`", key.name);
         return Err(Problem::at(reader.key_span(key), message)
             .label("this says what kernels take")
             .also(reader.key_span(&s::STEP_COST), "and this prices whole steps, without looking at kernels"));
     }
-    let wrong = |problem: String| reader.problem(&s::STEP_COST, "`step_cost` cannot be used").label(problem);
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
+    if roofline {
+        let file = RooflineFile::from_toml(&text, &shown).map_err(|error| wrong(error.to_string()))?;
+        let fits = file.device.as_ref().is_none_or(|name| same_device(name, device));
+        if !fits {
+            let named = file.device.unwrap_or_default();
+            return Err(wrong(format!("its rates are those of {named}, and this system has {}", device.name)));
+        }
+        return Ok(Some(Fitted { form: Form::Roofline(file), path }));
+    }
     let file = StepCostFile::from_toml(&text, &shown).map_err(|error| wrong(error.to_string()))?;
     let mismatch = |what: &str, measured: &str, here: &str| {
         wrong(format!("it was fitted to {measured}, and this system has {here}"))
@@ -78,5 +97,15 @@ pub(super) fn read(
         let gpus = |size: u32| format!("tensor_parallel_size = {size}");
         return Err(mismatch("tensor_parallel_size", &gpus(size), &gpus(tensor_parallel_size)));
     }
-    Ok(Some(Fitted { file, path }))
+    Ok(Some(Fitted { form: Form::Polynomial(file), path }))
+}
+
+/// Which form a file says it has.
+fn form_of(text: &str) -> Option<String> {
+    let table: toml::Table = text.parse().ok()?;
+    Some(table.get("form")?.as_str()?.to_owned())
+}
+
+fn same_device(name: &str, device: &DeviceSpec) -> bool {
+    DeviceSpec::shipped(name).map_or_else(|_| name.to_owned(), |device| device.name) == device.name
 }

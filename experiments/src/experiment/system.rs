@@ -2,7 +2,7 @@
 
 use calibration::replay::schedule::RunHeader;
 use profiles::ModelSpec;
-use sim::{DeploymentSpec, HandoverSpec, Role, RouterSpec, SystemFacts};
+use sim::{DeploymentSpec, HandoverSpec, Policy, Role, RouterSpec, SystemFacts};
 
 use super::kernels::Library;
 use super::pool::Pool;
@@ -56,6 +56,11 @@ pub(super) fn read(
         }
         _ => (vec![pool(reader, if elsewhere { Role::Decode } else { Role::Serve })?], None),
     };
+    let blends = |pool: &Pool| matches!(pool.scheduler.policy, Policy::BlendServe { .. });
+    if router == RouterSpec::DensityCut && !pools.iter().all(blends) {
+        let problem = reader.problem(&s::ROUTER, "only blendserve has a tree that batches are cut along");
+        return Err(problem.label("it belongs to `policy = \"blendserve\"`"));
+    }
     Ok(System { name, model, router, pools, handover })
 }
 
@@ -88,6 +93,7 @@ fn router(reader: &mut Reader<'_>) -> RouterSpec {
         "round-robin" => RouterSpec::RoundRobin,
         "least-outstanding-tokens" => RouterSpec::LeastOutstandingTokens,
         "power-of-two-choices" => RouterSpec::PowerOfTwoChoices,
+        "density-cut" => RouterSpec::DensityCut,
         "prefix-affinity" => RouterSpec::PrefixAffinity { max_imbalance_tokens: reader.get(&s::MAX_IMBALANCE_TOKENS) },
         other => unreachable!("`{other}` is no choice"),
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use profiles::ModelSpec;
 use workloads::trace::Skipped;
 use workloads::{
     Arrivals, ConcurrencyLimit, Lengths, Mixture, Popularity, PrefixLength, PrefixSpec, PrefixTree, PromptLengths,
@@ -12,6 +13,7 @@ use workloads::{
 
 use super::distributions::{arrivals, durations};
 use super::lengths::lengths;
+use super::mix;
 use super::requests::{Requests, Watched};
 use crate::diagnostic::{Problem, Sources};
 use crate::file::key::Key;
@@ -111,16 +113,16 @@ impl Workload {
     }
 }
 
-/// Reads `[workload]`.
-pub(crate) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workload, Problem> {
+/// Reads `[workload]`, whose mix, if it has one, is of requests to `model`.
+pub(crate) fn read(reader: &mut Reader<'_>, model: Option<&ModelSpec>, sources: &Sources) -> Result<Workload, Problem> {
     let origin = if reader.has(&w::PART) {
-        reader.tables(&w::PART, |part| self::part(part, sources)).map(Origin::Parts)
+        parts(reader, model, sources).map(Origin::Parts)
     } else if reader.has(&w::TRACE) {
         trace(reader, sources)
     } else if reader.has(&w::GENERATOR) {
-        generator(reader)
+        generator(reader, None)
     } else if reader.has(&w::LENGTHS_FROM) || reader.has(&w::INPUT) {
-        made(reader, sources)
+        made(reader, None, sources)
     } else {
         Err(reader
             .problem(&w::TRACE, "`[workload]` says not where the requests come from")
@@ -129,12 +131,27 @@ pub(crate) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<Workloa
     Ok(Workload { origin, max_concurrency: reader.maybe(&w::MAX_CONCURRENCY) })
 }
 
-/// One of several kinds of requests.
-fn part(reader: &mut Reader<'_>, sources: &Sources) -> Result<WorkloadSpec, Problem> {
+/// Several kinds of requests; where a mix is asked for, as many of each as make it.
+fn parts(reader: &mut Reader<'_>, model: Option<&ModelSpec>, sources: &Sources) -> Result<Vec<WorkloadSpec>, Problem> {
+    let looked = reader.look(&w::PART, |part| self::part(part, None, sources));
+    let mixed = reader.spend_table(&w::MIX, |mix| mix::requests(mix, model, &looked?, sources))?;
+    let mut mixed = mixed.map(Vec::into_iter);
+    reader.tables(&w::PART, |table| {
+        let Some(mixed) = &mut mixed else { return part(table, None, sources) };
+        if table.has(&w::REQUESTS) {
+            let problem = Problem::at(table.key_span(&w::REQUESTS), "`requests` has no effect in a mix");
+            return Err(problem.label("`workload.mix` says how many requests each part has"));
+        }
+        part(table, mixed.next(), sources)
+    })
+}
+
+/// One of several kinds of requests, with so many of them unless it says it.
+fn part(reader: &mut Reader<'_>, requests: Option<u64>, sources: &Sources) -> Result<WorkloadSpec, Problem> {
     let origin = if reader.has(&w::GENERATOR) {
-        generator(reader)?
+        generator(reader, requests)?
     } else if reader.has(&w::INPUT) {
-        made(reader, sources)?
+        made(reader, requests, sources)?
     } else {
         let problem = reader.problem(&w::INPUT, "`[[workload.part]]` says not what its requests are like");
         return Err(problem.label("expected `generator`, or `input` and `output`"));
@@ -209,10 +226,10 @@ fn trace(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> 
     Ok(Origin::Trace { path, options, replay })
 }
 
-fn generator(reader: &mut Reader<'_>) -> Result<Origin, Problem> {
+fn generator(reader: &mut Reader<'_>, requests: Option<u64>) -> Result<Origin, Problem> {
     let name: String = reader.get(&w::GENERATOR);
     let generator = generators::named(&name).expect("the choices are the generators");
-    let mut spec = generator.spec(reader.or(&w::REQUESTS, || generator.requests));
+    let mut spec = generator.spec(reader.or(&w::REQUESTS, || requests.unwrap_or(generator.requests)));
     match process(reader)? {
         (Some(arrivals), _) => spec.arrivals = arrivals,
         (None, Some(rate)) => {
@@ -225,7 +242,7 @@ fn generator(reader: &mut Reader<'_>) -> Result<Origin, Problem> {
     Ok(Origin::Made { spec: Box::new(spec), lengths_from: None })
 }
 
-fn made(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> {
+fn made(reader: &mut Reader<'_>, requests: Option<u64>, sources: &Sources) -> Result<Origin, Problem> {
     let mut lengths_from = None;
     let drawn = if reader.has(&w::LENGTHS_FROM) {
         let path = reader.path(&w::LENGTHS_FROM, sources).expect("it is there");
@@ -244,7 +261,7 @@ fn made(reader: &mut Reader<'_>, sources: &Sources) -> Result<Origin, Problem> {
     };
     let prefix = reader.table(&w::PREFIX, prefix)?.unwrap_or_default();
     let sessions = reader.table(&w::SESSIONS, sessions)?;
-    let requests = reader.or(&w::REQUESTS, || REQUESTS);
+    let requests = reader.or(&w::REQUESTS, || requests.unwrap_or(REQUESTS));
     let (given, rate) = process(reader)?;
     let arrivals = match (given, rate) {
         (Some(arrivals), _) => arrivals.clone(),

@@ -221,6 +221,30 @@ impl<'a> Reader<'a> {
         results
     }
 
+    /// Reads the tables that a key lists without keeping what they came to: to look at them before they are read.
+    pub(crate) fn look<T>(
+        &self,
+        key: &'static Key,
+        mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        let mut looking = Reader::new(self.table, self.span, self.def);
+        looking.tables(key, &mut read)
+    }
+
+    /// Reads the table that a key holds, and leaves it out of the resolved form: it has done its work.
+    pub(crate) fn spend_table<T>(
+        &mut self,
+        key: &'static Key,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        let value = self.table(key, read)?;
+        if value.is_some() {
+            self.resolved.0.retain(|(name, _)| *name != key.name);
+            self.spend(key);
+        }
+        Ok(value)
+    }
+
     /// Says in TOML what a key came to, where that is not what was written.
     pub(crate) fn note(&mut self, key: &'static Key, toml: String) {
         let noted = self.resolved.0.iter_mut().find(|(name, _)| *name == key.name);

@@ -46,7 +46,7 @@ fn its_defaults_are_those_of_the_public_code_and_the_paper() {
 #[test]
 fn what_cannot_be_is_refused_where_it_is_written() {
     let cached = message("", &[("replicas = 2", "enable_prefix_caching = true")]);
-    assert!(cached.contains("BatchLLM has no prefix cache"), "{cached}");
+    assert!(cached.contains("groups of requests have no prefix cache"), "{cached}");
     let crowded = message(", token_batching_degree = 2000", &[]);
     assert!(crowded.contains("at most 1792: each takes a token of a step"), "{crowded}");
     let ordered = message(", order = \"dfs\"", &[]);

@@ -118,6 +118,10 @@ impl CostModel for AnalyticCost {
         rounded(handover.floor_ns + f64::from(rows) * handover.ns_per_row)
     }
 
+    fn composed_ns(&self, compute_ns: f64, memory_ns: f64) -> f64 {
+        self.tables.composition.time(compute_ns, memory_ns)
+    }
+
     fn totals(&self) -> CostTotals {
         self.books.totals(&self.tables)
     }
@@ -223,7 +227,8 @@ impl Tables {
         let head = self.head(shape.sampled);
         let requests = shape.prefill.len() as u64 + u64::from(rows.decode);
         ns[ns.len() - 1] += head.ns;
-        joules -= self.composition.apply(ns, memory_ns, &self.energy, books);
+        let weights_ns = |stage| self.weights_ns(rows, shape.sampled, stage);
+        joules -= self.composition.apply(ns, memory_ns, weights_ns, &self.energy, books);
         ns[0] += self.engine.step_gap_ns + requests as f64 * self.engine.per_request_ns;
         books.steps += 1;
         books.requests += requests;

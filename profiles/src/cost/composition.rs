@@ -15,8 +15,8 @@ pub enum Composition {
     ///
     /// Physically, a kernel that streams the cache at full bandwidth keeps a share `b` of the SM busy while it lasts. GEMM
     /// that take longer than that have `1 − b` of the machine meanwhile, so that the step takes `compute + b · memory`. Where
-    /// memory takes longer, the same law is pessimistic, and it is optimistic where GEMM of few rows stream weights through the
-    /// same memory: engines of this kind run thousands of rows. What host and GPUs do one after the other stays so.
+    /// memory takes longer, the same law is pessimistic. Weights come through the same memory as the cache: no step takes less
+    /// than reading both, however few its rows are. What host and GPUs do one after the other stays so.
     Overlapped {
         /// `b`, from 0 (nothing in each other's way) to 1 (as if serial). See [`Composition::INTERFERENCE`].
         interference: f64,
@@ -31,7 +31,7 @@ impl Composition {
     /// 0.26 and 0.35.
     pub const INTERFERENCE: f64 = 0.3;
 
-    /// Time of a step whose parts take these times, in the unit of both.
+    /// Time of a step whose parts take these times, in the unit of both, if reading weights is no matter.
     #[inline]
     pub fn time(self, compute: f64, memory: f64) -> f64 {
         match self {
@@ -41,17 +41,26 @@ impl Composition {
     }
 
     /// Turns the serial times of stages, of which `memory_ns` are reads of the cache, into what they take, and books both
-    /// parts and what is hidden of them. Returns the joules less that hidden time draws.
+    /// parts and what is hidden of them. `weights_ns` is what reading its weights takes a stage. Returns the joules less that
+    /// hidden time draws.
     #[inline]
-    pub(super) fn apply(self, ns: &mut [f64], memory_ns: &[f64], energy: &Energy, books: &mut Books) -> f64 {
+    pub(super) fn apply(
+        self,
+        ns: &mut [f64],
+        memory_ns: &[f64],
+        weights_ns: impl Fn(usize) -> f64,
+        energy: &Energy,
+        books: &mut Books,
+    ) -> f64 {
         let (mut compute_sum, mut memory_sum) = (0.0, 0.0);
         let mut hidden = Hidden::default();
-        for (ns, &memory) in ns.iter_mut().zip(memory_ns) {
+        for (stage, (ns, &memory)) in ns.iter_mut().zip(memory_ns).enumerate() {
             let compute = *ns - memory;
             compute_sum += compute;
             memory_sum += memory;
             if self != Composition::Serial {
-                let time = self.time(compute, memory);
+                let read = memory + weights_ns(stage).min(compute);
+                let time = self.time(compute, memory).max(read);
                 let of = if memory < compute { &mut hidden.memory_ns } else { &mut hidden.compute_ns };
                 *of += *ns - time;
                 *ns = time;

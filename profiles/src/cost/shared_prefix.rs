@@ -28,6 +28,9 @@ pub enum PrefixAttention {
 
 /// The same for one kind of layer. Layers with a sliding window read every context as far as the window reaches.
 ///
+/// Prompt pieces behind a shared prefix gain nothing: hundreds of queries attend to every key that is read, so that computing takes
+/// several times as long as reading, and reading once is no faster.
+///
 /// The form is derived, not fitted: a prefix is read once at the rate at which decode attention reads its cache, or, where
 /// so many requests attend to it that this takes longer, computed with at the rate of prefill attention, for its queries
 /// form one wide block. FLOPs stay those of all requests.

@@ -1,8 +1,10 @@
 //! Cost models simple enough to reason about by hand: oracles for tests, and other simulators' forms for reproduction.
 
 mod file;
+mod roofline;
 
 pub use file::{DecodeLargeTable, DecodeTable, OverheadsTable, PrefillTable, StepCostFile};
+pub use roofline::{RooflineCost, RooflineFile, RooflineOptions};
 
 use super::{CostModel, CostTotals, Evidence, Operator};
 use crate::step::{StepCost, StepShape};

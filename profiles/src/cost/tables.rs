@@ -1,5 +1,6 @@
 //! A replica's steps, compiled: everything that depends on the number of rows alone, for every number of rows.
 
+use super::analytic::Rows;
 use super::attention::AttentionCost;
 use super::composition::Composition;
 use super::energy::Energy;
@@ -98,6 +99,11 @@ pub(super) struct Tables {
     pub(super) scans: Vec<Placed<ScanCost>>,
     pub(super) engine: EngineOverheads,
     pub(super) composition: Composition,
+    /// Time for a byte of weights at the rate at which decode attention reads its cache.
+    weight_ns_per_byte: f64,
+    /// What reading all weights but those of routed experts and the head takes each stage, and the head's.
+    weights_ns: Vec<f64>,
+    head_weights_ns: f64,
     /// Whether attention of generating requests is a launch of its own because it runs beside everything else.
     pub(super) decode_apart: bool,
     pub(super) energy: Energy,
@@ -178,6 +184,10 @@ impl Tables {
             head: Sequence::head(context),
             engine: options.engine.clone(),
             composition: options.composition,
+            weight_ns_per_byte: NS_PER_S
+                / (options.device.memory_bandwidth * context.curves.decode_attention.at(false).0.memory),
+            weights_ns: Vec::new(),
+            head_weights_ns: 0.0,
             decode_apart: options.composition != Composition::Serial,
             energy,
             handovers: context
@@ -190,6 +200,7 @@ impl Tables {
             handover_j_per_row: energy.of(&handover_load),
         };
         tables.fill(rows.min(MOST_TABULATED), options.max_num_seqs.min(MOST_TABULATED));
+        tables.stream_weights();
         tables
     }
 
@@ -309,6 +320,29 @@ impl Tables {
         let price = self.price_of(&self.final_norm.load(rows));
         ns[self.stages.len() - 1] += price.ns;
         price.joules
+    }
+
+    /// Time for the weights of each stage, from what one row moves, which is hardly anything else.
+    fn stream_weights(&mut self) {
+        let bytes = |kind: &Placed<LayerKind>| kind.cost.load(1, &self.engine, &mut Scratch::default()).memory_bytes;
+        let of_stage = |stage: usize| {
+            let sum: f64 = self.kinds.iter().map(|kind| kind.placement.by_stage[stage] * bytes(kind)).sum();
+            sum * self.weight_ns_per_byte
+        };
+        self.weights_ns = (0..self.stages.len()).map(of_stage).collect();
+        self.head_weights_ns = self.head.load(1).memory_bytes * self.weight_ns_per_byte;
+    }
+
+    /// What reading the weights that a step touches takes a stage.
+    #[inline]
+    pub(super) fn weights_ns(&self, rows: Rows, sampled: u32, stage: usize) -> f64 {
+        let of_experts = |experts: &Placed<ExpertsCost>| {
+            let touched = experts.cost.price(rows.prompt, rows.decode).touched;
+            experts.placement.by_stage[stage] * experts.cost.weight_bytes(touched) * self.weight_ns_per_byte
+        };
+        let last = stage + 1 == self.stages.len() && sampled > 0;
+        let head_ns = if last { self.head_weights_ns } else { 0.0 };
+        self.weights_ns[stage] + self.experts.iter().map(of_experts).sum::<f64>() + head_ns
     }
 
     /// Head and sampling for so many positions.

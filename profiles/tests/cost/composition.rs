@@ -27,7 +27,7 @@ fn an_overlapped_step_takes_what_its_serial_parts_say_and_the_books_add_up_to_it
         };
         let serial = with(Composition::Serial);
         let mut overlapped = with(Composition::Overlapped { interference: B });
-        let mut sum_ns = 0.0;
+        let (mut sum_ns, mut bound_by_reads) = (0.0, 0);
         let prompt = pieces(&[(2000, 0), (1000, 300)]);
         for (prefill, batch) in [
             (&prompt[..], decode(100, 500)),
@@ -45,10 +45,15 @@ fn an_overlapped_step_takes_what_its_serial_parts_say_and_the_books_add_up_to_it
             let step_ns = overlapped.step(&shape, &mut stage_ns).duration_ns as f64;
             sum_ns += step_ns;
             if stages == 1 {
-                let expected = compute.max(memory) + B * compute.min(memory) + host;
-                assert!((step_ns - expected).abs() <= 1.0, "{step_ns} ns, expected {expected}");
+                // Where few rows are computed, weights and cache come through the same memory one after the other.
+                let weight_bytes = 2.0 * (model.parameters().total() - model.parameters().embedding) as f64;
+                let read = memory + (weight_bytes / (device.memory_bandwidth * 0.8533) * 1e9).min(compute);
+                let expected = (compute.max(memory) + B * compute.min(memory)).max(read) + host;
+                assert!((step_ns / expected - 1.0).abs() <= 1e-4, "{step_ns} ns, expected {expected}");
+                bound_by_reads += u32::from(read > compute.max(memory) + B * compute.min(memory));
             }
         }
+        assert_eq!(bound_by_reads, u32::from(stages == 1), "decodes alone hide no weights behind the cache");
         let booked = overlapped.totals().time_ns();
         assert!((booked - sum_ns).abs() <= 4.0 * f64::from(stages), "booked {booked}, steps took {sum_ns}");
     }

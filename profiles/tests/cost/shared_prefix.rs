@@ -1,7 +1,7 @@
 //! Prefixes that several generating requests begin with, and that attention reads once.
 
 use profiles::cost::{CostOptions, PrefixAttention};
-use profiles::{CostModel, DecodeBatch, Evidence, Operator, OperatorTotals, SharedPrefixes};
+use profiles::{CostModel, DType, DecodeBatch, DeviceSpec, Evidence, Operator, OperatorTotals, SharedPrefixes};
 
 use crate::{assert_same, bare, compile, decode, dense_layer, h100, pieces, shape, shipped, tiny};
 
@@ -127,5 +127,28 @@ fn no_prefix_is_computed_with_faster_than_the_peak() {
         let fused = llama_attention(PrefixAttention::Fused, groups(1, 16_000, degree, 10));
         let peak_ns = fused.flops / h100().bf16_flops * 1e9;
         assert!(time_ns(&fused) > peak_ns, "{degree} requests: {} ns, {peak_ns} at the peak", time_ns(&fused));
+    }
+}
+
+/// What a fused kernel could save of prompt pieces: reading a prefix once for all of a group. Hundreds of queries attend to each key
+/// that is read, so that the pieces take several times what their reads take at the datasheet's bandwidth.
+#[test]
+fn reading_a_prefix_once_would_not_make_prompt_pieces_faster() {
+    let model = shipped("meta-llama/Llama-3.1-8B");
+    for device in ["A100-SXM-80GB", "H100-SXM-80GB"] {
+        let device = DeviceSpec::shipped(device).expect("a shipped device");
+        for (new, prefix) in [(200, 2000), (200, 16_000), (64, 16_000)] {
+            let pieces = pieces(&[(new, prefix); 8]);
+            let totals = compile(&CostOptions::new(&model, &device)).explain(&shape(&pieces, decode(0, 0)));
+            let attention = totals.operator(Operator::PrefillAttention);
+            let read_ns =
+                8.0 * f64::from(prefix) * model.kv_bytes_per_token(DType::Bf16) as f64 / device.memory_bandwidth * 1e9;
+            assert!(
+                attention.time_ns() > 1.5 * read_ns,
+                "{}: {new} after {prefix}: {} ns, reads {read_ns} ns",
+                device.name,
+                attention.time_ns()
+            );
+        }
     }
 }

@@ -7,7 +7,7 @@ use workloads::SimDuration;
 
 use crate::error::SimError;
 use crate::offline::Demand;
-use crate::spec::{DeploymentSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role};
+use crate::spec::{DeploymentSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec};
 use checkpoints::check_checkpoints;
 use roles::check_roles;
 
@@ -17,7 +17,17 @@ pub(super) fn check(spec: &DeploymentSpec) -> Result<(), SimError> {
         return Err(SimError::NoReplicas);
     }
     check_roles(spec)?;
-    spec.replicas.iter().enumerate().try_for_each(|(number, replica)| check_replica(number, replica))
+    spec.replicas.iter().enumerate().try_for_each(|(number, replica)| check_replica(number, replica))?;
+    let blends = |replica: &ReplicaSpec| matches!(replica.scheduler.policy, Policy::BlendServe { .. });
+    match spec.replicas.iter().position(|replica| !blends(replica)) {
+        Some(replica) if spec.router == RouterSpec::DensityCut => Err(SimError::Spec {
+            replica,
+            field: "policy",
+            value: "another".to_owned(),
+            expected: "blendserve: the router density-cut cuts batches by its tree".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
@@ -46,7 +56,7 @@ fn check_replica(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
             ),
         );
     }
-    if let Policy::BatchLlm { .. } = spec.scheduler.policy {
+    if spec.scheduler.policy.groups_prefixes() {
         check_grouped(replica, spec)?;
     }
     check_blended(replica, spec)?;
@@ -138,9 +148,13 @@ fn check_grouped(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
         );
     }
     if spec.kv.prefix_caching {
-        return wrong("prefix_caching", "true", "false: BatchLLM shares prefixes by groups that it knows beforehand");
+        return wrong("prefix_caching", "true", "false: prefixes are shared by groups that are known beforehand");
     }
-    if spec.scheduler.order != QueueOrder::Fcfs {
+    if let Policy::BlendServe { .. } = spec.scheduler.policy {
+        if spec.scheduler.order != QueueOrder::Density {
+            return wrong("order", "another", "density: groups of requests are taken from both ends");
+        }
+    } else if spec.scheduler.order != QueueOrder::Fcfs {
         return wrong("order", "another", "first come, first served: BatchLLM orders groups");
     }
     if spec.cost.offloaded_batches().is_some() {

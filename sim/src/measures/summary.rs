@@ -83,6 +83,7 @@ pub struct Summary {
     pub decode_tokens: u64,
     pub busy_share: Option<f64>,
     pub parts: StepParts,
+    pub optimum_share: Option<f64>,
     pub attention_busy_share: Option<f64>,
     pub model_busy_share: Option<f64>,
     pub flops: f64,
@@ -161,6 +162,7 @@ impl Summary {
             decode_tokens: replicas.count(|replica| replica.decode_tokens),
             busy_share: replicas.busy_share(),
             parts: replicas.parts(),
+            optimum_share: replicas.optimum_s().and_then(|sum| per(sum / replicas.0.len() as f64, duration_s)),
             attention_busy_share: replicas.offloading_shares().map(|[attention, _]| attention),
             model_busy_share: replicas.offloading_shares().map(|[_, model]| model),
             flops: replicas.real(|replica| replica.cost.flops()),
@@ -256,6 +258,11 @@ impl Replicas<'_> {
         })
     }
 
+    /// Seconds that all would take at best, one after the other; `None` if that is not known of one.
+    fn optimum_s(&self) -> Option<f64> {
+        self.0.iter().map(|replica| replica.optimum_ns.map(|ns| ns / 1e9)).sum()
+    }
+
     /// Where attention is offloaded: shares of time in which attention workers and model workers compute.
     fn offloading_shares(&self) -> Option<[f64; 2]> {
         let mut seconds = [[0.0; 2]; 2];
@@ -332,6 +339,7 @@ pub(in crate::measures) mod tests {
             stage_busy: vec![seconds(4.0)],
             stage_idle: vec![seconds(6.0)],
             attention_busy: None,
+            optimum_ns: None,
             kv_blocks: 100,
             kv_blocks_peak: 25,
             devices: 2,
@@ -435,6 +443,17 @@ pub(in crate::measures) mod tests {
         assert_eq!(summary.mbu, Some(0.05));
         assert_eq!(summary.busy_share, Some(0.4));
         assert_eq!(summary.kv_cache_peak, 0.25);
+    }
+
+    #[test]
+    fn a_run_has_the_share_of_the_optimum_that_the_time_of_its_batches_is_if_it_is_known_of_all() {
+        let mut outcome = outcome();
+        outcome.replicas.push(replica());
+        let share = |outcome: &Outcome| Summary::new(&mut Measures::default(), outcome, &FACTS).optimum_share;
+        outcome.replicas[0].optimum_ns = Some(8e9);
+        assert_eq!(share(&outcome), None);
+        outcome.replicas[1].optimum_ns = Some(4e9);
+        assert_eq!(share(&outcome), Some(0.6), "of ten seconds on two");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a request demands of compute and of memory bandwidth over its whole life.
 
-use profiles::{CostModel, DecodeBatch, Operator, PrefillPiece, StepShape};
+use profiles::{CostModel, DecodeBatch, Operator, PrefillPiece, SharedPrefixes, StepShape};
 
 /// Prices of the two resources, on all devices of a replica together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +26,11 @@ impl Work {
     /// Compute density: above 1 compute is what takes longer, below it memory.
     pub fn density(&self) -> f64 {
         self.compute_ns / self.memory_ns
+    }
+
+    /// Of both together.
+    pub(super) fn plus(self, other: Work) -> Work {
+        Work { compute_ns: self.compute_ns + other.compute_ns, memory_ns: self.memory_ns + other.memory_ns }
     }
 }
 
@@ -83,6 +88,23 @@ impl Demand {
             compute_ns_per_squared_token: squared,
             memory_ns_per_context_token: memory,
         })
+    }
+
+    /// Whether `cost` reads a prefix that requests of a group begin with once for all of them: 256 requests with 4096 tokens of
+    /// context, the first 2048 the same or not.
+    pub fn reads_prefixes_once(cost: &dyn CostModel) -> bool {
+        const REQUESTS: u32 = 256;
+        const PREFIX: u64 = 2048;
+        let context_tokens = 2 * PREFIX * u64::from(REQUESTS);
+        let reads_ns = |shared| {
+            let windowed_context_tokens = context_tokens;
+            let decode = DecodeBatch { requests: REQUESTS, context_tokens, windowed_context_tokens, shared };
+            let shape = StepShape { prefill: &[], decode, sampled: REQUESTS, prefill_layers: None };
+            cost.explain(&shape).operator(Operator::DecodeAttention).time_ns()
+        };
+        let member_tokens = PREFIX * u64::from(REQUESTS);
+        let shared = SharedPrefixes { prefixes: 1, tokens: PREFIX, member_tokens };
+        reads_ns(shared) < reads_ns(SharedPrefixes::default())
     }
 
     /// Of a request with this prompt and answer, in tokens, that shares nothing.

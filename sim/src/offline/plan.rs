@@ -7,6 +7,7 @@ use super::demand::{Demand, Work};
 use super::dual_scan::ScanUnit;
 use super::estimate::{estimate_outputs, sampled};
 use super::tree::ResourceTree;
+use super::units::{Item, merge};
 
 /// A request of the batch.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,8 @@ pub struct Plan {
     pub work: Vec<Work>,
     /// Density of the whole batch.
     pub density: f64,
+    /// What the requests demand with their true answers if each shared token is computed once.
+    pub demand: Work,
     /// Prompt tokens that depth-first order would save at best ÷ all.
     pub sharing: f64,
     /// Share of that which survives sorting.
@@ -77,6 +80,7 @@ pub fn prepare<'a>(
     let estimates = estimate_outputs(&tree, &ends, &outputs, &sampled);
     let mut resources = ResourceTree::new(&tree, &ends, &estimates, &options.demand);
     let (density, sharing) = (resources.root_density(), resources.sharing());
+    let demand = demand(&tree, &ends, &outputs, sharing, &options.demand);
     let (order, kept_sharing, moved) = match given {
         Some(order) => (order, 1.0, 0),
         None => sort(&mut resources, options.kept_sharing),
@@ -84,8 +88,26 @@ pub fn prepare<'a>(
     drop(resources);
     let expected_output: Vec<u32> = estimates.iter().map(|tokens| (tokens.round() as u32).max(1)).collect();
     let work = works(&tree, &ends, &order, &expected_output, &options.demand);
-    let (units, unit_of) = merge(&tree, &ends, &order, &expected_output, &work, options.unit_tokens);
-    Plan { order, units, unit_of, expected_output, work, density, sharing, kept_sharing, moved }
+    let item = |(&request, work): (&u32, &Work)| Item {
+        requests: 1,
+        work: *work,
+        prompt: f64::from(tree.depth_tokens(ends[request as usize])),
+        output: f64::from(expected_output[request as usize]),
+    };
+    let (units, unit_of) = merge(order.iter().zip(&work).map(item), options.unit_tokens);
+    Plan { order, units, unit_of, expected_output, work, density, demand, sharing, kept_sharing, moved }
+}
+
+/// What requests of these answers demand if this share of their prompts is never computed.
+fn demand(tree: &RadixTree, ends: &[NodeId], outputs: &[u32], sharing: f64, demand: &Demand) -> Work {
+    let mut sum = Work::default();
+    for (&end, &output) in ends.iter().zip(outputs) {
+        let prompt = tree.depth_tokens(end);
+        let work = demand.work(prompt, f64::from(output));
+        sum.compute_ns += work.compute_ns - sharing * f64::from(prompt) * demand.compute_ns_per_token;
+        sum.memory_ns += work.memory_ns;
+    }
+    sum
 }
 
 /// Order by density, with the share of sharing that survives and the leaves that were moved.
@@ -131,40 +153,6 @@ fn common_tokens(tree: &RadixTree, mut a: NodeId, mut b: NodeId) -> u32 {
         *lower = tree.parent(*lower).expect("two nodes have the root in common");
     }
     tree.depth_tokens(a)
-}
-
-/// Merges neighbours into units, up to `most` expected tokens each and as long as their density is like that of the unit.
-fn merge(
-    tree: &RadixTree,
-    ends: &[NodeId],
-    order: &[u32],
-    outputs: &[u32],
-    work: &[Work],
-    most: f64,
-) -> (Vec<ScanUnit>, Vec<u32>) {
-    const LIKE: f64 = 2.0;
-    let mut units: Vec<ScanUnit> = Vec::new();
-    let mut unit_of = Vec::with_capacity(order.len());
-    let mut sums = (Work::default(), 0.0, 0.0, 0.0);
-    for (&request, work) in order.iter().zip(work) {
-        let prompt = f64::from(tree.depth_tokens(ends[request as usize]));
-        let output = f64::from(outputs[request as usize]);
-        let ratio = work.density() / sums.0.density();
-        let alike = (1.0 / LIKE..=LIKE).contains(&ratio);
-        if units.is_empty() || sums.3 >= most || !alike {
-            units.push(ScanUnit::default());
-            sums = (Work::default(), 0.0, 0.0, 0.0);
-        }
-        sums.0.compute_ns += work.compute_ns;
-        sums.0.memory_ns += work.memory_ns;
-        (sums.1, sums.2, sums.3) = (sums.1 + prompt, sums.2 + output, sums.3 + prompt + output / 2.0);
-        let unit = units.last_mut().expect("one was pushed");
-        unit.requests += 1;
-        let count = f64::from(unit.requests);
-        (unit.density, unit.prompt, unit.output) = (sums.0.density(), sums.1 / count, sums.2 / count);
-        unit_of.push(units.len() as u32 - 1);
-    }
-    (units, unit_of)
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub enum FirstLevel {
     /// Deeper ones too, where they save more than is lost by computing again what leads to them: *`BatchLLM`*'s dynamic
     /// programme.
     Enlarged,
+    /// The same, but all nodes below one are moved up also where each alone does not pay, if all together do: what leads to them is
+    /// then computed with each of them, and no more by itself.
+    EnlargedTogether,
 }
 
 /// What a batch of prompts shares.

@@ -9,7 +9,7 @@ use crate::record::HandoverRecord;
 use super::prefixes::Grouped;
 
 /// Index of a request in its replica's slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LiveId(pub(crate) u32);
 
 /// Where a request stands.

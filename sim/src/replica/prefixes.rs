@@ -14,7 +14,7 @@ use workloads::{Prompt, Request, Span};
 
 use super::{Live, LiveId, Phase, Replica};
 use crate::kv::Found;
-use crate::offline::{FirstLevel, Sharing};
+use crate::offline::{FirstLevel, Sharing, Side};
 use crate::spec::{GroupOrder, KvSpec, Policy};
 
 /// What a request is to a group.
@@ -52,7 +52,9 @@ struct Group {
 /// The groups of a replica.
 #[derive(Debug)]
 pub(super) struct Prefixes {
-    order: GroupOrder,
+    /// `None`: that of densities.
+    order: Option<GroupOrder>,
+    first_level: FirstLevel,
     /// Blocks of the cache that requests may fill.
     blocks: u32,
     /// Requests that came since a step was planned.
@@ -67,10 +69,10 @@ pub(super) struct Prefixes {
 }
 
 /// What is let in together: a group, or a request alone.
-struct Unit {
-    members: Vec<LiveId>,
+pub(super) struct Unit {
+    pub(super) members: Vec<LiveId>,
     /// 0 without a group.
-    prefix_tokens: u32,
+    pub(super) prefix_tokens: u32,
     /// Tokens that it generates, and prompt tokens that it computes.
     work: (u64, u64),
 }
@@ -78,9 +80,18 @@ struct Unit {
 impl Prefixes {
     /// The groups of a replica with this policy; `None` if it makes none.
     pub(super) fn new(policy: Policy, kv: &KvSpec) -> Option<Self> {
-        let Policy::BatchLlm { order, watermark_permille, .. } = policy else { return None };
+        let (order, first_level, watermark_permille) = match policy {
+            Policy::BatchLlm { order, watermark_permille, first_level, .. } => {
+                (Some(order), first_level, watermark_permille)
+            }
+            Policy::BlendServe { watermark_permille, group_prefixes: true, .. } => {
+                (None, FirstLevel::Enlarged, watermark_permille)
+            }
+            _ => return None,
+        };
         Some(Prefixes {
             order,
+            first_level,
             blocks: kv.blocks - kv.share_of_blocks(watermark_permille).min(kv.blocks),
             gathered: Vec::new(),
             groups: Vec::new(),
@@ -129,10 +140,10 @@ impl Replica {
     /// Groups what has come since a step was planned last, and queues it.
     pub(super) fn group_gathered(&mut self) {
         let Some(prefixes) = self.prefixes.as_mut().filter(|prefixes| !prefixes.gathered.is_empty()) else { return };
-        let order = prefixes.order;
+        let (order, first_level) = (prefixes.order, prefixes.first_level);
         let gathered = std::mem::take(&mut prefixes.gathered);
         let prompts = gathered.iter().map(|&id| &self.lives.get(id).prompt);
-        let sharing = Sharing::of(prompts, FirstLevel::Enlarged);
+        let sharing = Sharing::of(prompts, first_level);
         let mut units = Vec::with_capacity(sharing.groups.len());
         for group in sharing.groups {
             let members: Vec<LiveId> = group.members.iter().map(|&place| gathered[place as usize]).collect();
@@ -143,13 +154,21 @@ impl Replica {
                 units.extend(members.into_iter().map(|id| self.unit(vec![id], 0)));
             }
         }
-        units.sort_by(|left, right| order.compare([left.work, right.work]));
-        for unit in units {
-            if unit.prefix_tokens > 0 {
-                self.queue_group(unit);
-            } else {
-                self.waiting.extend(unit.members);
-            }
+        match order {
+            Some(order) => units.sort_by(|left, right| order.compare([left.work, right.work])),
+            None => self.prepare_groups(&gathered, &mut units),
+        }
+        let queued: Vec<LiveId> = units.into_iter().map(|unit| self.queued(unit)).collect();
+        // At the tail, or, where requests are let in from there too, behind those at the head that have begun: whoever has begun
+        // must not wait behind others.
+        let tail = self.waiting.len();
+        let begun = |id: &&LiveId| self.has_begun(self.lives.get(**id));
+        let place = if order.is_some() { tail } else { self.waiting.iter().take_while(begun).count() };
+        let behind = self.waiting.split_off(place);
+        self.waiting.extend(queued);
+        self.waiting.extend(behind);
+        if order.is_none() {
+            self.blocked = [None; 2];
         }
     }
 
@@ -170,9 +189,12 @@ impl Replica {
         Unit { members, prefix_tokens, work: (generated, computed) }
     }
 
-    /// Queues the prefix of a group, and holds its members back.
-    fn queue_group(&mut self, unit: Unit) {
+    /// What is queued for a unit: its only request, or the prefix of a group, whose members are held back.
+    fn queued(&mut self, unit: Unit) -> LiveId {
         let Unit { members, prefix_tokens: tokens, .. } = unit;
+        if tokens == 0 {
+            return members[0];
+        }
         let first = self.lives.get(members[0]);
         let request = Request {
             id: first.id,
@@ -187,8 +209,9 @@ impl Replica {
         let most_blocks = members.iter().map(own_blocks).max().expect("a group has members");
         let prefixes = self.prefixes.as_mut().expect("groups are made where there are prefixes");
         let group = prefixes.groups.len() as u32;
+        let scan_unit = first.unit;
         let mut live = Live::new(request);
-        live.grouped = Some(Grouped::Prefix { group });
+        (live.grouped, live.unit) = (Some(Grouped::Prefix { group }), scan_unit);
         let prefix = self.lives.insert(live);
         for (place, &id) in members.iter().enumerate() {
             self.lives.get_mut(id).grouped = Some(Grouped::Member { group, tokens, first: place == 0 });
@@ -196,7 +219,7 @@ impl Replica {
         let left = members.len() as u32;
         prefixes.held_back += left;
         prefixes.groups.push(Group { prefix, prefix_blocks, most_blocks, held_back: members, left, begun: false });
-        self.waiting.push_back(prefix);
+        prefix
     }
 
     /// Blocks that a request has when its last token is out.
@@ -213,16 +236,27 @@ impl Replica {
         self.kv.if_it_fits_alone(found, self.all_blocks(live) + self.scheduler.watermark_blocks())
     }
 
+    /// Whether a request, or the group that it belongs to, has been let in before.
+    fn has_begun(&self, live: &Live) -> bool {
+        match (live.grouped, &self.prefixes) {
+            (Some(Grouped::Prefix { group }), Some(prefixes)) => prefixes.groups[group as usize].begun,
+            (Some(Grouped::Member { .. }), _) => true,
+            _ => live.cached_tokens.is_some(),
+        }
+    }
+
     /// Whether a request may be let in beside the prefixes that stay.
     pub(super) fn may_begin(&self, live: &Live) -> bool {
         let Some(prefixes) = &self.prefixes else { return true };
+        if self.has_begun(live) {
+            return true;
+        }
         match live.grouped {
-            Some(Grouped::Member { .. }) => true,
             Some(Grouped::Prefix { group }) => {
                 let group = &prefixes.groups[group as usize];
-                group.begun || prefixes.have_room(group.prefix_blocks, group.most_blocks)
+                prefixes.have_room(group.prefix_blocks, group.most_blocks)
             }
-            None => live.cached_tokens.is_some() || prefixes.have_room(0, self.all_blocks(live)),
+            _ => prefixes.have_room(0, self.all_blocks(live)),
         }
     }
 
@@ -244,12 +278,13 @@ impl Replica {
         }
     }
 
-    /// A prefix is computed: it stays, and its members come to the front of the queue in their order. What it took counts as
+    /// A prefix is computed: it stays, and its members come to the end of the queue that it was let in from, in their order. What it took counts as
     /// taken by the first of them.
     pub(super) fn open_group(&mut self, prefix: LiveId) {
         self.lives.unlink(prefix);
         let live = self.lives.get_mut(prefix);
         live.phase = Phase::Kept;
+        let from = live.side.map_or(Side::Left, |(side, _)| side);
         let (energy_nj, preemptions, first_scheduled) = (live.energy_nj, live.preemptions, live.first_scheduled);
         let Some(Grouped::Prefix { group }) = live.grouped else { unreachable!("only prefixes open groups") };
         let prefixes = self.prefixes.as_mut().expect("groups are made where there are prefixes");
@@ -260,10 +295,13 @@ impl Replica {
         first.preemptions += preemptions;
         first.first_scheduled = first_scheduled;
         for id in members.into_iter().rev() {
-            self.waiting.push_front(id);
+            match from {
+                Side::Left => self.waiting.push_front(id),
+                Side::Right => self.waiting.push_back(id),
+            }
         }
-        // Whoever did not fit is not at the head any more.
-        self.blocked[0] = None;
+        // Whoever did not fit is not at that end any more.
+        self.blocked[from as usize] = None;
     }
 
     /// A request has ended: with the last one of a group its prefix goes.

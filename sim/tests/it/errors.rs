@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use profiles::cost::simple::ConstantCost;
+use profiles::cost::simple::{ConstantCost, DecodePolynomial, PolynomialCost, PolynomialOptions};
 use profiles::{CostModel, CostTotals, StepCost, StepShape};
 use sim::network::{NetworkSpec, Path};
 use sim::prefix_cache::{Alpha, CacheModel, HybridShape, MarconiMode};
 use sim::{
-    BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, GroupOrder, HandoverSpec,
-    LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
+    BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, FirstLevel, GroupOrder,
+    HandoverSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
 };
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
 use crate::cost::ShapeCost;
-use crate::deployment::{CHUNKED, alone, cache, replica, scheduler};
+use crate::deployment::{CHUNKED, FREE, alone, cache, replica, scheduler};
 use crate::engine;
 use crate::script::{Planned, Script};
 
@@ -261,6 +261,53 @@ fn transfers_that_cannot_be_are_refused() {
     }
 }
 
+/// The message for `BlendServe` on this replica, beside another one.
+fn blended(group_prefixes: bool, spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
+    let policy = Policy::BlendServe {
+        sample_permille: 10,
+        known_from_tokens: 100,
+        kept_sharing_permille: 990,
+        watermark_permille: 0,
+        group_prefixes,
+    };
+    let cost = PolynomialCost::new(PolynomialOptions {
+        per_prompt_token_ns: 1.0,
+        decode: DecodePolynomial { base_ns: 0.0, per_context_token_ns: 1.0, per_request_ns: 0.0 },
+        ..FREE
+    });
+    message(|second| {
+        *second = replica(scheduler(policy, 64, 4), cache(16, 100), cost);
+        second.scheduler.order = QueueOrder::Density;
+        spoil(second);
+    })
+}
+
+#[test]
+fn groups_in_blendserves_order_ask_for_that_order_and_no_other_prefix_cache() {
+    assert_eq!(
+        blended(true, |replica| replica.kv.prefix_caching = true),
+        "replica 1: prefix_caching = true: false: prefixes are shared by groups that are known beforehand"
+    );
+    assert_eq!(
+        blended(true, |replica| replica.scheduler.order = QueueOrder::DepthFirst),
+        "replica 1: order = another: density: groups of requests are taken from both ends"
+    );
+}
+
+#[test]
+fn batches_are_cut_for_blendserve_alone_and_not_between_pools() {
+    let mut deployment = alone(replica(scheduler(CHUNKED, 64, 4), cache(16, 100), ConstantCost::new(1)));
+    deployment.router = RouterSpec::DensityCut;
+    let error = sim::simulate(deployment, &mut Script::new(&[Planned::alone(0, 0, 1, 1)]), &mut ())
+        .expect_err("chunked prefill has no tree");
+    let expected = "replica 0: policy = another: blendserve: the router density-cut cuts batches by its tree";
+    assert_eq!(error.to_string(), expected);
+    let mut cut = handover(TransferMode::AfterPrefill, DecodeChoice::AfterPrefill);
+    cut.router = RouterSpec::DensityCut;
+    let error = refused(&[Role::Prefill, Role::Decode], Some(cut));
+    assert!(error.contains("density-cut is no router for them"), "{error}");
+}
+
 /// The message for layered prefill on a model of 12 layers with this many pipeline stages.
 fn layered(groups: LayerGroups, stages: usize, spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
     let cost = ShapeCost {
@@ -316,7 +363,12 @@ fn layered_prefill_asks_for_one_stage_and_a_price_of_layers() {
 
 /// The message for prefix groups on this replica.
 fn grouped(spoil: impl FnOnce(&mut ReplicaSpec)) -> String {
-    let policy = Policy::BatchLlm { order: GroupOrder::Submission, token_batching_degree: 60, watermark_permille: 10 };
+    let policy = Policy::BatchLlm {
+        order: GroupOrder::Submission,
+        token_batching_degree: 60,
+        watermark_permille: 10,
+        first_level: FirstLevel::Enlarged,
+    };
     message(|second| {
         *second = replica(scheduler(policy, 64, 4), cache(16, 100), ConstantCost::new(1));
         spoil(second);
@@ -332,7 +384,7 @@ fn batchllm_asks_for_room_for_its_seats_and_no_other_prefix_cache() {
     );
     assert_eq!(
         grouped(|replica| replica.kv.prefix_caching = true),
-        "replica 1: prefix_caching = true: false: BatchLLM shares prefixes by groups that it knows beforehand"
+        "replica 1: prefix_caching = true: false: prefixes are shared by groups that are known beforehand"
     );
     assert_eq!(
         grouped(|replica| replica.scheduler.order = QueueOrder::Random),

@@ -55,18 +55,19 @@ fn the_published_savings_are_what_grouping_saves() {
 /// Worked out by hand: tokens with the first level as it is, enlarged, and with the whole tree.
 #[test]
 fn prefixes_are_enlarged_where_that_saves_tokens() {
-    for ((child, grandchild, k1, k2), [as_is, enlarged, tree, all]) in [
-        ((100, 1000, 4, 3), [12_700, 5_000, 4_700, 13_800]),
-        ((1000, 100, 4, 3), [2_800, 2_800, 2_000, 13_800]),
-        ((500, 500, 3, 3), [5_450, 3_450, 2_450, 9_450]),
-        // The gain per grandchild is 0: that moving all of them would make the child disappear is not looked at.
-        ((300, 150, 3, 3), [2_100, 2_100, 1_200, 4_500]),
+    for ((child, grandchild, k1, k2), [as_is, enlarged, together, tree, all]) in [
+        ((100, 1000, 4, 3), [12_700, 5_000, 5_000, 4_700, 13_800]),
+        ((1000, 100, 4, 3), [2_800, 2_800, 2_800, 2_000, 13_800]),
+        ((500, 500, 3, 3), [5_450, 3_450, 3_450, 2_450, 9_450]),
+        // The gain per grandchild is 0: that moving all of them would make the child disappear is looked at by one rule only.
+        ((300, 150, 3, 3), [2_100, 2_100, 1_800, 1_200, 4_500]),
     ] {
         let prompts = toy(child, grandchild, k1, k2);
         let plain = sharing(&prompts, FirstLevel::AsIs);
         let better = sharing(&prompts, FirstLevel::Enlarged);
-        let found = [plain.physical_tokens, better.physical_tokens, better.tree_tokens, better.logical_tokens];
-        assert_eq!(found, [as_is, enlarged, tree, all], "{child} {grandchild} {k1} {k2}");
+        let best = sharing(&prompts, FirstLevel::EnlargedTogether).physical_tokens;
+        let found = [plain.physical_tokens, better.physical_tokens, best, better.tree_tokens, better.logical_tokens];
+        assert_eq!(found, [as_is, enlarged, together, tree, all], "{child} {grandchild} {k1} {k2}");
     }
 }
 
@@ -105,12 +106,13 @@ fn random_prompts(rng: &mut Xoshiro256PlusPlus) -> Vec<Vec<Span>> {
 #[test]
 fn groups_are_those_of_the_naive_trie() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    for round in 0..500 {
+    for round in 0..600 {
         let prompts = random_prompts(&mut rng);
-        let found = sharing(&prompts, FirstLevel::Enlarged).groups;
+        let rule = [FirstLevel::Enlarged, FirstLevel::EnlargedTogether, FirstLevel::AsIs][round % 3];
+        let found = sharing(&prompts, rule).groups;
         let members = |members: Vec<usize>| members.into_iter().map(|place| place as u32).collect::<Vec<_>>();
         let expected: Vec<_> =
-            grouping::groups(&prompts).into_iter().map(|(tokens, group)| (tokens, members(group))).collect();
+            grouping::groups(&prompts, rule).into_iter().map(|(tokens, group)| (tokens, members(group))).collect();
         let found: Vec<_> = found.into_iter().map(|group| (group.prefix_tokens, group.members)).collect();
         assert_eq!(found, expected, "round {round}: {prompts:?}");
     }
@@ -147,6 +149,55 @@ fn every_prompt_is_its_prefix_and_the_rest() {
         enlarged_helped += u32::from(enlarged.physical_tokens < as_is.physical_tokens);
     }
     assert!(enlarged_helped > 100, "enlarging helped in {enlarged_helped} of 300 batches only");
+}
+
+/// Tokens that the best first level saves of prompts that have their first `depth` tokens in common, the nearest prefix above them
+/// being `open` tokens long: every way to choose prefixes is tried, branching point by branching point.
+fn best_saving(prompts: &[Vec<(ContentId, u32)>], mut depth: usize, open: usize) -> usize {
+    if prompts.len() == 1 {
+        return open;
+    }
+    let shortest = prompts.iter().map(Vec::len).min().expect("there are prompts");
+    while depth < shortest && prompts.iter().all(|prompt| prompt[depth] == prompts[0][depth]) {
+        depth += 1;
+    }
+    let ended = prompts.iter().filter(|prompt| prompt.len() == depth).count();
+    let mut parts: Vec<Vec<Vec<(ContentId, u32)>>> = Vec::new();
+    for prompt in prompts.iter().filter(|prompt| prompt.len() > depth) {
+        match parts.iter_mut().find(|part| part[0][depth] == prompt[depth]) {
+            Some(part) => part.push(prompt.clone()),
+            None => parts.push(vec![prompt.clone()]),
+        }
+    }
+    let with = |open: usize| {
+        let below: usize = parts.iter().map(|part| best_saving(part, depth, open)).sum();
+        below + ended * open
+    };
+    // Every prompt here begins with the prefix, so that it saves more than it is.
+    with(open).max(with(depth) - depth)
+}
+
+#[test]
+fn moving_all_up_where_that_pays_comes_closer_to_the_best_first_level() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    let (mut sums, mut at_best) = ([0_u64; 3], [0; 2]);
+    for _ in 0..300 {
+        let prompts = random_prompts(&mut rng);
+        let [released, together] =
+            [FirstLevel::Enlarged, FirstLevel::EnlargedTogether].map(|rule| sharing(&prompts, rule));
+        let spelled: Vec<_> = prompts.iter().map(|prompt| first_tokens(prompt, u32::MAX)).collect();
+        let best = released.logical_tokens - best_saving(&spelled, 0, 0) as u64;
+        for (place, rule) in [&released, &together].into_iter().enumerate() {
+            assert!(rule.physical_tokens >= best, "{} tokens, fewer than the best {best}", rule.physical_tokens);
+            sums[place] += rule.physical_tokens;
+            at_best[place] += u32::from(rule.physical_tokens == best);
+        }
+        sums[2] += best;
+    }
+    let [released, together, best] = sums;
+    assert!(together < released, "{together} tokens together, {released} one by one");
+    assert!(together - best < (released - best) / 2, "{released} and {together} tokens of {best} at best");
+    assert!(at_best[1] > at_best[0], "the best level is found {at_best:?} times of 300");
 }
 
 /// A system prompt in front of documents that several questions are asked of: what grouping gives up is the system prompt,

@@ -115,10 +115,14 @@ pub(crate) struct Coverage {
     pub(crate) kept_blocks: u64,
     /// Pools of several requests that came into another order, and queues that were sorted otherwise than they stood.
     pub(crate) reordered: u64,
+    /// Batches that were cut into parts for several replicas.
+    pub(crate) cut_apart: u64,
     /// Requests that moved from the left side to the right one.
     pub(crate) relabelled: u64,
     /// Groups whose prefix was computed.
     pub(crate) opened_groups: u64,
+    /// Those of them whose prefix was let in from the tail.
+    pub(crate) opened_at_the_tail: u64,
     /// Those of them whose prefix was preempted on the way.
     pub(crate) preempted_prefixes: u64,
     /// Requests that there was room for, and that were not let in because prefixes stay.
@@ -163,8 +167,10 @@ impl Coverage {
         self.left_to_other_batches += other.left_to_other_batches;
         self.kept_blocks += other.kept_blocks;
         self.reordered += other.reordered;
+        self.cut_apart += other.cut_apart;
         self.relabelled += other.relabelled;
         self.opened_groups += other.opened_groups;
+        self.opened_at_the_tail += other.opened_at_the_tail;
         self.preempted_prefixes += other.preempted_prefixes;
         self.kept_out += other.kept_out;
         self.went_home += other.went_home;
@@ -218,38 +224,41 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
             }
         }
         while source.next_arrival().expect("test sources do not fail") == Some(now) {
-            let request = source.take();
-            if log.first_arrival.is_none() {
-                (log.first_arrival, log.end) = (Some(now), now);
-            }
-            log.counts.issued += 1;
-            let (number, rejection) = if mixing.is_some() {
-                Mixing::rejection(&request, &replicas).map_or((0, None), |(number, why)| (number, Some(why)))
-            } else {
-                let number = router.pick(&request, &replicas);
-                let elsewhere = || handovers.as_ref().and_then(|handovers| handovers.rejection(&request, &replicas));
-                (number, replicas[number].rejection(&request).or_else(elsewhere))
-            };
-            if let Some(rejection) = rejection {
-                replicas[number].books.requests += 1;
-                log.rejected(&Job::new(request), number, rejection, source);
-                continue;
-            }
-            let mut job = Job::new(request);
-            let number = if let Some(mixing) = &mut mixing {
-                let (from, to) = mixing.place(&job.request, &replicas);
-                job.decode_replica = to;
-                from
-            } else {
-                if let Some(handovers) = &mut handovers {
-                    job.decode_replica = handovers.choose_at_arrival(&job.request, &mut replicas);
+            let (together, parts) = router.take(now, source, &replicas, &mut coverage);
+            for (place, request) in together.into_iter().enumerate() {
+                if log.first_arrival.is_none() {
+                    (log.first_arrival, log.end) = (Some(now), now);
                 }
-                number
-            };
-            replicas[number].books.requests += 1;
-            replicas[number].send(job, now);
-            if replicas[number].enqueue(now) {
-                touched.insert(number);
+                log.counts.issued += 1;
+                let (number, rejection) = if mixing.is_some() {
+                    Mixing::rejection(&request, &replicas).map_or((0, None), |(number, why)| (number, Some(why)))
+                } else {
+                    let number = parts.get(place).copied().unwrap_or_else(|| router.pick(&request, &replicas));
+                    let elsewhere =
+                        || handovers.as_ref().and_then(|handovers| handovers.rejection(&request, &replicas));
+                    (number, replicas[number].rejection(&request).or_else(elsewhere))
+                };
+                if let Some(rejection) = rejection {
+                    replicas[number].books.requests += 1;
+                    log.rejected(&Job::new(request), number, rejection, source);
+                    continue;
+                }
+                let mut job = Job::new(request);
+                let number = if let Some(mixing) = &mut mixing {
+                    let (from, to) = mixing.place(&job.request, &replicas);
+                    job.decode_replica = to;
+                    from
+                } else {
+                    if let Some(handovers) = &mut handovers {
+                        job.decode_replica = handovers.choose_at_arrival(&job.request, &mut replicas);
+                    }
+                    number
+                };
+                replicas[number].books.requests += 1;
+                replicas[number].send(job, now);
+                if replicas[number].enqueue(now) {
+                    touched.insert(number);
+                }
             }
         }
         for number in touched {

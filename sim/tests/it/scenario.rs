@@ -1,5 +1,6 @@
 //! Random deployments and workloads, small enough for the naive simulator and tight enough for everything to happen.
 
+mod blended;
 mod checkpoints;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,13 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::network::{FlowLink, NetworkSpec, Path};
 use sim::{
-    CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder, HandoverSpec, KvSpec, LayerGroups,
-    MixingSpec, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
+    CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, FirstLevel, GroupOrder, HandoverSpec, KvSpec,
+    LayerGroups, MixingSpec, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SchedulerSpec, TransferMode,
 };
 use workloads::SimDuration;
 
 use crate::cost::ShapeCost;
-use crate::script::{Planned, Release, Script};
+use crate::script::{Planned, Script};
 use crate::slices::{SlicedCost, Slices};
 use crate::traffic::{Lengths, batches, traffic};
 
@@ -102,38 +103,6 @@ impl Scenario {
         }
         let router = router(&mut rng);
         Scenario { seed, replicas, router, handover: None, requests }
-    }
-
-    /// The scenario of a seed with requests that wait together, most of them from the beginning on, and an order to let
-    /// them in.
-    pub(crate) fn draw_ordered(kind: PolicyKind, seed: u64) -> Self {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let timing = pick(&mut rng, &[Timing::Synchronous, Timing::Asynchronous]);
-        let mut scenario = Scenario::draw(kind, timing, seed);
-        let at_once = pick(&mut rng, &[0.3, 0.8, 1.0]);
-        for request in &mut scenario.requests {
-            if let Release::At(ns) = &mut request.release
-                && rng.random_bool(at_once)
-            {
-                *ns = 0;
-            }
-        }
-        for replica in &mut scenario.replicas {
-            let by_match = QueueOrder::LongestPrefixMatch { most: pick(&mut rng, &[1, 4, 20, 1000]) };
-            replica.scheduler.order = pick(&mut rng, &[QueueOrder::Random, QueueOrder::DepthFirst, by_match]);
-        }
-        scenario
-    }
-
-    /// A batch of a seed under `BlendServe`, most of it there from the beginning on, sorted by density or otherwise.
-    pub(crate) fn draw_blended(seed: u64) -> Self {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut scenario = Scenario::draw_ordered(PolicyKind::BlendServe, seed);
-        for replica in &mut scenario.replicas {
-            let orders = [QueueOrder::Density, QueueOrder::Density, QueueOrder::DepthFirst, QueueOrder::Random];
-            replica.scheduler.order = pick(&mut rng, &orders);
-        }
-        scenario
     }
 
     /// The disaggregated scenario of a seed: prompts are computed under `kind`, answers generated under any policy.
@@ -492,11 +461,13 @@ fn scheduler(rng: &mut Xoshiro256PlusPlus, kind: PolicyKind, longest: u32, layer
             known_from_tokens: pick(rng, &[10, 1000]),
             kept_sharing_permille: pick(rng, &[0, 900, 990]),
             watermark_permille: pick(rng, &[0, 10, 100]),
+            group_prefixes: false,
         },
         PolicyKind::BatchLlm => Policy::BatchLlm {
             order: pick(rng, &[GroupOrder::Submission, GroupOrder::DecodeShare]),
             token_batching_degree: rng.random_range(0..=spare.min(8)),
             watermark_permille: pick(rng, &[0, 0, 10, 100]),
+            first_level: pick(rng, &[FirstLevel::Enlarged, FirstLevel::EnlargedTogether, FirstLevel::AsIs]),
         },
         PolicyKind::Splitwise => Policy::Splitwise,
         PolicyKind::LayeredPrefill => {

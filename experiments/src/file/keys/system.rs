@@ -100,9 +100,10 @@ pub(crate) static FITTED_PROFILE: Key = Key::new(
 pub(crate) static STEP_COST: Key = Key::new(
     "step_cost",
     Kind::Path,
-    "A step-cost file (docs/importers.md): what whole steps take, as a polynomial in their lengths. It stands in place of \
-     kernels, so the keys that describe these cannot be given beside it; it knows no energy, FLOPs or bytes. Mixed steps, \
-     later chunks of prompts and prompts beyond what was fitted count as extrapolated.",
+    "A step-cost file (docs/importers.md): what whole steps take, as a polynomial in their lengths (`form = \"polynomial\"`) or by \
+     two rates, of compute and of memory (`\"roofline\"`, which goes with `composition`). It stands in place of \
+     kernels, so the keys that describe these cannot be given beside it; it knows no energy, FLOPs or bytes. With a polynomial \
+     mixed steps, later chunks of prompts and prompts beyond what was fitted count as extrapolated.",
 )
 .nothing("steps are priced kernel by kernel");
 /// Replicas.
@@ -182,7 +183,7 @@ pub(crate) static ENABLE_PREFIX_CACHING: Key = Key::new(
     "Keep full blocks for later requests with the same prefix, least recently used ones dropped first. Only blocks of attention \
      layers are kept: models with state-space layers need `prefix_cache`.",
 )
-.computed("on; off for models with state-space layers, beside `attention_offload` and with `policy = \"batchllm\"`, which has groups instead")
+.computed("on; off for models with state-space layers, beside `attention_offload`, and with batchllm or `group_prefixes`, which have groups instead")
 .vllm("on by default in v1, off in v0");
 /// The prefix cache.
 pub(crate) static PREFIX_CACHE: Key = Key::new(
@@ -270,10 +271,10 @@ pub(crate) static PREFIX_ATTENTION: Key = Key::new(
         ("cascade", "a launch for each prefix, one for what follows the prefixes, and one that merges"),
         ("fused", "prefixes and what follows them in one launch, and one that merges (BatchLLM)"),
     ]),
-    "How attention reads the prefix of a group of decoding requests, with `policy = \"batchllm\"`. The price of reading it once is \
+    "How attention reads the prefix of a group of decoding requests, with batchllm or `group_prefixes`. The price of reading it once is \
      derived from kernels that read every context: its time counts as extrapolated.",
 )
-.computed("\"fused\" with `policy = \"batchllm\"`; other policies know of no groups");
+.computed("\"fused\" with batchllm or `group_prefixes`; other policies know of no groups");
 /// Sampling.
 pub(crate) static SAMPLING: Key = Key::new(
     "sampling",

@@ -1,5 +1,9 @@
 //! `[workload]`
 
+mod mix;
+
+pub(crate) use mix::*;
+
 use super::distributions::{lengths, times};
 use crate::file::document::Table;
 use crate::file::key::{
@@ -150,6 +154,16 @@ pub(crate) static PART: Key = Key::new(
 )
 .only(&[FROM_PARTS]);
 
+/// How many of each.
+pub(crate) static MIX: Key = Key::new(
+    "mix",
+    Kind::Table(&MIX_TABLE),
+    "How many requests three parts have, which then do not say it themselves: so that all together have a compute density and a \
+     sharing of prefixes.",
+)
+.only(&[FROM_PARTS])
+.nothing("each part says how many requests it has");
+
 fn origin(table: &Table) -> Option<&'static str> {
     [FROM_PARTS, FROM_TRACE, FROM_GENERATOR, FROM_LENGTHS, FROM_INPUT].into_iter().find(|key| table.get(key).is_some())
 }
@@ -177,6 +191,7 @@ pub(crate) static TABLE: TableDef = TableDef {
         &PREFIX,
         &SESSIONS,
         &PART,
+        &MIX,
     ],
 };
 

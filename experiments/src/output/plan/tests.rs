@@ -110,6 +110,7 @@ fn summary_of(mut measures: Measures) -> Summary {
             stage_busy: vec![SimDuration::from_nanos(500_000_000)],
             stage_idle: vec![SimDuration::from_nanos(1_500_000_000)],
             attention_busy: None,
+            optimum_ns: None,
             kv_blocks: 100,
             kv_blocks_peak: 7,
             devices: 1,

@@ -1,7 +1,9 @@
 //! Whether the roles of replicas go together, and with how requests are handed over.
 
 use crate::error::SimError;
-use crate::spec::{DecodeChoice, DeploymentSpec, HandoverSpec, QueueOrder, ReplicaSpec, Role, TransferMode};
+use crate::spec::{
+    DecodeChoice, DeploymentSpec, HandoverSpec, QueueOrder, ReplicaSpec, Role, RouterSpec, TransferMode,
+};
 
 /// Whether the roles of the replicas go together.
 pub(super) fn check_roles(spec: &DeploymentSpec) -> Result<(), SimError> {
@@ -35,6 +37,9 @@ fn check_handover(spec: &DeploymentSpec, handover: &HandoverSpec) -> Result<(), 
             "engine_to_client is {to_client} on one replica and {} on another: one client gets the tokens of both",
             other.engine.engine_to_client
         ));
+    }
+    if handover.router == RouterSpec::DensityCut {
+        return wrong("requests are handed over one by one: density-cut is no router for them".to_owned());
     }
     if let Some(problem) = handover.mixing.is_some().then(|| mixing_problem(spec, handover)).flatten() {
         return wrong(problem);

@@ -75,6 +75,13 @@ pub(super) fn hardware(list: &mut List) {
         });
     }
     list.real(
+        ("optimum_share", "", Higher),
+        "Of a batch under blendserve: the time that its requests take at best ÷ the time they took (0 to 1). At best means the prices \
+         of large steps, each shared token computed once, and compute and memory beside each other all the time, as `composition` has \
+         it.",
+        |summary| summary.optimum_share,
+    );
+    list.real(
         ("attention_busy_share", "", Neither),
         "Where attention is offloaded: share of time in which attention workers compute, or wait for keys and values with a query at \
          hand.",

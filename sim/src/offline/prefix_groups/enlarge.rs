@@ -3,7 +3,8 @@
 //! The dynamic programme of *`BatchLLM`*'s public code (`vllm/inputs/prefix_clustering.py`, `enlarge`): from the leaves up,
 //! each child `g` of a node `c` is moved up beside `c`, with `c`'s tokens put before its own, where
 //! `(leaves(g) − 1) · len(g) > len(c)`: the tokens of `c` are computed once more, and those of `g` become a prefix that its
-//! leaves share. What stays below a first-level node is computed for each member by itself.
+//! leaves share. With [`FirstLevel::EnlargedTogether`] all of `c`'s children are moved where the sum of these gains and `len(c)`,
+//! which is then computed with them alone, is more than the gains of those that pay alone. What stays below a first-level node is computed for each member by itself.
 
 use workloads::radix::{NodeId, RadixTree};
 
@@ -20,6 +21,25 @@ struct Unit {
     leaves: u32,
     first: u32,
     last: u32,
+}
+
+impl Unit {
+    /// Tokens that are saved by moving it up beside a node of so many tokens.
+    fn gain(&self, tokens: u32) -> i64 {
+        i64::from(self.leaves - 1) * i64::from(self.tokens) - i64::from(tokens)
+    }
+}
+
+/// Whether moving all of these up, so that their node of `tokens` tokens is computed no more, saves more than moving those that
+/// pay alone.
+fn pay_together(tokens: u32, units: &[Unit]) -> bool {
+    let (mut all, mut alone) = (i64::from(tokens), 0);
+    for unit in units {
+        let gain = unit.gain(tokens);
+        all += gain;
+        alone += gain.max(0);
+    }
+    all > alone
 }
 
 /// The prompts of a tree, each in a list with those that end at the same node or share a unit.
@@ -76,9 +96,9 @@ impl<'a> Units<'a> {
     fn lift(&mut self, tokens: u32, below: Vec<Unit>, rule: FirstLevel, stack: &mut Vec<Unit>) {
         let mut own: Option<Unit> = None;
         let mut kept = 0;
+        let together = rule == FirstLevel::EnlargedTogether && pay_together(tokens, &below);
         for unit in below {
-            let gain = u64::from(unit.leaves - 1) * u64::from(unit.tokens);
-            if rule == FirstLevel::Enlarged && gain > u64::from(tokens) {
+            if together || rule != FirstLevel::AsIs && unit.gain(tokens) > 0 {
                 stack.push(Unit { tokens: unit.tokens + tokens, ..unit });
                 continue;
             }

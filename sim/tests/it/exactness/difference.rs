@@ -52,6 +52,7 @@ fn in_books(number: usize, expected: &ReplicaOutcome, actual: &ReplicaOutcome) -
         .or_else(|| in_value(&name("stage_busy"), &expected.stage_busy, &actual.stage_busy))
         .or_else(|| in_value(&name("stage_idle"), &expected.stage_idle, &actual.stage_idle))
         .or_else(|| in_value(&name("attention_busy"), &expected.attention_busy, &actual.attention_busy))
+        .or_else(|| in_value(&name("optimum_ns"), &expected.optimum_ns, &actual.optimum_ns))
         .or_else(|| in_value(&name("cost"), &expected.cost, &actual.cost))
         .or_else(|| in_value(&name("dynamic_energy_j"), &expected.dynamic_energy_j, &actual.dynamic_energy_j))
         .or_else(|| {

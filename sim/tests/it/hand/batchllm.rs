@@ -1,14 +1,18 @@
 //! `BatchLLM`'s groups: a prefix first, its members when it is there, and its blocks until the last of them has ended.
 
-use sim::{GroupOrder, Policy};
+use sim::{FirstLevel, GroupOrder, Policy};
 use workloads::{ContentId, Span};
 
 use super::{assert_request, assert_steps, run};
 use crate::deployment::{cache, scheduler};
 use crate::script::{Planned, Release};
 
-const SUBMITTED: Policy =
-    Policy::BatchLlm { order: GroupOrder::Submission, token_batching_degree: 0, watermark_permille: 0 };
+const SUBMITTED: Policy = Policy::BatchLlm {
+    order: GroupOrder::Submission,
+    token_batching_degree: 0,
+    watermark_permille: 0,
+    first_level: FirstLevel::Enlarged,
+};
 
 /// A request at time zero whose prompt begins with `shared` tokens of prefix number `prefix`.
 fn member(place: u64, prefix: u64, shared: u32, own: u32, output_tokens: u32) -> Planned {
@@ -62,7 +66,12 @@ fn prefixes_are_whole_blocks_and_the_rest_belongs_to_each_member() {
 fn groups_that_generate_more_per_prompt_token_come_first() {
     let requests =
         [Planned::alone(0, 0, 8, 1), member(1, 0, 4, 4, 2), member(2, 0, 4, 4, 2), Planned::alone(3, 0, 4, 8)];
-    let policy = Policy::BatchLlm { order: GroupOrder::DecodeShare, token_batching_degree: 0, watermark_permille: 0 };
+    let policy = Policy::BatchLlm {
+        order: GroupOrder::DecodeShare,
+        token_batching_degree: 0,
+        watermark_permille: 0,
+        first_level: FirstLevel::Enlarged,
+    };
     // 8 / 4, then 4 / 12, then 1 / 8: in a step of 4 tokens one after the other.
     let run = run(scheduler(policy, 4, 4), cache(4, 100), &requests);
     let first_scheduled =
@@ -124,7 +133,12 @@ fn a_prefix_waits_while_those_that_stay_would_leave_no_room_to_finish() {
 fn token_batching_degree_is_seats_beyond_max_num_seqs() {
     let requests: Vec<Planned> = (0..4).map(|place| Planned::alone(place, 0, 2, 2)).collect();
     let running = |token_batching_degree| {
-        let policy = Policy::BatchLlm { order: GroupOrder::Submission, token_batching_degree, watermark_permille: 0 };
+        let policy = Policy::BatchLlm {
+            order: GroupOrder::Submission,
+            token_batching_degree,
+            watermark_permille: 0,
+            first_level: FirstLevel::Enlarged,
+        };
         run(scheduler(policy, 16, 2), cache(2, 100), &requests).steps[0].running
     };
     assert_eq!([0, 1, 2].map(running), [2, 3, 4]);

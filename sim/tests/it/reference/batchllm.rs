@@ -1,7 +1,8 @@
 //! `BatchLLM`: groups by prefix, each prefix computed first and kept for its members; otherwise as Sarathi-Serve.
 
 use profiles::SharedPrefixes;
-use sim::{GroupOrder, Policy};
+use sim::offline::{BatchGroup, Demand, Side, prepare_groups};
+use sim::{FirstLevel, GroupOrder, Policy};
 use workloads::{Prompt, Request, RequestId, Span};
 
 use super::grouping;
@@ -63,12 +64,19 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
 impl Replica {
     /// Groups all requests that came since the last time, and queues them.
     pub(super) fn group_gathered(&mut self) {
-        let Policy::BatchLlm { order, .. } = self.spec.scheduler.policy else { return };
+        let (order, rule) = match self.spec.scheduler.policy {
+            Policy::BatchLlm { order, first_level, .. } => (Some(order), first_level),
+            Policy::BlendServe { group_prefixes: true, .. } => (None, FirstLevel::Enlarged),
+            _ => return,
+        };
+        if self.gathered.is_empty() {
+            return;
+        }
         let gathered = std::mem::take(&mut self.gathered);
         let prompts: Vec<Vec<Span>> = gathered.iter().map(|id| self.jobs[id].request.prompt.spans().to_vec()).collect();
         // Each with the tokens that it generates and computes.
         let mut units: Vec<(Vec<RequestId>, u32, f64)> = Vec::new();
-        for (prefix, places) in grouping::groups(&prompts) {
+        for (prefix, places) in grouping::groups(&prompts, rule) {
             let members: Vec<RequestId> = places.into_iter().map(|place| gathered[place]).collect();
             let shortest = members.iter().map(|id| self.jobs[id].request.prompt.tokens()).min().expect("members");
             let tokens = prefix.min(shortest - 1) / self.spec.kv.block_size * self.spec.kv.block_size;
@@ -83,25 +91,68 @@ impl Replica {
                 units.push((members, tokens, share));
             }
         }
-        if order == GroupOrder::DecodeShare {
-            units.sort_by(|left, right| right.2.total_cmp(&left.2));
+        match order {
+            Some(GroupOrder::DecodeShare) => units.sort_by(|left, right| right.2.total_cmp(&left.2)),
+            Some(GroupOrder::Submission) => {}
+            None => units = self.by_density(&gathered, &units),
+        }
+        let mut at = self.waiting.len();
+        if order.is_none() {
+            at = self.waiting.iter().position(|id| !self.has_begun(*id)).unwrap_or(at);
         }
         for (members, tokens, _) in units {
-            if tokens == 0 {
-                self.waiting.push_back(members[0]);
-            } else {
-                self.queue_group(members, tokens);
-            }
+            let queued = if tokens == 0 { members[0] } else { self.make_group(members, tokens) };
+            self.waiting.insert(at, queued);
+            at += 1;
         }
     }
 
-    fn queue_group(&mut self, members: Vec<RequestId>, tokens: u32) {
+    /// The same units in the order of their density, which the engine's own pure function says.
+    fn by_density(
+        &mut self,
+        gathered: &[RequestId],
+        units: &[(Vec<RequestId>, u32, f64)],
+    ) -> Vec<(Vec<RequestId>, u32, f64)> {
+        let requests: Vec<Request> = gathered.iter().map(|id| self.jobs[id].request.clone()).collect();
+        let number = |id: &RequestId| gathered.iter().position(|other| other == id).expect("it was gathered") as u32;
+        let group = |(members, tokens, _): &(Vec<RequestId>, u32, f64)| BatchGroup {
+            members: members.iter().map(number).collect(),
+            prefix_tokens: *tokens,
+        };
+        let groups: Vec<BatchGroup> = units.iter().map(group).collect();
+        let (batch, options) = self.batch_of(&requests);
+        let reads_once = Demand::reads_prefixes_once(&*self.spec.cost);
+        let plan = prepare_groups(batch.into_iter(), &groups, reads_once, &options);
+        for (&group, &unit) in plan.order.iter().zip(&plan.unit_of) {
+            for &member in &groups[group as usize].members {
+                let job = self.jobs.get_mut(&gathered[member as usize]).expect("it was gathered");
+                job.unit = plan.units[unit as usize];
+                job.expected_output = plan.expected_output[member as usize];
+            }
+        }
+        self.coverage.reordered += u64::from(!plan.order.is_sorted());
+        self.note_batch(plan.density, plan.demand);
+        plan.order.iter().map(|&group| units[group as usize].clone()).collect()
+    }
+
+    /// Whether it, or its group, was let in before.
+    fn has_begun(&self, id: RequestId) -> bool {
+        let job = &self.jobs[&id];
+        match job.part {
+            Some(Part::Member(_)) => true,
+            Some(Part::Prefix(group)) => self.groups[group].begun,
+            None => job.cached.is_some(),
+        }
+    }
+
+    fn make_group(&mut self, members: Vec<RequestId>, tokens: u32) -> RequestId {
         let number = self.groups.len();
         let first = self.jobs[&members[0]].request.clone();
         let prefix = RequestId(PREFIX_NUMBERS + number as u64);
         let prompt = Prompt::new(first_tokens(&first.prompt, tokens));
         let mut job = Job::new(Request { id: prefix, prompt, output_tokens: 1, ..first });
         job.part = Some(Part::Prefix(number));
+        job.unit = self.jobs[&members[0]].unit;
         self.jobs.insert(prefix, job);
         let blocks = self.kv.blocks_for(tokens);
         let mut most = 0;
@@ -112,7 +163,7 @@ impl Replica {
         }
         let (held_back, left) = (members.clone(), members.len());
         self.groups.push(Group { prefix, tokens, members, held_back, left, begun: false, most });
-        self.waiting.push_back(prefix);
+        prefix
     }
 
     /// The blocks of the prefix of a member.
@@ -121,7 +172,7 @@ impl Replica {
     }
 
     /// Whether all prefixes that have begun, this one's included, and the largest request that has begun fit together.
-    fn may_begin(&self, id: RequestId) -> bool {
+    pub(super) fn may_begin(&self, id: RequestId) -> bool {
         let mut begun: Vec<&Group> = self.groups.iter().filter(|group| group.begun && group.left > 0).collect();
         let mut most = begun.iter().map(|group| group.most).max().unwrap_or(0);
         let let_in = self.jobs.values().filter(|job| job.part.is_none() && job.cached.is_some());
@@ -141,17 +192,18 @@ impl Replica {
         prefixes + most + self.watermark() <= self.kv.all()
     }
 
-    fn note_begun(&mut self, id: RequestId) {
+    pub(super) fn note_begun(&mut self, id: RequestId) {
         if let Some(Part::Prefix(group)) = self.jobs[&id].part {
             self.groups[group].begun = true;
         }
     }
 
-    /// A prefix is complete: its members come to the front, and the first one takes over what it cost.
+    /// A prefix is complete: its members come to the end that it was let in from, and the first one takes over what it cost.
     pub(super) fn open_group(&mut self, prefix: RequestId) {
         let job = self.jobs.get_mut(&prefix).expect("prefixes stay");
         let Some(Part::Prefix(number)) = job.part else { panic!("{prefix:?} is no prefix") };
         job.phase = Phase::Kept;
+        let side = job.side;
         let (energy_nj, preemptions, first_scheduled) = (job.energy_nj, job.preemptions, job.first_scheduled);
         self.running.retain(|id| *id != prefix);
         let members = std::mem::take(&mut self.groups[number].held_back);
@@ -160,8 +212,13 @@ impl Replica {
         first.preemptions += preemptions;
         first.first_scheduled = first_scheduled;
         for id in members.into_iter().rev() {
-            self.waiting.push_front(id);
+            if side == Some(Side::Right) {
+                self.waiting.push_back(id);
+            } else {
+                self.waiting.push_front(id);
+            }
         }
+        self.coverage.opened_at_the_tail += u64::from(side == Some(Side::Right));
         self.coverage.opened_groups += 1;
         self.coverage.preempted_prefixes += u64::from(preemptions > 0);
     }

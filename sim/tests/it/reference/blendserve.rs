@@ -2,9 +2,10 @@
 //!
 //! The preparation of a batch is the engine's own: it is a pure function with tests of its own.
 
-use sim::QueueOrder;
-use sim::offline::{BatchRequest, Demand, PlanOptions, Side, partition, prepare};
-use workloads::RequestId;
+use super::batchllm::Part;
+use sim::offline::{BatchRequest, Demand, PlanOptions, Side, Work, partition, prepare};
+use sim::{Policy, QueueOrder};
+use workloads::{Request, RequestId};
 
 use super::job::Phase;
 use super::replica::Replica;
@@ -19,21 +20,47 @@ pub(super) struct Batch {
     /// Of both sides, twice the tokens; and prompt tokens per step.
     part: [f64; 2],
     per_step: [u32; 2],
+    /// Of each batch that was prepared.
+    optima_ns: Vec<f64>,
+}
+
+impl Batch {
+    /// What the only batch takes at best.
+    pub(super) fn optimum_ns(&self) -> Option<f64> {
+        if let [only] = self.optima_ns[..] { Some(only) } else { None }
+    }
 }
 
 impl Replica {
-    /// Prepares everything that waits.
-    pub(super) fn prepare_batch(&mut self, sample_permille: u32, known_from_tokens: u32, kept_permille: u32) {
-        let ids: Vec<RequestId> = self.waiting.iter().copied().collect();
+    fn plan_options(&self) -> PlanOptions {
+        let policy = self.spec.scheduler.policy;
+        let Policy::BlendServe { sample_permille, known_from_tokens, kept_sharing_permille, .. } = policy else {
+            panic!("{policy:?} prepares nothing")
+        };
         let memory = f64::from(self.spec.kv.blocks) * f64::from(self.spec.kv.block_size);
-        let options = PlanOptions {
+        PlanOptions {
             demand: Demand::of_cost(&*self.spec.cost).expect("it has prices"),
             sample: f64::from(sample_permille) / 1000.0,
             known_from_tokens,
-            kept_sharing: f64::from(kept_permille) / 1000.0,
+            kept_sharing: f64::from(kept_sharing_permille) / 1000.0,
             unit_tokens: memory / 100.0,
             seed: self.seed,
+        }
+    }
+
+    /// These as a batch, and how it is prepared here.
+    pub(super) fn batch_of<'a>(&self, requests: &'a [Request]) -> (Vec<BatchRequest<'a>>, PlanOptions) {
+        let of = |request: &'a Request| BatchRequest {
+            prompt: request.prompt.spans(),
+            output_tokens: request.output_tokens,
         };
+        (requests.iter().map(of).collect(), self.plan_options())
+    }
+
+    /// Prepares everything that waits.
+    pub(super) fn prepare_batch(&mut self) {
+        let ids: Vec<RequestId> = self.waiting.iter().copied().collect();
+        let options = self.plan_options();
         let by_density = self.spec.scheduler.order == QueueOrder::Density;
         let given = (!by_density).then(|| (0..ids.len() as u32).collect());
         let requests = ids.iter().map(|id| {
@@ -47,29 +74,44 @@ impl Replica {
             let job = self.jobs.get_mut(&ids[number as usize]).expect("it waits");
             (job.unit, job.expected_output) = (plan.units[unit as usize], plan.expected_output[number as usize]);
         }
-        self.batch.density = plan.density;
+        self.note_batch(plan.density, plan.demand);
+    }
+
+    pub(super) fn note_batch(&mut self, density: f64, Work { compute_ns, memory_ns }: Work) {
+        self.batch.density = density;
+        self.batch.optima_ns.push(self.spec.cost.composed_ns(compute_ns, memory_ns));
+    }
+
+    /// Twice what a request with such an answer is expected to hold itself.
+    fn own(&self, id: RequestId, output: u32) -> u64 {
+        let prompt = u64::from(self.jobs[&id].request.prompt.tokens());
+        match self.jobs[&id].part {
+            Some(Part::Prefix(_)) => 2 * prompt,
+            Some(Part::Member(group)) => 2 * (prompt - u64::from(self.groups[group].tokens)) + u64::from(output),
+            None => 2 * prompt + u64::from(output),
+        }
     }
 
     /// Twice the tokens that the requests of a side are expected to hold.
     fn held(&self, side: Side) -> u64 {
-        let of_side = self.running.iter().map(|id| &self.jobs[id]).filter(|job| job.side == Some(side));
-        of_side.map(|job| job.held).sum()
+        // Those that run, and prefixes that stay.
+        self.jobs.values().filter(|job| job.side == Some(side)).map(|job| job.held).sum()
     }
 
     fn join_side(&mut self, id: RequestId, side: Side) {
+        let held = self.own(id, self.jobs[&id].expected_output);
         let job = self.jobs.get_mut(&id).expect("it waits");
-        job.side = Some(side);
-        job.held = u64::from(job.request.prompt.tokens()) * 2 + u64::from(job.expected_output);
+        (job.side, job.held) = (Some(side), held);
     }
 
     fn relabel(&mut self) {
         for id in self.running.clone() {
+            let held = self.own(id, self.jobs[&id].expected_output * 4);
             let job = self.jobs.get_mut(&id).expect("it runs");
             let attached = matches!(job.phase, Phase::Decoding(Some(_))) && !job.is_finishing();
             let most = job.expected_output * 2;
             if job.side == Some(Side::Left) && attached && job.total() - job.request.prompt.tokens() >= most {
-                job.side = Some(Side::Right);
-                job.held = u64::from(job.request.prompt.tokens()) * 2 + u64::from(job.expected_output) * 4;
+                (job.side, job.held) = (Some(Side::Right), held);
                 self.coverage.relabelled += 1;
             }
         }
@@ -120,11 +162,21 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
         return;
     }
     for side in [Side::Right, Side::Left] {
-        while left[side as usize].min(quota) > 0 && (replica.held(side) as f64) < replica.batch.part[side as usize] {
-            let Some(head) = replica.end(side) else { break };
-            if !replica.fits(&head, head.total, replica.watermark()) {
+        let groups = replica.spec.scheduler.policy.groups_prefixes();
+        while left[side as usize].min(quota) > 0 {
+            let open = (replica.held(side) as f64) < replica.batch.part[side as usize];
+            let nobody_runs = groups && replica.running.is_empty();
+            if !(open || nobody_runs) {
                 break;
             }
+            let Some(head) = replica.end(side) else { break };
+            let fits = replica.fits(&head, head.total, replica.watermark());
+            let may_begin = !groups || replica.may_begin(head.id);
+            replica.coverage.kept_out += u64::from(fits && !may_begin);
+            if !fits || !may_begin {
+                break;
+            }
+            replica.note_begun(head.id);
             let n = head.remaining().min(left[side as usize]).min(quota);
             let (id, reserve) = (head.id, head.total);
             replica.join_side(id, side);

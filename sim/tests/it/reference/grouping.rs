@@ -1,5 +1,6 @@
 //! Prefix groups, as the public code of *`BatchLLM`* finds them: a trie of tokens, rebuilt in place.
 
+use sim::FirstLevel;
 use workloads::{ContentId, Span};
 
 /// A token: what content it is of, and where in it.
@@ -15,12 +16,12 @@ struct Node {
 
 /// The first level: tokens of each prefix, and the places of the prompts that begin with it. A prompt that shares nothing is
 /// a prefix of its own.
-pub(crate) fn groups(prompts: &[Vec<Span>]) -> Vec<(u32, Vec<usize>)> {
+pub(crate) fn groups(prompts: &[Vec<Span>], rule: FirstLevel) -> Vec<(u32, Vec<usize>)> {
     let mut root = Node::default();
     for (place, prompt) in prompts.iter().enumerate() {
         insert(&mut root, &spelled_out(prompt), place);
     }
-    enlarge(&mut root);
+    enlarge(&mut root, rule);
     let mut groups: Vec<_> = root
         .children
         .iter()
@@ -64,15 +65,27 @@ fn prompts_of(node: &Node) -> Vec<usize> {
     node.prompt.into_iter().chain(node.children.iter().flat_map(prompts_of)).collect()
 }
 
-fn enlarge(node: &mut Node) {
+fn enlarge(node: &mut Node, rule: FirstLevel) {
     let mut siblings = Vec::new();
     for mut child in std::mem::take(&mut node.children) {
         if child.prompt.is_some() {
             siblings.push(child);
             continue;
         }
-        enlarge(&mut child);
-        let pays = |below: &Node| (prompts_of(below).len() - 1) * below.tokens.len() > child.tokens.len();
+        enlarge(&mut child, rule);
+        let lost = i64::try_from(child.tokens.len()).expect("few");
+        let gain = |below: &Node| {
+            let saved = (prompts_of(below).len() - 1) * below.tokens.len();
+            i64::try_from(saved).expect("few") - lost
+        };
+        let gains: Vec<i64> = child.children.iter().map(gain).collect();
+        let paying: i64 = gains.iter().filter(|gain| **gain > 0).sum();
+        let all_pay = gains.iter().sum::<i64>() + lost > paying;
+        let pays = |below: &Node| match rule {
+            FirstLevel::AsIs => false,
+            FirstLevel::Enlarged => gain(below) > 0,
+            FirstLevel::EnlargedTogether => all_pay || gain(below) > 0,
+        };
         let (up, stay): (Vec<Node>, Vec<Node>) = std::mem::take(&mut child.children).into_iter().partition(pays);
         for mut moved in up {
             moved.tokens = [child.tokens.clone(), moved.tokens].concat();

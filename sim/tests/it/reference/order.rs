@@ -22,9 +22,8 @@ impl Replica {
             return;
         }
         self.order_last(&pool);
-        let policy = self.spec.scheduler.policy;
-        if let Policy::BlendServe { sample_permille, known_from_tokens, kept_sharing_permille, .. } = policy {
-            self.prepare_batch(sample_permille, known_from_tokens, kept_sharing_permille);
+        if let Policy::BlendServe { .. } = self.spec.scheduler.policy {
+            self.prepare_batch();
         }
     }
 

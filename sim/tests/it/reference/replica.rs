@@ -166,7 +166,7 @@ impl Replica {
             if self.spec.role == Role::Decode && !self.mixes {
                 self.jobs.get_mut(&id).expect("it was sent").cached = Some(0);
                 self.entrance.prefilled.push(id);
-            } else if let Policy::BatchLlm { .. } = self.spec.scheduler.policy {
+            } else if self.spec.scheduler.policy.groups_prefixes() {
                 self.gathered.push(id);
             } else {
                 self.waiting.push_back(id);
@@ -569,6 +569,7 @@ impl Replica {
             stage_idle: books.stage_busy_ns.iter().map(idle).collect(),
             attention_busy: pool_ns.map(SimDuration::from_nanos),
             stage_busy: books.stage_busy_ns.into_iter().map(SimDuration::from_nanos).collect(),
+            optimum_ns: self.batch.optimum_ns(),
             kv_blocks: self.kv.all() as u32,
             kv_blocks_peak: self.kv.peak as u32,
             devices: self.spec.devices,

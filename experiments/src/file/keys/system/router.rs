@@ -10,6 +10,11 @@ pub(crate) static ROUTER_POLICY: Key = Key::new(
         ("least-outstanding-tokens", "to the replica with the fewest prompt tokens of requests that have not ended"),
         ("power-of-two-choices", "to the less loaded, by the same measure, of two drawn at random"),
         (PREFIX_AFFINITY, "to the replica whose cache holds the longest prefix, unless it is overloaded"),
+        (
+            "density-cut",
+            "BlendServe's data parallelism: what arrives at the same moment is cut along its tree of prompts into parts of equal work, \
+             each as dense as all together; only with blendserve, and of use with `arrivals = \"all-at-once\"`",
+        ),
     ]),
     "Which router.",
 )

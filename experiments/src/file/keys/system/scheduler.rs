@@ -102,6 +102,18 @@ pub(crate) static GROUP_ORDER: Key = Key::new(
 )
 .only(&[BATCHLLM])
 .value("\"decode-share\"");
+/// Prefixes of groups.
+pub(crate) static FIRST_LEVEL: Key = Key::new(
+    "first_level",
+    Kind::Choice(&[
+        ("enlarged", "what several prompts begin with, made longer wherever that alone saves tokens: the rule of the paper's public code"),
+        ("enlarged-together", "longer also where it pays only if done for all prompts that begin alike"),
+        ("as-is", "what prompts that have any token in common all begin with"),
+    ]),
+    "Which prefixes make groups. What prompts of a group share beyond their prefix is computed for each.",
+)
+.only(&[BATCHLLM])
+.value("\"enlarged\"");
 /// Seats beyond.
 pub(crate) static TOKEN_BATCHING_DEGREE: Key = Key::new(
     "token_batching_degree",
@@ -137,6 +149,15 @@ pub(crate) static KEPT_SHARING: Key = Key::new(
 )
 .only(&[BLENDSERVE])
 .value("0.99");
+/// Groups in that order.
+pub(crate) static GROUP_PREFIXES: Key = Key::new(
+    "group_prefixes",
+    Kind::Flag,
+    "Group requests by prefix as batchllm does, and take groups from both ends instead of requests: each prefix is computed once, stays \
+     until its last request has ended, and its group is as dense as that leaves it. `kept_sharing` then has no effect.",
+)
+.only(&[BLENDSERVE])
+.value("false");
 /// Rule for the number of groups.
 pub(crate) static GROUPS: Key = Key::new(
     "groups",
@@ -223,10 +244,12 @@ pub(super) static SCHEDULER_TABLE: TableDef = TableDef {
         &SCHEDULER_RESERVE_FULL_ISL,
         &WATERMARK,
         &GROUP_ORDER,
+        &FIRST_LEVEL,
         &TOKEN_BATCHING_DEGREE,
         &OUTPUT_SAMPLE,
         &KNOWN_OUTPUTS_FROM,
         &KEPT_SHARING,
+        &GROUP_PREFIXES,
         &GROUPS,
         &REFERENCE_CHUNK,
         &NUM_STAGES,
