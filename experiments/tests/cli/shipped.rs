@@ -75,8 +75,9 @@ fn an_engine_that_overlaps_gains_from_a_mix_of_labels_and_long_answers() {
     let of = |run: usize, measure: &str| runs[run][measure].as_f64().expect("a number");
     assert!(of(1, "token_saving") > of(0, "token_saving"), "depth first, and as they come");
     let speed = |run: usize| of(run, "total_token_throughput");
-    assert!(speed(3) > 1.2 * speed(1), "depth first, attention beside all else and before it");
-    assert!(speed(4) > speed(0), "both ends at once, and one after the other as they come");
+    assert!(speed(3) > 1.1 * speed(1), "depth first, attention beside all else and before it");
+    assert!(speed(4) > 1.05 * speed(3), "both ends at once, and depth first");
+    assert!(speed(4) > 1.2 * speed(0), "both ends at once, and one after the other as they come");
 }
 
 #[test]
@@ -88,12 +89,14 @@ fn the_offline_mix_runs_with_every_engine_and_its_order_stands() {
     let runs = measures(&said.stdout);
     assert!(runs.iter().all(|run| run["completed"] == 4000));
     let speed = |run: usize| runs[run]["total_token_throughput"].as_f64().expect("a number");
-    assert_eq!(runs.len(), 9);
+    assert_eq!(runs.len(), 11);
     assert!(speed(0) < speed(1) && speed(1) < speed(2), "vllm, sorted, groups");
     assert!(
         speed(2) < speed(7) && speed(6) < speed(8),
         "overlap adds to groups, and BlendServe's order to depth first"
     );
+    assert!(speed(9) > speed(7) && speed(9) > speed(8), "groups in BlendServe's order are faster than either alone");
+    assert!(speed(10) < speed(9), "a prefix that is read once is what groups gain by there");
 }
 
 #[test]

@@ -153,20 +153,20 @@ fn every_prompt_is_its_prefix_and_the_rest() {
 
 /// Tokens that the best first level saves of prompts that have their first `depth` tokens in common, the nearest prefix above them
 /// being `open` tokens long: every way to choose prefixes is tried, branching point by branching point.
-fn best_saving(prompts: &[Vec<(ContentId, u32)>], mut depth: usize, open: usize) -> usize {
+fn best_saving(prompts: &[&[(ContentId, u32)]], mut depth: usize, open: usize) -> usize {
     if prompts.len() == 1 {
         return open;
     }
-    let shortest = prompts.iter().map(Vec::len).min().expect("there are prompts");
+    let shortest = prompts.iter().map(|prompt| prompt.len()).min().expect("there are prompts");
     while depth < shortest && prompts.iter().all(|prompt| prompt[depth] == prompts[0][depth]) {
         depth += 1;
     }
     let ended = prompts.iter().filter(|prompt| prompt.len() == depth).count();
-    let mut parts: Vec<Vec<Vec<(ContentId, u32)>>> = Vec::new();
-    for prompt in prompts.iter().filter(|prompt| prompt.len() > depth) {
+    let mut parts: Vec<Vec<&[(ContentId, u32)]>> = Vec::new();
+    for &prompt in prompts.iter().filter(|prompt| prompt.len() > depth) {
         match parts.iter_mut().find(|part| part[0][depth] == prompt[depth]) {
-            Some(part) => part.push(prompt.clone()),
-            None => parts.push(vec![prompt.clone()]),
+            Some(part) => part.push(prompt),
+            None => parts.push(vec![prompt]),
         }
     }
     let with = |open: usize| {
@@ -177,27 +177,55 @@ fn best_saving(prompts: &[Vec<(ContentId, u32)>], mut depth: usize, open: usize)
     with(open).max(with(depth) - depth)
 }
 
-#[test]
-fn moving_all_up_where_that_pays_comes_closer_to_the_best_first_level() {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
-    let (mut sums, mut at_best) = ([0_u64; 3], [0; 2]);
-    for _ in 0..300 {
-        let prompts = random_prompts(&mut rng);
-        let [released, together] =
-            [FirstLevel::Enlarged, FirstLevel::EnlargedTogether].map(|rule| sharing(&prompts, rule));
-        let spelled: Vec<_> = prompts.iter().map(|prompt| first_tokens(prompt, u32::MAX)).collect();
-        let best = released.logical_tokens - best_saving(&spelled, 0, 0) as u64;
-        for (place, rule) in [&released, &together].into_iter().enumerate() {
-            assert!(rule.physical_tokens >= best, "{} tokens, fewer than the best {best}", rule.physical_tokens);
-            sums[place] += rule.physical_tokens;
-            at_best[place] += u32::from(rule.physical_tokens == best);
+/// Tokens that are computed with the released rule, with all moved up where that pays, and with the best first level.
+fn computed(prompts: &[Vec<Span>]) -> [u64; 3] {
+    let [released, together] = [FirstLevel::Enlarged, FirstLevel::EnlargedTogether].map(|rule| sharing(prompts, rule));
+    let spelled: Vec<_> = prompts.iter().map(|prompt| first_tokens(prompt, u32::MAX)).collect();
+    let spelled: Vec<&[_]> = spelled.iter().map(Vec::as_slice).collect();
+    let best = released.logical_tokens - best_saving(&spelled, 0, 0) as u64;
+    [released.physical_tokens, together.physical_tokens, best]
+}
+
+/// Beginnings that go on in several ways, each with several prompts.
+fn random_two_levels(rng: &mut Xoshiro256PlusPlus) -> Vec<Vec<Span>> {
+    let mut prompts = Vec::new();
+    for first in 0..rng.random_range(1..=3) {
+        let beginning = shared(first, rng.random_range(1..=40));
+        for second in 0..rng.random_range(1..=4) {
+            let middle = shared(100 + 10 * first + second, rng.random_range(1..=30));
+            for _ in 0..rng.random_range(1..=4) {
+                prompts.push(vec![beginning, middle, own(prompts.len() as u64, rng.random_range(1..=9))]);
+            }
         }
-        sums[2] += best;
     }
-    let [released, together, best] = sums;
-    assert!(together < released, "{together} tokens together, {released} one by one");
-    assert!(together - best < (released - best) / 2, "{released} and {together} tokens of {best} at best");
-    assert!(at_best[1] > at_best[0], "the best level is found {at_best:?} times of 300");
+    prompts
+}
+
+#[test]
+fn on_two_levels_moving_all_up_where_that_pays_finds_the_best_first_level() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    let mut missed = 0;
+    for round in 0..300 {
+        let prompts = random_two_levels(&mut rng);
+        let [released, together, best] = computed(&prompts);
+        assert_eq!(together, best, "round {round}: {prompts:?}");
+        missed += u32::from(released > best);
+    }
+    assert!(missed >= 10, "the released rule missed the best level {missed} times of 300 only");
+}
+
+/// What pays below need not pay further up, so that neither rule is the better one there.
+#[test]
+fn on_more_levels_no_rule_beats_the_best_first_level_and_both_come_near() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let mut sums = [0; 3];
+    for _ in 0..60 {
+        let computed = computed(&random_prompts(&mut rng));
+        assert!(computed[..2].iter().all(|tokens| *tokens >= computed[2]), "fewer than at best: {computed:?}");
+        sums = [0, 1, 2].map(|place| sums[place] + computed[place]);
+    }
+    let [released, together, best] = sums.map(|sum| sum as f64);
+    assert!(released / best < 1.1 && together / best < 1.1, "{sums:?}");
 }
 
 /// A system prompt in front of documents that several questions are asked of: what grouping gives up is the system prompt,
