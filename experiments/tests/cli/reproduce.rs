@@ -256,8 +256,11 @@ fn the_published_page_has_every_claim_that_is_shipped_and_no_other() {
     assert_eq!(claims, shipped.len(), "docs/reproduction.md has claims that are shipped no more");
     assert_eq!(rows.iter().filter(|row| row.starts_with("| [")).count(), papers.len());
     for runs in page.lines().filter(|line| line.starts_with("`experiments/papers/")) {
+        // A seed of BlendServe's is 400,000 requests, sixty times those of others, and an interval says how far few of them tell.
+        let large =
+            runs.contains("/blendserve/") && [", 3 seeds", ", 4 seeds"].iter().any(|seeds| runs.contains(seeds));
         assert!(
-            [", 20 seeds", ", 1 seed.", ", 1 seed,"].iter().any(|seeds| runs.contains(seeds)),
+            large || [", 20 seeds", ", 1 seed.", ", 1 seed,"].iter().any(|seeds| runs.contains(seeds)),
             "neither 20 seeds nor deterministic: {runs}"
         );
     }
