@@ -109,11 +109,13 @@ pub(crate) fn unknown(word: &str) -> String {
     const FEW: usize = 5;
     let names: Vec<String> = all().map(|entry| entry.name).collect();
     let lower = word.to_lowercase();
-    let mut with: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| name.to_lowercase().contains(&lower)).take(FEW).collect();
+    // Who leaves out the end of a key means it; who writes a part of a longer name may mean one of several.
+    let cut_short = |name: &&str| name.rsplit('.').next().is_some_and(|last| last.to_lowercase().starts_with(&lower));
+    let with = names.iter().map(String::as_str).filter(|name| name.to_lowercase().contains(&lower));
+    let mut with: Vec<&str> = with.filter(|name| !cut_short(name)).take(FEW).collect();
     with.dedup();
     let last_words = names.iter().filter_map(|name| name.rsplit('.').next());
-    let hint = match nearest(word, names.iter().map(String::as_str).chain(last_words)) {
+    let hint = match nearest(word, last_words.chain(names.iter().map(String::as_str))) {
         _ if !with.is_empty() => format!("; there is {}", with.join(", ")),
         Some(meant) => format!("; did you mean `{meant}`?"),
         None => ": `servesim reference experiment-file` names every key, `servesim reference measures` every measure, \
