@@ -109,14 +109,14 @@ pub(crate) fn unknown(word: &str) -> String {
     const FEW: usize = 5;
     let names: Vec<String> = all().map(|entry| entry.name).collect();
     let lower = word.to_lowercase();
-    // Who leaves out the end of a key means it; who writes a part of a longer name may mean one of several.
-    let cut_short = |name: &&str| name.rsplit('.').next().is_some_and(|last| last.to_lowercase().starts_with(&lower));
-    let with = names.iter().map(String::as_str).filter(|name| name.to_lowercase().contains(&lower));
-    let mut with: Vec<&str> = with.filter(|name| !cut_short(name)).take(FEW).collect();
+    let names_it = |name: &&str| name.to_lowercase().contains(&lower);
+    let mut with: Vec<&str> = names.iter().map(String::as_str).filter(names_it).take(FEW).collect();
     with.dedup();
-    let last_words = names.iter().filter_map(|name| name.rsplit('.').next());
-    let hint = match nearest(word, last_words.chain(names.iter().map(String::as_str))) {
-        _ if !with.is_empty() => format!("; there is {}", with.join(", ")),
+    let last_words = || names.iter().filter_map(|name| name.rsplit('.').next());
+    // Who leaves out the end of a name means that one; who writes a part of longer ones may mean any of them.
+    let cut_short = last_words().any(|last| last.to_lowercase().starts_with(&lower));
+    let hint = match nearest(word, last_words().chain(names.iter().map(String::as_str))) {
+        _ if !with.is_empty() && !cut_short => format!("; there is {}", with.join(", ")),
         Some(meant) => format!("; did you mean `{meant}`?"),
         None => ": `servesim reference experiment-file` names every key, `servesim reference measures` every measure, \
                  `servesim profiles list` every model and device"
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_a_measure_a_model_a_device_a_generator_and_a_paper_are_found_in_any_case() {
+    fn values_measures_models_devices_generators_papers_and_figures_are_found_in_any_case() {
         for (word, part) in [
             ("Layered-Prefill", "system.scheduler.policy"),
             ("P99_ITL_MS", "lower is better"),
@@ -163,6 +163,7 @@ mod tests {
             ("h100-sxm-80gb", "memory_bandwidth"),
             ("azure-conv-2023", "Azure"),
             ("distserve", "[system.prefill]"),
+            ("ttft_cdf", "servesim plot DIR ttft_cdf"),
         ] {
             let found: String = find(word).iter().map(ToString::to_string).collect();
             assert!(found.contains(part), "{word} does not tell `{part}`:\n{found}");

@@ -47,6 +47,11 @@ pub(crate) struct PlotRequest {
     pub(crate) asked: Asked,
 }
 
+/// Every figure: its name and what it shows.
+pub(crate) fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIGURES.iter().map(|entry| (entry.name, entry.about))
+}
+
 /// What was asked of figures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {

@@ -12,7 +12,7 @@ use crate::terminal;
                         servesim explain p99_itl_ms\n  servesim explain layered-prefill\n  servesim explain DistServe")]
 pub(super) struct ExplainArgs {
     /// A key or table of the experiment file, a value of one, a measure, a system of a paper, a model, a device, a generator of
-    /// requests or a trace format
+    /// requests or a figure
     word: String,
     /// Print JSON
     #[arg(long)]

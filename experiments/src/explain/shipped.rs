@@ -1,4 +1,4 @@
-//! Models, devices, generators and trace formats.
+//! Models, devices, generators and figures.
 
 use profiles::{DeviceSpec, ModelSpec};
 use serde_json::Value;
@@ -6,6 +6,7 @@ use workloads::generators::GENERATORS;
 
 use super::Entry;
 use crate::cli::{device_json, model_json};
+use crate::plot;
 
 /// All of them.
 pub(super) fn entries() -> impl Iterator<Item = Entry> {
@@ -18,7 +19,10 @@ pub(super) fn entries() -> impl Iterator<Item = Entry> {
             .fact("to use it", format!("generator = \"{}\" in [workload]", generator.name))
             .fact("look at it", format!("servesim trace stats {}", generator.name))
     });
-    models.chain(devices).chain(generators)
+    let figures = plot::catalogue().map(|(name, about)| {
+        Entry::new(name, "figure of `servesim plot`", about).fact("to draw it", format!("servesim plot DIR {name}"))
+    });
+    models.chain(devices).chain(generators).chain(figures)
 }
 
 /// The model or device that has `word` as an alias.
