@@ -24,6 +24,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::goodput::in_parallel;
 use crate::output::{OutputError, SWEEP_TABLES, claim, part_path};
+use crate::plot::is_figure;
 use crate::request::Request;
 use crate::run::{LOCK_FILE, check_digests};
 use crate::terminal::{self, Terminal, short};
@@ -102,11 +103,36 @@ pub(crate) fn merge(
     if let Err(error) = collected.rows(&manifest) {
         return Err(Failure::Run(error.to_string()));
     }
-    if !directories.contains(&target) {
+    if !directories.iter().any(|directory| is_same(directory, target)) {
+        refuse_another(target, &manifest, force)?;
         refuse_tables(target, force).map_err(|error| Failure::before_run(&error))?;
         manifest.write(target).map_err(|error| Failure::Run(error.to_string()))?;
     }
     finish::tables(target, &manifest, &collected, json, terminal)
+}
+
+/// Whether two paths name the same folder or file, however they are written.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    one == other || whole(one).is_some_and(|one| whole(other) == Some(one))
+}
+
+/// Refuses to merge into a folder that holds another sweep, whose `sweep.json` and runs would stand beside these tables;
+/// with `force` takes that sweep away.
+fn refuse_another(target: &Path, manifest: &Manifest, force: bool) -> Result<(), Failure> {
+    let what = match Manifest::read(target) {
+        Ok(held) => held.and_then(|held| manifest.difference(&held)),
+        Err(_) if force => Some("all"),
+        Err(error) => return Err(Failure::Request(error.to_string())),
+    };
+    match what {
+        None => Ok(()),
+        Some(_) if force => clear(target, None).map_err(|error| Failure::before_run(&error)),
+        Some(what) => Err(Failure::Request(format!(
+            "{} holds another sweep, which differs in {what}; merge elsewhere with -o, or replace it with --force",
+            target.display()
+        ))),
+    }
 }
 
 fn manifest_of(directory: &Path) -> Result<Manifest, Failure> {
@@ -127,7 +153,7 @@ fn begin(directory: &Path, manifest: &Manifest, asked: &SweepRequest) -> Result<
         if asked.shard != Shard::WHOLE {
             return Err(Failure::Request("--force would take away what other parts have done".to_owned()));
         }
-        clear(directory).map_err(|error| Failure::before_run(&error))?;
+        clear(directory, Some(&asked.request.file)).map_err(|error| Failure::before_run(&error))?;
     }
     if Manifest::read(directory).map_err(|error| refused(&error))?.is_none() {
         refuse_tables(directory, force).map_err(|error| Failure::before_run(&error))?;
@@ -156,20 +182,34 @@ fn begin(directory: &Path, manifest: &Manifest, asked: &SweepRequest) -> Result<
 
 /// Refuses a folder that holds tables of something else.
 fn refuse_tables(directory: &Path, force: bool) -> Result<(), OutputError> {
-    let parquet: Vec<String> = SWEEP_TABLES.iter().map(|name| name.replace(".csv", ".parquet")).collect();
-    let names = SWEEP_TABLES.iter().copied().chain(parquet.iter().map(String::as_str)).chain([LOCK_FILE]);
-    claim(directory, &names.collect::<Vec<_>>(), force)
+    let names = names_of_tables();
+    claim(directory, &names.iter().map(String::as_str).collect::<Vec<_>>(), force)
 }
 
-/// Takes an earlier sweep away.
-fn clear(directory: &Path) -> Result<(), OutputError> {
-    let runs = store::files(directory).unwrap_or_default();
-    for path in [directory.join(MANIFEST), part_path(&directory.join(MANIFEST))].into_iter().chain(runs) {
+/// What the end of a sweep writes: tables in either format, and the lock file.
+fn names_of_tables() -> Vec<String> {
+    let both = SWEEP_TABLES.iter().flat_map(|name| [(*name).to_owned(), name.replace(".csv", ".parquet")]);
+    both.chain([LOCK_FILE.to_owned()]).collect()
+}
+
+/// Takes an earlier sweep away, with its tables and figures: if the next is interrupted, they would pass for its own. What
+/// was asked to be swept stays, which may be the lock file itself.
+fn clear(directory: &Path, swept: Option<&Path>) -> Result<(), OutputError> {
+    let mut paths: Vec<PathBuf> = names_of_tables().iter().map(|name| directory.join(name)).collect();
+    paths.retain(|path| swept.is_none_or(|swept| !is_same(path, swept)));
+    let figures = directory.join("figures");
+    let drawn = std::fs::read_dir(&figures).into_iter().flatten().flatten();
+    paths.extend(drawn.filter(|file| file.file_name().to_str().is_some_and(is_figure)).map(|file| file.path()));
+    paths.extend(store::files(directory).unwrap_or_default());
+    paths.extend([directory.join(MANIFEST), part_path(&directory.join(MANIFEST))]);
+    for path in paths {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(OutputError::write(&path)(error)),
             _ => {}
         }
     }
+    // Unless somebody keeps other files there.
+    let _ = std::fs::remove_dir(&figures);
     Ok(())
 }
 

@@ -45,8 +45,14 @@ pub(super) fn all(
              from within the run.".to_owned());
     }
     if results.kind() == Kind::Sweep && results.path("failures").is_some() {
+        // A run that is the same at several points stands in several rows.
         let failed = results.table("failures")?.len();
-        warnings.push(format!("{failed} runs of the sweep failed; they are in the table of failures and in no other."));
+        let rows = if failed == 1 {
+            "1 row of the sweep is of a run"
+        } else {
+            &format!("{failed} rows of the sweep are of runs")
+        };
+        warnings.push(format!("{rows} that failed: in the table of failures and in no other."));
     }
     Ok(warnings)
 }

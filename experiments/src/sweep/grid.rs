@@ -94,7 +94,7 @@ pub(super) fn read(root: &Table, whole: Span) -> Result<Grid, Problems> {
         points.iter().flat_map(|point| axis.iter().map(move |more| both(point, more))).collect()
     });
     if let Some(point) = points.first() {
-        problems.keep(each_key_once(point));
+        problems.keep(each_key_once(point, &systems));
     }
     if problems.is_empty() { Ok(Grid { points, systems }) } else { Err(problems) }
 }
@@ -199,11 +199,22 @@ fn all_different(axis: &[Point]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// No key may be set twice, nor a table and a key inside it: one would be ignored, or depend on the order.
-fn each_key_once(point: &Point) -> Result<(), Problem> {
+/// No key may be set twice, nor a table and a key inside it: one would be ignored, or depend on the order. A key of all
+/// systems is also one of each.
+fn each_key_once(point: &Point, systems: &[String]) -> Result<(), Problem> {
+    let parts = |laid: &Laid| {
+        let mut words: Vec<String> = laid.path.iter().map(|(word, _)| word.clone()).collect();
+        let names_one = words.len() > 2 && words[0] == keys::SYSTEM.name && systems.contains(&words[1]);
+        let system = names_one.then(|| words.remove(1));
+        (system, words)
+    };
     for (n, laid) in point.laid.iter().enumerate() {
-        let begins = |a: &Laid, b: &Laid| a.path.iter().zip(&b.path).all(|(a, b)| a.0 == b.0);
-        if let Some(earlier) = (0..n).find(|&earlier| begins(&point.laid[earlier], laid)) {
+        let (system, words) = parts(laid);
+        let clashes = |earlier: &Laid| {
+            let (other, others) = parts(earlier);
+            (system.is_none() || other.is_none() || system == other) && words.iter().zip(&others).all(|(a, b)| a == b)
+        };
+        if let Some(earlier) = (0..n).find(|&earlier| clashes(&point.laid[earlier])) {
             let (key, other) = (&point.label[n].0, &point.label[earlier].0);
             let problem = Problem::at(laid.path[0].1, format!("`{key}` and `{other}` set the same value"));
             return Err(problem.label("one of them would be without effect"));
@@ -320,12 +331,23 @@ mod tests {
             ("\"workload.rate\" = [2, 2.0]", "this value is listed twice"),
             ("\"workload..rate\" = [2]", "is not a key"),
             ("\"workload.rate\" = [2]\nworkload = [{ rate = 2 }]", "set the same value"),
+            (
+                "\"system.gpu\" = [\"A\"]\n\"system.a.gpu\" = [\"B\"]",
+                "`system.a.gpu` and `system.gpu` set the same value",
+            ),
+            ("\"system.a.scheduler.policy\" = [\"orca\"]\n\"system.scheduler\" = [\"sarathi\"]", "set the same value"),
             ("points = [{ a = 1 }, { b = 1 }]", "this point has other keys than the first"),
             ("points = [3]", "expected a list of tables"),
         ] {
             let said = grid(sweep).expect_err(sweep);
             assert!(said.contains(why), "{sweep}: {said}");
         }
+    }
+
+    #[test]
+    fn the_same_key_of_different_systems_and_different_keys_of_one_are_crossed() {
+        let sweep = "\"system.a.gpu\" = [\"A\"]\n\"system.b.gpu\" = [\"B\"]\n\"system.replicas\" = [1, 2]";
+        assert_eq!(grid(sweep).expect("a grid").len(), 2);
     }
 
     #[test]

@@ -305,6 +305,13 @@ fn folders_of_different_sweeps_are_not_merged() {
     place.succeed(&["sweep", "x.toml", "-o", "b", "--set", "seeds=[1]"]);
     let message = place.fail(2, &["merge", "a", "b", "-o", "c"]);
     assert!(message.contains("a and b are of different sweeps: they differ in the seeds"), "{message}");
+    // Nor into the folder of another.
+    let message = place.fail(2, &["merge", "a", "-o", "b"]);
+    assert!(message.contains("b holds another sweep, which differs in the seeds"), "{message}");
+    place.succeed(&["merge", "a", "-o", "b", "--force"]);
+    assert_same(&place, "b", "a");
+    assert!(!place.files("b").iter().any(|name| name.starts_with("runs/")), "runs of the other are gone");
+    place.succeed(&["merge", "a", "-o", "./a", "--force"]);
     let message = place.fail(2, &["merge", "nothing"]);
     assert!(message.contains("nothing holds no sweep: there is no sweep.json in it"), "{message}");
 }

@@ -81,6 +81,20 @@ fn a_sweep_that_is_there_is_kept_unless_force_is_said() {
 }
 
 #[test]
+fn force_takes_old_tables_and_figures_away_before_the_first_run() {
+    let place = place(SWEPT);
+    place.succeed(&SWEEP);
+    for name in ["failures.parquet", "figures/lines.svg", "figures/notes.txt"] {
+        place.write(&format!("out/{name}"), "old");
+    }
+    // As far as a sweep gets that is stopped before its first run. Its file is the old lock file, which therefore stays.
+    let begun = ["sweep", "out/experiment.lock.toml", "-o", "out", "--force", "--launcher", "slurm", "--shards", "2"];
+    place.succeed(&[&begun[..], &["--dry-run"]].concat());
+    let left: Vec<String> = place.files("out").into_iter().filter(|name| !name.starts_with("slurm/")).collect();
+    assert_eq!(left, ["experiment.lock.toml", "figures/notes.txt", "sweep.json"]);
+}
+
+#[test]
 fn results_of_another_build_are_not_mixed_in() {
     let place = place(SWEPT);
     place.succeed(&SWEEP);

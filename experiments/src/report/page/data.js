@@ -3,7 +3,7 @@
 const D = JSON.parse(document.getElementById("data").textContent);
 
 /**
- * Unpacks a column that `columns.rs` packed: base64 of LEB128 numbers, 0 for "none", else 1 + the zigzag code of the
+ * Unpacks a column that `packed.rs` packed: base64 of LEB128 numbers, 0 for "none", else 1 + the zigzag code of the
  * difference from the number before, in units of `scale`.
  * @returns {Float64Array} NaN where there is none
  */
