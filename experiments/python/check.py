@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas
 import polars
 
-TABLES = ["summary", "comparison", "requests"]
-TEXTS = {"system", "percentile_method", "baseline", "measure", "unit", "better", "note", "status"}
+TABLES = ["summary", "intervals", "comparison", "requests"]
+TEXTS = {"system", "percentile_method", "steadiness", "method", "baseline", "measure", "unit", "better", "note", "status"}
 
 
 def close(left, right, what):

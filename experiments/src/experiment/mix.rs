@@ -54,8 +54,11 @@ pub(super) fn requests(
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
     let file = RooflineFile::from_toml(&text, &shown).map_err(|error| wrong(error.to_string()))?;
-    let demand =
-        Demand::of_cost(&file.cost(model, DType::Bf16, 1, Composition::Serial)).expect("a roofline prices both");
+    let cost = file.cost(model, DType::Bf16, 1, Composition::Serial);
+    let demand = Demand::of_cost(&cost).ok_or_else(|| {
+        let problem = reader.problem(&w::DENSITY, "a mix has no density for this model");
+        problem.label(format!("{} keeps no KV cache, so nothing of it needs memory", model.name))
+    })?;
     if parts.len() != 3 {
         let problem = reader.problem(&w::DENSITY, "a mix has three parts");
         return Err(problem
@@ -84,7 +87,7 @@ fn means(part: &WorkloadSpec, demand: &Demand) -> Result<Means, WorkloadError> {
         source.ended(request.id, request.arrival);
     }
     let resources = ResourceTree::new(&tree, &ends, &outputs, demand);
-    let (left, count) = (resources.work_left(demand), ends.len() as f64);
+    let (left, count) = (resources.work_left(), ends.len() as f64);
     Ok(Means {
         left_ns: left.compute_ns / count,
         memory_ns: left.memory_ns / count,

@@ -107,14 +107,17 @@ impl Demand {
         reads_ns(shared) < reads_ns(SharedPrefixes::default())
     }
 
+    /// Compute of the first `tokens` of a prompt, in nanoseconds: what is saved where they are shared.
+    pub fn prompt_ns(&self, tokens: u32) -> f64 {
+        let tokens = f64::from(tokens);
+        tokens * self.compute_ns_per_token + tokens * tokens * self.compute_ns_per_squared_token
+    }
+
     /// Of a request with this prompt and answer, in tokens, that shares nothing.
     pub fn work(&self, prompt: u32, output: f64) -> Work {
+        let compute_ns = self.prompt_ns(prompt) + output * self.compute_ns_per_token;
         let prompt = f64::from(prompt);
-        Work {
-            compute_ns: (prompt + output) * self.compute_ns_per_token
-                + prompt * prompt * self.compute_ns_per_squared_token,
-            memory_ns: (prompt * output + output * output / 2.0) * self.memory_ns_per_context_token,
-        }
+        Work { compute_ns, memory_ns: (prompt * output + output * output / 2.0) * self.memory_ns_per_context_token }
     }
 }
 

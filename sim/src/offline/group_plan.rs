@@ -92,7 +92,7 @@ impl Price<'_> {
         for &member in &group.members {
             let (prompt, output) = (self.prompts[member as usize], f64::from(outputs[member as usize]));
             let work = self.demand.work(prompt, output);
-            item.work.compute_ns += work.compute_ns - prefix * self.demand.compute_ns_per_token;
+            item.work.compute_ns += work.compute_ns - self.demand.prompt_ns(group.prefix_tokens);
             item.work.memory_ns += work.memory_ns;
             if self.reads_once {
                 item.work.memory_ns -= prefix * output * self.demand.memory_ns_per_context_token;
@@ -101,7 +101,7 @@ impl Price<'_> {
             item.output += output;
             longest = longest.max(output);
         }
-        item.work.compute_ns += prefix * self.demand.compute_ns_per_token;
+        item.work.compute_ns += self.demand.prompt_ns(group.prefix_tokens);
         if self.reads_once {
             item.work.memory_ns += prefix * longest * self.demand.memory_ns_per_context_token;
         }
@@ -156,8 +156,9 @@ mod tests {
         let demand = llama_3_8b_on_a100();
         let (token, context) = (demand.compute_ns_per_token, demand.memory_ns_per_context_token);
         let square = |tokens: f64| tokens * tokens * demand.compute_ns_per_squared_token;
-        // The prefix once, what follows it, and the answers.
-        let compute = (1000.0 + 50.0 + 70.0 + 60.0) * token + square(1050.0) + square(1070.0);
+        // The prefix once, what follows it with its attention to the prefix, and the answers.
+        let attention = square(1000.0) + (square(1050.0) - square(1000.0)) + (square(1070.0) - square(1000.0));
+        let compute = (1000.0 + 50.0 + 70.0 + 60.0) * token + attention;
         let memory = (50.0 * 20.0 + 200.0 + 70.0 * 40.0 + 800.0 + 1000.0 * 40.0) * context;
         let unit = plan.units[0];
         assert!((unit.density / (compute / memory) - 1.0).abs() < 1e-12, "{unit:?}");

@@ -80,7 +80,8 @@ pub fn prepare<'a>(
     let estimates = estimate_outputs(&tree, &ends, &outputs, &sampled);
     let mut resources = ResourceTree::new(&tree, &ends, &estimates, &options.demand);
     let (density, sharing) = (resources.root_density(), resources.sharing());
-    let demand = demand(&tree, &ends, &outputs, sharing, &options.demand);
+    let saved_ns = resources.saved_ns();
+    let demand = demand(&tree, &ends, &outputs, saved_ns, &options.demand);
     let (order, kept_sharing, moved) = match given {
         Some(order) => (order, 1.0, 0),
         None => sort(&mut resources, options.kept_sharing),
@@ -98,13 +99,12 @@ pub fn prepare<'a>(
     Plan { order, units, unit_of, expected_output, work, density, demand, sharing, kept_sharing, moved }
 }
 
-/// What requests of these answers demand if this share of their prompts is never computed.
-fn demand(tree: &RadixTree, ends: &[NodeId], outputs: &[u32], sharing: f64, demand: &Demand) -> Work {
-    let mut sum = Work::default();
+/// What requests of these answers demand if so much compute of their prompts is saved.
+fn demand(tree: &RadixTree, ends: &[NodeId], outputs: &[u32], saved_ns: f64, demand: &Demand) -> Work {
+    let mut sum = Work { compute_ns: -saved_ns, memory_ns: 0.0 };
     for (&end, &output) in ends.iter().zip(outputs) {
-        let prompt = tree.depth_tokens(end);
-        let work = demand.work(prompt, f64::from(output));
-        sum.compute_ns += work.compute_ns - sharing * f64::from(prompt) * demand.compute_ns_per_token;
+        let work = demand.work(tree.depth_tokens(end), f64::from(output));
+        sum.compute_ns += work.compute_ns;
         sum.memory_ns += work.memory_ns;
     }
     sum
@@ -140,7 +140,7 @@ fn works(tree: &RadixTree, ends: &[NodeId], order: &[u32], outputs: &[u32], dema
         let end = ends[request as usize];
         let shared = before.replace(end).map_or(0, |before| common_tokens(tree, before, end));
         let mut work = demand.work(tree.depth_tokens(end), f64::from(outputs[request as usize]));
-        work.compute_ns -= f64::from(shared) * demand.compute_ns_per_token;
+        work.compute_ns -= demand.prompt_ns(shared);
         work
     };
     order.iter().map(work).collect()
@@ -223,7 +223,7 @@ mod tests {
             memory_ns += work.memory_ns;
         }
         // 10 rounds: 20 documents of 200 questions in all, and 490 chats that share 40 tokens.
-        left_ns -= f64::from(180 * 1500 + 489 * 40) * demand.compute_ns_per_token;
+        left_ns -= 180.0 * demand.prompt_ns(1500) + 489.0 * demand.prompt_ns(40);
         assert!(
             (plan.density * memory_ns / left_ns - 1.0).abs() < 1e-3,
             "{} and {}",

@@ -32,6 +32,8 @@ pub(super) struct ResourceNode {
     /// Prompt tokens that its requests need not compute if each segment that they share is computed once, the path to this node
     /// included.
     pub(super) saved_tokens: u64,
+    /// Compute that this saves, in nanoseconds, attention among the saved tokens included.
+    pub(super) saved_ns: f64,
     /// Σ prompt tokens of its requests.
     pub(super) prompt_tokens: u64,
     /// Σ of their expected answers, in tokens.
@@ -93,11 +95,13 @@ impl ResourceTree {
                 node.prompt_tokens += child.prompt_tokens;
                 node.output_tokens += child.output_tokens;
                 node.saved_tokens += child.saved_tokens;
+                node.saved_ns += child.saved_ns;
             }
             // What children save assumes that each computes the path to here once; all do it once together.
             let paths = (node.children.len() as u64).saturating_sub(1);
             node.saved_tokens += paths * u64::from(node.depth);
-            let left_ns = node.work.compute_ns - node.saved_tokens as f64 * demand.compute_ns_per_token;
+            node.saved_ns += paths as f64 * demand.prompt_ns(node.depth);
+            let left_ns = node.work.compute_ns - node.saved_ns;
             node.density = left_ns.max(0.0) / node.work.memory_ns;
             self.nodes[place] = node;
         }
@@ -124,10 +128,14 @@ impl ResourceTree {
     }
 
     /// Time that the requests demand: of compute what is left, and of memory.
-    pub fn work_left(&self, demand: &Demand) -> Work {
+    pub fn work_left(&self) -> Work {
         let root = self.node(ROOT);
-        let saved_ns = root.saved_tokens as f64 * demand.compute_ns_per_token;
-        Work { compute_ns: root.work.compute_ns - saved_ns, memory_ns: root.work.memory_ns }
+        Work { compute_ns: root.work.compute_ns - root.saved_ns, memory_ns: root.work.memory_ns }
+    }
+
+    /// Compute that sharing saves at best, in nanoseconds.
+    pub(super) fn saved_ns(&self) -> f64 {
+        self.node(ROOT).saved_ns
     }
 
     pub(super) fn node(&self, node: Node) -> &ResourceNode {
@@ -160,6 +168,7 @@ impl ResourceNode {
             requests: 0,
             work: Work::default(),
             saved_tokens: 0,
+            saved_ns: 0.0,
             prompt_tokens: 0,
             output_tokens: 0.0,
             density: 0.0,

@@ -38,6 +38,8 @@ impl Described {
         described.system.settings = engine.settings;
         described.system.assumptions.extend(engine.assumptions);
         described.system.assumptions.extend(remark);
+        // It did start, so its longest request fitted, however few blocks fit here.
+        described.system.set("fit_max_model_len", true);
         routing::measured(&mut described.system);
         Ok(described)
     }
