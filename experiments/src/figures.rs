@@ -51,7 +51,7 @@ pub(crate) use over_time::{OverTimeFigure, TimePanel};
 pub(crate) use pdf::pdf;
 pub(crate) use png::png;
 pub(crate) use scatter::{ScatterFigure, ScatterSeries};
-pub(crate) use set::{FigureSet, Format};
+pub(crate) use set::{FigureSet, Format, file_stem};
 pub(crate) use style::{SERIES_COUNT, Width, series_style};
 pub(crate) use svg::svg;
 pub(crate) use timeline::Bar;

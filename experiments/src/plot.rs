@@ -18,12 +18,15 @@ mod swept;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use sim::{Role, Summary};
 
 use crate::cli::new_table;
 use crate::failure::Failure;
-use crate::figures::{Figure, FigureSet, Format, Width};
+use crate::figures::{Figure, FigureSet, Format, Width, file_stem};
 use crate::results::{Results, ResultsError};
+use crate::run::LOCK_FILE;
 use crate::terminal::{self, Terminal, short};
 use catalogue::{Entry, FIGURES};
 use source::Source;
@@ -141,13 +144,38 @@ pub(crate) fn run(request: &PlotRequest, terminal: Terminal) -> Result<(), Failu
     Ok(())
 }
 
-/// Whether a file has the name of a figure that this program draws.
-pub(crate) fn is_figure(file: &str) -> bool {
+/// The figures that this program drew of the results in a folder: its lock file names the systems that some are named after.
+pub(crate) fn drawn(results: &Path) -> Vec<PathBuf> {
+    let lock = std::fs::read_to_string(results.join(LOCK_FILE)).unwrap_or_default();
+    let lock: toml::Table = lock.parse().unwrap_or_default();
+    let systems = lock.get("system").and_then(toml::Value::as_array).into_iter().flatten();
+    let systems: Vec<String> = systems.filter_map(|system| Some(system.get("name")?.as_str()?.to_owned())).collect();
+    let files = std::fs::read_dir(results.join("figures")).into_iter().flatten().flatten();
+    let is_ours = |file: &std::fs::DirEntry| file.file_name().to_str().is_some_and(|name| is_figure(name, &systems));
+    files.filter(is_ours).map(|file| file.path()).collect()
+}
+
+/// Whether a file has the name of a figure that this program draws of these systems.
+fn is_figure(file: &str, systems: &[String]) -> bool {
+    let is_of_replica = |rest: &str| {
+        let is_role = |end: &str| {
+            [Role::Serve, Role::Prefill, Role::Decode].iter().any(|role| end.strip_prefix('_') == Some(role.name()))
+        };
+        systems
+            .iter()
+            .any(|name| rest.strip_prefix(&*file_stem(name)).is_some_and(|end| end.is_empty() || is_role(end)))
+    };
+    let is_measure = |name: &str| Summary::columns().iter().any(|column| column.name == name);
+    let is_ours = |stem: &str| {
+        FIGURES.iter().any(|entry| entry.name == stem)
+            || ["steps_", "run_"].iter().filter_map(|kind| stem.strip_prefix(kind)).any(is_of_replica)
+            || stem.split_once("_vs_").is_some_and(|(measure, _)| is_measure(measure))
+    };
     let endings = [".svg", ".png", ".pdf", ".vl.json"];
     endings.iter().filter_map(|end| file.strip_suffix(end)).any(|stem| {
-        let is_named = FIGURES.iter().any(|entry| entry.name == stem);
-        // Names of replicas, and of a measure over a key.
-        is_named || stem.starts_with("steps_") || stem.starts_with("run_") || stem.contains("_vs_")
+        // Of several figures of one name, the later ones have a number.
+        let first = stem.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+        is_ours(stem) || first.is_some_and(|(first, _)| is_ours(first))
     })
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
     let (summaries, drawn) = (finished.iter().map(|run| run.summary.clone()).collect::<Vec<_>>(), finished);
     let mut paths = Vec::new();
     if request.force {
-        figures::remove(&directory.join("figures")).map_err(|error| Failure::while_writing(&error))?;
+        figures::remove(&directory).map_err(|error| Failure::while_writing(&error))?;
     }
     if experiment.output.figures {
         paths = figures::draw(&experiment, drawn, &directory.join("figures"))

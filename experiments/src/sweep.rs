@@ -24,7 +24,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::goodput::in_parallel;
 use crate::output::{OutputError, SWEEP_TABLES, claim, part_path};
-use crate::plot::is_figure;
+use crate::plot::drawn;
 use crate::request::Request;
 use crate::run::{LOCK_FILE, check_digests};
 use crate::terminal::{self, Terminal, short};
@@ -198,8 +198,7 @@ fn clear(directory: &Path, swept: Option<&Path>) -> Result<(), OutputError> {
     let mut paths: Vec<PathBuf> = names_of_tables().iter().map(|name| directory.join(name)).collect();
     paths.retain(|path| swept.is_none_or(|swept| !is_same(path, swept)));
     let figures = directory.join("figures");
-    let drawn = std::fs::read_dir(&figures).into_iter().flatten().flatten();
-    paths.extend(drawn.filter(|file| file.file_name().to_str().is_some_and(is_figure)).map(|file| file.path()));
+    paths.extend(drawn(directory));
     paths.extend(store::files(directory).unwrap_or_default());
     paths.extend([directory.join(MANIFEST), part_path(&directory.join(MANIFEST))]);
     for path in paths {

@@ -105,7 +105,8 @@ impl FigureSet {
     }
 }
 
-fn file_stem(name: &str) -> String {
+/// What every file system takes of a name.
+pub(crate) fn file_stem(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn find(
     let facts = system.facts();
     let mut probes: Vec<Probe> = Vec::new();
     let found = search(limits, f64::from(facts.devices), |rate| {
-        let (probe, standing) = look(question, system, limits, rate)?;
+        let probe = look(question, system, limits, rate)?;
+        let standing = probe.standing;
         each(&probe)?;
         probes.push(probe);
         Ok(standing)
@@ -61,16 +62,11 @@ pub(crate) fn find(
 }
 
 /// Offers a rate with ever more requests until it is certain whether the demands hold, or there may be no more.
-fn look(
-    question: &Question<'_>,
-    system: &System,
-    limits: SearchLimits,
-    rate: f64,
-) -> Result<(Probe, Standing), Failure> {
+fn look(question: &Question<'_>, system: &System, limits: SearchLimits, rate: f64) -> Result<Probe, Failure> {
     let most = if question.can_extend() { limits.most_extension } else { 1 };
     let extensions: Vec<u32> = extensions(most).collect();
     for (place, extension) in extensions.iter().enumerate() {
-        let probe = question.probe_extended(system, rate, *extension)?;
+        let mut probe = question.probe_extended(system, rate, *extension)?;
         let mut standing = question.standing_at_looks(&probe, extensions.len() as u32);
         let overloaded = |run: &Summary| run.steadiness == Steadiness::Overloaded;
         // It holds because the run ends before the queue is long, or for want of time to tell.
@@ -78,10 +74,13 @@ fn look(
         let burst = standing.holds && extensions.len() > 1 && swallowed;
         let last = place + 1 == extensions.len();
         if last && burst && probe.summaries.iter().all(overloaded) {
-            standing.holds = false;
+            // That the queue grows is a judgement of trends without an interval, and the shares themselves say otherwise: where the
+            // demands fail beyond noise stays to be found, above.
+            standing = Standing { holds: false, certain: standing.certain.map(|_| false) };
         }
+        probe.standing = standing;
         if last || (standing.certain == Some(true) && !burst) {
-            return Ok((probe, standing));
+            return Ok(probe);
         }
     }
     unreachable!("there is a last look")
@@ -147,11 +146,8 @@ impl Limited {
     /// What makes its figures less than they seem.
     pub(crate) fn remarks(&self, experiment: &Experiment) -> Vec<String> {
         let mut remarks: Vec<String> = self.at_limit().map(|probe| probe.remarks.clone()).unwrap_or_default();
-        let held = |probe: &&Probe| {
-            experiment.demands.iter().zip(&probe.shares).all(|(demand, (share, _))| share >= &demand.share)
-        };
         if let Found::Between { holds, fails, .. } = self.found {
-            if let Some(above) = self.probes.iter().filter(|probe| probe.rate > fails).find(held) {
+            if let Some(above) = self.probes.iter().find(|probe| probe.rate > fails && probe.standing.holds) {
                 remarks.push(format!(
                     "warning: `{}` also meets the objectives at {:.4} req/s, above {fails:.4} where it misses them: attainment \
                      does not fall evenly with the rate; more requests or seeds show whether that is noise",

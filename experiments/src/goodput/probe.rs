@@ -41,6 +41,8 @@ pub(crate) struct Probe {
     pub(crate) summaries: Vec<Summary>,
     /// Per demand: the share that met it, and the half-width of its 95 % interval.
     pub(crate) shares: Vec<(f64, Option<f64>)>,
+    /// What it was judged to be: a rate that overloads every run may fail although the shares suffice.
+    pub(crate) standing: Standing,
     /// What was turned away, in words.
     pub(crate) remarks: Vec<String>,
 }
@@ -77,8 +79,9 @@ impl Question<'_> {
         let runs: Vec<Result<(Summary, Option<String>), Failure>> = self.seeds.par_iter().map(one).collect();
         let runs = runs.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (summaries, remarks): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
-        let shares = self.demands.iter().map(|demand| mean_share(demand, &summaries, CONFIDENCE)).collect();
-        Ok(Probe { rate, summaries, shares, remarks: remarks.into_iter().flatten().collect() })
+        let shares: Vec<_> = self.demands.iter().map(|demand| mean_share(demand, &summaries, CONFIDENCE)).collect();
+        let standing = self.standing_of(&shares);
+        Ok(Probe { rate, summaries, shares, standing, remarks: remarks.into_iter().flatten().collect() })
     }
 
     /// Whether a probe meets every demand.

@@ -98,15 +98,17 @@ impl Mean {
         Some(Mean { value: numbers.iter().sum::<f64>() / numbers.len() as f64, kind })
     }
 
-    /// With half of its interval, unless that is nothing.
+    /// With half of its interval, or both ends of a skewed one; unless it has no width.
     fn with_interval(&self, interval: Option<Interval>) -> String {
         let (scale, unit) = if self.kind == Kind::Share { (100.0, " %") } else { (1.0, "") };
         let text = self.text();
-        let half = interval.map(|interval| scale * interval.half_width()).filter(|half| *half > 0.0);
-        let Some(half) = half else { return text };
+        let Some(interval) = interval.filter(|interval| interval.half_width() > 0.0) else { return text };
         let number = text.trim_end_matches(" %");
         let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-        format!("{number} ± {half:.decimals$}{unit}")
+        if is_centred(&interval, self.value) {
+            return format!("{number} ± {:.decimals$}{unit}", scale * interval.half_width());
+        }
+        format!("{number} ({:.decimals$} … {:.decimals$}){unit}", scale * interval.low, scale * interval.high)
     }
 
     fn text(&self) -> String {
@@ -127,12 +129,30 @@ impl Mean {
             Kind::Count | Kind::Quantity if comparison.baseline_mean == 0.0 => return None,
             Kind::Count | Kind::Quantity => (100.0 / comparison.baseline_mean, "%"),
         };
-        let difference = match format!("{:+.1}", comparison.difference() * scale).as_str() {
-            "+0.0" | "-0.0" => "0.0".to_owned(),
-            difference => difference.replace('-', "−"),
-        };
-        let interval = comparison.interval.map(|interval| format!(" ± {:.1}", (interval.half_width() * scale).abs()));
+        let difference = signed(comparison.difference() * scale);
+        let interval = comparison.interval.map(|interval| {
+            if is_centred(&interval, comparison.difference()) {
+                return format!(" ± {:.1}", (interval.half_width() * scale).abs());
+            }
+            let (from, to) = (interval.low * scale, interval.high * scale);
+            format!(" [{} … {}]", signed(from.min(to)), signed(from.max(to)))
+        });
         Some(format!("({difference}{} {unit})", interval.unwrap_or_default()))
+    }
+}
+
+/// Whether the value is the middle of its interval, as it is over seeds. Those of one run may be skewed, and half of their
+/// width would then stand for neither end. Reports follow the same rule.
+fn is_centred(interval: &Interval, value: f64) -> bool {
+    let skew = (f64::midpoint(interval.low, interval.high) - value).abs();
+    skew <= 0.02 * interval.half_width() + 1e-5 * value.abs()
+}
+
+/// One decimal, with its sign unless it rounds to nothing.
+fn signed(value: f64) -> String {
+    match format!("{value:+.1}").as_str() {
+        "+0.0" | "-0.0" => "0.0".to_owned(),
+        text => text.replace('-', "−"),
     }
 }
 
@@ -182,8 +202,7 @@ fn cell(
 }
 
 /// What stands behind intervals with one seed.
-const WITHIN: &str =
-    "±: 95 % intervals from the runs themselves, where they are long enough and it is a figure of requests";
+const WITHIN: &str = "±, or low … high: 95 % intervals from the runs themselves, where they are long enough and it is a figure of requests";
 
 fn notes(group: &[Run<'_>], systems: &[&str]) -> String {
     let seeds = group.iter().filter(|(label, _)| label.system == systems[0]).count();
@@ -203,6 +222,8 @@ fn notes(group: &[Run<'_>], systems: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sim::{IntervalMethod, Spread};
+
     use super::super::plan::tests::summary;
     use super::*;
 
@@ -246,7 +267,20 @@ mod tests {
     #[test]
     fn one_seed_says_where_its_intervals_are_from() {
         let text = table(&[("a", 1, 100), ("b", 1, 90)], Look::default());
-        assert!(text.contains("(−10.0 %)") && text.contains("one seed; ±: 95 % intervals from the runs"), "{text}");
+        assert!(
+            text.contains("(−10.0 %)") && text.contains("one seed; ±, or low … high: 95 % intervals from the runs"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_skewed_interval_is_shown_by_its_ends() {
+        let within = |below, above| Spread { below, above, method: IntervalMethod::BatchShares, parts: 20 };
+        let mean = Mean { value: 100.0, kind: Kind::Quantity };
+        assert_eq!(mean.with_interval(Some(within(5.0, 20.0).around(100.0))), "100.0 (95.0 … 120.0)");
+        assert_eq!(mean.with_interval(Some(within(5.0, 5.1).around(100.0))), "100.0 ± 5.0");
+        let share = Mean { value: 0.98, kind: Kind::Share };
+        assert_eq!(share.with_interval(Some(within(0.03, 0.01).around(0.98))), "98.0 (95.0 … 99.0) %");
     }
 
     #[test]

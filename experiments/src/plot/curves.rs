@@ -131,10 +131,10 @@ pub(super) fn combinations<'a>(runs: &'a Runs, system: &str, keys: &[&'a str]) -
     })
 }
 
-/// Whether a key can change a system: `system.NAME.…` changes NAME alone.
+/// Whether a key can change a system: `system.NAME.…` changes NAME, and what inherits from it, as the runs then show.
 fn concerns(runs: &Runs, key: &str, system: &str) -> bool {
     let is_of = |name: &String| key.strip_prefix("system.").is_some_and(|rest| rest.starts_with(&format!("{name}.")));
-    is_of(&system.to_owned()) || !runs.systems().iter().any(is_of)
+    is_of(&system.to_owned()) || !runs.systems().iter().any(is_of) || runs.vary(system, key)
 }
 
 impl Curve<'_> {

@@ -116,6 +116,36 @@ fn keys_of_one_system_make_no_curves_of_another() {
 }
 
 #[test]
+fn a_system_that_inherits_a_swept_key_keeps_all_its_points() {
+    let keys: [(&str, &[&str]); 2] =
+        [("workload.rate", &["2", "4"]), ("system.chunked.scheduler.max_num_seqs", &["8", "16"])];
+    let inherits = |system: &str, point: &[&str], seed, name: &str| {
+        let by: f64 = point[1].parse().expect("a number");
+        usual(system, point, seed, name).map(|value| value * by)
+    };
+    let words = words(&made(&sweep(&keys, inherits), "lines", &Asked::default()).expect("it can be drawn")[0]);
+    let curves: Vec<&String> = words.iter().filter(|word| word.contains("ed, ")).collect();
+    assert_eq!(curves, ["chunked, 8", "chunked, 16", "layered, 8", "layered, 16"]);
+}
+
+#[test]
+fn only_names_that_figures_get_are_taken_for_figures() {
+    let systems = ["my system".to_owned()];
+    for ours in [
+        "ttft_cdf.svg",
+        "ttft_cdf-2.svg",
+        "p99_ttft_ms_vs_rate.pdf",
+        "steps_my-system.png",
+        "run_my-system_decode.vl.json",
+    ] {
+        assert!(is_figure(ours, &systems), "{ours}");
+    }
+    for other in ["us_vs_them.svg", "run_1.png", "steps_to_take.svg", "run_my-system_old.svg", "ttft_cdf.txt"] {
+        assert!(!is_figure(other, &systems), "{other}");
+    }
+}
+
+#[test]
 fn more_curves_than_can_be_told_apart_are_refused_with_the_remedy() {
     let keys: [(&str, &[&str]); 2] =
         [("workload.rate", &["2", "4"]), ("workload.input.mean", &["1", "2", "3", "4", "5"])];

@@ -53,11 +53,12 @@ impl Lock {
     /// What is wrong with it and where.
     pub(super) fn read(text: String) -> Result<Self, toml::de::Error> {
         let mut root: Table = text.parse()?;
+        let written: Vec<Table> = systems_of(&root).cloned().collect();
         if let Some(systems) = whole_systems(&text) {
             root.insert("system".to_owned(), systems);
         }
         for path in swept(&root) {
-            mark_varied(&mut root, &path);
+            mark_varied(&mut root, &path, &written);
         }
         Ok(Lock { text, root })
     }
@@ -73,7 +74,7 @@ impl Lock {
     }
 
     fn systems(&self) -> impl Iterator<Item = &Table> {
-        self.root.get("system").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+        systems_of(&self.root)
     }
 
     fn system(&self, name: &str) -> Option<&Table> {
@@ -171,17 +172,32 @@ fn as_toml(value: &document::Value) -> Value {
     }
 }
 
+fn systems_of(root: &Table) -> impl Iterator<Item = &Table> {
+    root.get("system").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+}
+
 /// Paths of the keys that `[sweep]` varies.
 fn swept(root: &Table) -> Vec<String> {
     let Some(sweep) = root.get("sweep").and_then(Value::as_table) else { return Vec::new() };
     let points = sweep.get("points").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
-    let of_points = points.flat_map(Table::keys);
-    sweep.keys().filter(|key| *key != "points").chain(of_points).cloned().collect()
+    let mut paths: Vec<String> = points.flat_map(Table::keys).cloned().collect();
+    for (key, values) in sweep.iter().filter(|(key, _)| *key != "points") {
+        crossed(key, values, &mut paths);
+    }
+    paths
+}
+
+/// `[sweep] workload.rate = […]` varies that key alone, and not all of the workload.
+fn crossed(path: &str, values: &Value, paths: &mut Vec<String>) {
+    match values {
+        Value::Table(inner) => inner.iter().for_each(|(key, values)| crossed(&format!("{path}.{key}"), values, paths)),
+        _ => paths.push(path.to_owned()),
+    }
 }
 
 /// Puts "varied" where a path such as `workload.rate`, `system.gpu` or `system.NAME.gpu` points; places that are not there
-/// stay away.
-fn mark_varied(root: &mut Table, path: &str) {
+/// stay away. `written` are the systems without what they inherit.
+fn mark_varied(root: &mut Table, path: &str, written: &[Table]) {
     let varied = || Value::String("varied".to_owned());
     let Some(of_system) = path.strip_prefix("system.") else {
         return set(root, path, varied());
@@ -190,10 +206,42 @@ fn mark_varied(root: &mut Table, path: &str) {
         root.get_mut("system").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_table_mut)
     {
         let name = system.get("name").and_then(Value::as_str).unwrap_or_default();
-        match of_system.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) {
-            Some(own) => set(system, own, varied()),
+        let mut names = written.iter().filter_map(name_of);
+        match names.find_map(|of| Some((of, of_system.strip_prefix(of)?.strip_prefix('.')?))) {
+            Some((of, own)) if takes(written, name, of, own) => set(system, own, varied()),
+            Some(_) => {}
             None => set(system, of_system, varied()),
         }
+    }
+}
+
+fn name_of(system: &Table) -> Option<&str> {
+    system.get("name")?.as_str()
+}
+
+/// Whether the system `name` has what is at `path` from the system `of`: it is that one, or inherits it and says nothing else.
+fn takes(written: &[Table], name: &str, of: &str, path: &str) -> bool {
+    let mut name = name;
+    // No chain is longer than there are systems.
+    for _ in written {
+        if name == of {
+            return true;
+        }
+        let Some(system) = written.iter().find(|system| name_of(system) == Some(name)) else { return false };
+        let Some(parent) = system.get("inherit").and_then(Value::as_str).filter(|_| !says(system, path)) else {
+            return false;
+        };
+        name = parent;
+    }
+    false
+}
+
+/// Whether a table has a value at a path, or in place of a table on the way; tables are merged with what is inherited.
+fn says(table: &Table, path: &str) -> bool {
+    let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+    match table.get(key) {
+        Some(Value::Table(inner)) => says(inner, rest),
+        there => there.is_some(),
     }
 }
 
@@ -361,6 +409,19 @@ points = [{ "system.b.tensor_parallel_size" = 2 }, { "system.b.tensor_parallel_s
         assert!(lock.facts().iter().any(|(name, words)| name == "Workload" && words.contains("rate varied")));
         assert_eq!(lock.words("b").words, "1 replica on H100-SXM-80GB (TP varied), sarathi");
         assert_eq!(lock.words("a").words, "1 replica on H100-SXM-80GB, sarathi");
+    }
+
+    #[test]
+    fn a_sweep_in_tables_marks_its_keys_alone_and_those_that_others_inherit() {
+        let system =
+            "[[system]]\nname = \"c\"\ninherit = \"a\"\n[[system]]\nname = \"d\"\ninherit = \"c\"\nreplicas = 3\n";
+        let sweep = "[sweep]\nworkload.rate = [1, 2]\nsystem.a.replicas = [1, 2]\n";
+        let lock = Lock::read(format!("{LOCK}{system}{sweep}")).expect("it is TOML");
+        let workload = ("Workload".to_owned(), "generator azure-conv-2023, rate varied".to_owned());
+        assert!(lock.facts().contains(&workload), "{:?}", lock.facts());
+        for (name, begin) in [("a", "varied replicas"), ("c", "varied replicas"), ("d", "3 replicas")] {
+            assert!(lock.words(name).words.starts_with(begin), "{}", lock.words(name).words);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Tables with one row per run, sorted out by what was swept, system and seed.
 
+use std::collections::BTreeMap;
+
 use sim::Summary;
 
 use super::table::{Table, Words};
@@ -97,6 +99,27 @@ impl Runs {
         let values: Vec<f64> =
             self.rows(system, point).map(|row| numbers[row]).filter(|value| !value.is_nan()).collect();
         Ok(Estimate::of(&values))
+    }
+
+    /// Whether a system's measures differ over a swept key, all other keys and the seed being the same; also where no two runs can
+    /// tell, as keys that were varied together.
+    pub(crate) fn vary(&self, system: &str, key: &str) -> bool {
+        let Some(of_key) = self.words_of(key) else { return false };
+        let seed = self.table.words("seed").ok();
+        let rest: Vec<&Words> =
+            self.keys.iter().filter(|(name, _)| name != key).map(|(_, words)| words).chain(&seed).collect();
+        let measures: Vec<&[f64]> =
+            Summary::columns().iter().filter_map(|column| self.table.numbers(&column.name).ok()).collect();
+        let mut firsts: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
+        let mut compared = false;
+        for row in self.rows(system, &[]) {
+            let first = *firsts.entry(rest.iter().map(|words| words.codes()[row]).collect()).or_insert(row);
+            compared |= of_key.codes()[first] != of_key.codes()[row];
+            if measures.iter().any(|of| of[first].to_bits() != of[row].to_bits()) {
+                return true;
+            }
+        }
+        !compared
     }
 
     /// Rows of a system at a point.

@@ -12,14 +12,10 @@ use crate::figures::{CdfSeries, FigureSet, Format, TimelineCollector, Width};
 use crate::output::OutputError;
 use crate::plot::{Latency, cdf_figure};
 
-/// Removes the figures of earlier results from a folder, those of `servesim plot` too, and nothing else.
-pub(super) fn remove(directory: &Path) -> Result<(), OutputError> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if crate::plot::is_figure(&name) {
-            std::fs::remove_file(&path).map_err(OutputError::write(&path))?;
-        }
+/// Removes the figures of earlier results in a folder, those of `servesim plot` too, and nothing else.
+pub(super) fn remove(results: &Path) -> Result<(), OutputError> {
+    for path in crate::plot::drawn(results) {
+        std::fs::remove_file(&path).map_err(OutputError::write(&path))?;
     }
     Ok(())
 }

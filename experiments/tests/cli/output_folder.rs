@@ -91,6 +91,7 @@ fn force_leaves_nothing_of_earlier_results_beside_new_ones() {
     place.succeed(&["run", "x.toml", "-o", "out"]);
     place.write("out/notes.txt", "mine");
     place.write("out/figures/mine.svg", "<svg/>");
+    place.write("out/figures/run_mine.svg", "<svg/>");
     let fewer = ["--set", "output.steps=false", "--set", "output.perfetto=false"];
     let mut arguments = vec!["run", "x.toml", "-o", "out", "--no-figures", "--force", "--format", "parquet"];
     arguments.extend(fewer);
@@ -101,6 +102,7 @@ fn force_leaves_nothing_of_earlier_results_beside_new_ones() {
             "comparison.parquet",
             "experiment.lock.toml",
             "figures/mine.svg",
+            "figures/run_mine.svg",
             "gaps.parquet",
             "intervals.parquet",
             "notes.txt",

@@ -348,6 +348,32 @@ fn a_sweep_has_a_page_that_compares_at_each_point() {
 }
 
 #[test]
+fn a_skewed_interval_of_one_run_is_shown_by_its_ends() {
+    let changes = [("seeds = [1, 2]", "seeds = [1]"), ("requests = 60", "requests = 4000"), ("steps = true", "")];
+    let place = Place::with_small(&[changes.as_slice(), &[("perfetto = true", "")]].concat());
+    place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]);
+    place.succeed(&["report", "out"]);
+    visit("a_skewed_interval_of_one_run_is_shown_by_its_ends", &place, "out/report.html", |browser| {
+        let (_, names) = column(browser, "#comparison-table", "Measure");
+        let (_, cells) = column(browser, "#comparison-table", "first");
+        let intervals = rows(&place, "out/intervals.csv");
+        let mut skewed = 0;
+        for row in intervals.iter().filter(|row| row["system"] == "first" && !row["mean_low"].is_empty()) {
+            let Some(at) = names.iter().position(|name| name.starts_with(&row["measure"])) else { continue };
+            let (low, mean, high) = (number(row, "mean_low"), number(row, "mean"), number(row, "mean_high"));
+            let off = (low + high - 2.0 * mean).abs() / (high - low);
+            if off > 0.05 {
+                skewed += 1;
+                assert!(cells[at].contains(" … ") && !cells[at].contains('±'), "{}: {off}", cells[at]);
+            } else if off < 0.001 {
+                assert!(cells[at].contains('±'), "{}: {off}", cells[at]);
+            }
+        }
+        assert!(skewed > 0, "{cells:?}");
+    });
+}
+
+#[test]
 fn a_folder_that_cannot_be_shown_is_an_error_that_says_why() {
     let place = Place::new();
     let none = place.fail(2, &["report", "nowhere"]);

@@ -69,16 +69,18 @@ function compared(point, wanted) {
   return table({ caption: "Comparison of the systems", columns, rows: rows.length });
 }
 
-/** A mean and half of its interval, to the digits of the mean; the ends and where they come from on hover. */
+/** A mean and half of its interval, or both ends of a skewed one, to the digits of the mean; where they come from on hover. */
 function around(measure, value, interval) {
   const text = measured(measure, value);
   if (!interval || typeof value !== "number" || interval.high === interval.low) return text;
   const hint = `95 % interval: ${measured(measure, interval.low)} to ${measured(measure, interval.high)} (${interval.how})`;
-  const half = ((interval.high - interval.low) / 2) * (measure.share ? 100 : 1);
   const decimals = /\.(\d+)/.exec(text)?.[1].length ?? 0;
   const [digits, unit] = measure.share ? [text.split(THIN_SPACE)[0], `${THIN_SPACE}%`] : [text, ""];
-  const shown = Math.abs(value) >= 1e9 ? number(half) : grouped(half.toFixed(decimals));
-  return el("span", { title: hint }, digits, el("span", { class: "unit" }, ` ± ${shown}`), unit);
+  const scale = measure.share ? 100 : 1;
+  const shown = (part) => (Math.abs(value) >= 1e9 ? number(part) : minus(grouped((scale * part).toFixed(decimals))));
+  const { low, high } = interval;
+  const spread = isCentred(interval, value) ? ` ± ${shown((high - low) / 2)}` : ` (${shown(low)} … ${shown(high)})`;
+  return el("span", { title: hint }, digits, el("span", { class: "unit" }, spread), unit);
 }
 
 /** A measure's value over runs: the mean, or the word that all of them have. */
@@ -115,12 +117,16 @@ function signed(share) {
   return digits === "0.0" ? digits : `${share > 0 ? "+" : "−"}${digits}`;
 }
 
+/** Whether the value is the middle of its interval; those of one run may be skewed. The terminal follows the same rule. */
+function isCentred({ low, high }, value) {
+  return Math.abs((high + low) / 2 - value) <= (0.02 * (high - low)) / 2 + 1e-5 * Math.abs(value);
+}
+
 /** ` ± half` where the interval has the change in its middle, both ends where it does not, nothing without one. */
 function interval(change, scale) {
   if (change.low === null) return "";
   const half = (change.high - change.low) / 2;
-  const skew = Math.abs((change.high + change.low) / 2 - change.difference);
-  if (skew <= 0.02 * half + 1e-5 * Math.abs(change.difference)) return ` ± ${Math.abs((half / scale) * 100).toFixed(1)}`;
+  if (isCentred(change, change.difference)) return ` ± ${Math.abs((half / scale) * 100).toFixed(1)}`;
   const [from, to] = [change.low / scale, change.high / scale].sort((a, b) => a - b);
   return ` (${signed(from)} … ${signed(to)})`;
 }
