@@ -111,7 +111,27 @@ pub(crate) fn claim(directory: &Path, names: &[&str], force: bool) -> Result<(),
         .map_err(|source| OutputError::Directory { directory: directory.to_owned(), source })?;
     // Found out now rather than after a measurement.
     let probe = part_path(&directory.join("replay"));
-    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(OutputError::write(&probe))
+    let removed = |()| match fs::remove_file(&probe) {
+        // Another part of the same sweep, which starts at the same moment, took it away.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    fs::write(&probe, "").and_then(removed).map_err(OutputError::write(&probe))
+}
+
+#[cfg(test)]
+mod claim_tests {
+    use super::claim;
+
+    #[test]
+    fn many_that_start_at_once_all_find_the_folder_writable() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let often = || (0..300).all(|_| claim(folder.path(), &["x"], false).is_ok());
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = (0..4).map(|_| scope.spawn(often)).collect();
+            assert!(parts.into_iter().all(|part| part.join().expect("it ends")));
+        });
+    }
 }
 
 /// Writes a file, complete or not at all.
