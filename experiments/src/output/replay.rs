@@ -119,21 +119,6 @@ pub(crate) fn claim(directory: &Path, names: &[&str], force: bool) -> Result<(),
     fs::write(&probe, "").and_then(removed).map_err(OutputError::write(&probe))
 }
 
-#[cfg(test)]
-mod claim_tests {
-    use super::claim;
-
-    #[test]
-    fn many_that_start_at_once_all_find_the_folder_writable() {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let often = || (0..300).all(|_| claim(folder.path(), &["x"], false).is_ok());
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = (0..4).map(|_| scope.spawn(often)).collect();
-            assert!(parts.into_iter().all(|part| part.join().expect("it ends")));
-        });
-    }
-}
-
 /// Writes a file, complete or not at all.
 pub(crate) fn write_whole(
     directory: &Path,
@@ -148,4 +133,19 @@ pub(crate) fn write_whole(
         return Err(OutputError::write(&path)(error));
     }
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::claim;
+
+    #[test]
+    fn many_that_start_at_once_all_find_the_folder_writable() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let often = || (0..300).all(|_| claim(folder.path(), &["x"], false).is_ok());
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = (0..4).map(|_| scope.spawn(often)).collect();
+            assert!(parts.into_iter().all(|part| part.join().expect("it ends")));
+        });
+    }
 }
