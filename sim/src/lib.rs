@@ -40,5 +40,5 @@ pub use spec::{
 };
 pub use uncertainty::{
     ArrivalSeries, Interval, IntervalMethod, RequestFigure, Spread, Steadiness, WarmUp, WithinRun, half_width, mser,
-    quantile_band, student_t_quantile,
+    student_t_quantile,
 };

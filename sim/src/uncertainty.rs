@@ -16,7 +16,7 @@ mod student;
 mod within;
 
 pub use figure::RequestFigure;
-pub use interval::{Interval, IntervalMethod, Spread, half_width, quantile_band};
+pub use interval::{Interval, IntervalMethod, Spread, half_width};
 pub use mser::mser;
 pub use series::ArrivalSeries;
 pub use steadiness::{Steadiness, WarmUp};

@@ -94,25 +94,6 @@ pub fn half_width(values: &[f64]) -> Option<f64> {
     })
 }
 
-/// For each of the `quantiles`, the 95 % interval (pointwise) of the quantile, by Student's t over the quantiles of each of
-/// several `groups` of values: seeds, or long stretches of one run. For bands around distribution functions. Values of a group
-/// are sorted ascending; `None` with fewer than two groups, or an empty one.
-pub fn quantile_band(groups: &[Vec<f64>], quantiles: &[f64]) -> Option<Vec<(f64, f64)>> {
-    if groups.len() < 2 || groups.iter().any(Vec::is_empty) {
-        return None;
-    }
-    let at = |sorted: &Vec<f64>, q: f64| {
-        let (rank, part) = crate::measures::position(sorted.len() as u64, q);
-        let low = sorted[rank as usize];
-        if part > 0.0 { low + part * (sorted[rank as usize + 1] - low) } else { low }
-    };
-    let one = |q: &f64| {
-        let of_groups: Vec<f64> = groups.iter().map(|group| at(group, *q)).collect();
-        Interval::over_seeds(&of_groups).map(|interval| (interval.low, interval.high))
-    };
-    quantiles.iter().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,16 +107,5 @@ mod tests {
         assert!((interval.half_width() - half).abs() < 1e-6);
         assert_eq!((interval.method, interval.parts), (IntervalMethod::Seeds, 3));
         assert_eq!(Interval::over_seeds(&[10.0]), None);
-    }
-
-    #[test]
-    fn a_band_is_the_interval_of_each_quantile_over_the_groups() {
-        let groups = [vec![0.0, 10.0], vec![10.0, 20.0, 30.0], vec![30.0]];
-        let band = quantile_band(&groups, &[0.0, 0.5]).expect("three groups");
-        for ((low, high), medians) in band.into_iter().zip([[0.0, 10.0, 30.0], [5.0, 20.0, 30.0]]) {
-            let expected = Interval::over_seeds(&medians).expect("three values");
-            assert!((low - expected.low).abs() < 1e-9 && (high - expected.high).abs() < 1e-9);
-        }
-        assert_eq!(quantile_band(&groups[..1], &[0.5]), None);
     }
 }

@@ -86,9 +86,9 @@ pub(super) fn steadiness(cells: &[Cell]) -> Steadiness {
         return Steadiness::Short;
     }
     let parts = stretches(cells, STRETCHES);
-    let trends = LOOKED_AT.map(|figure| parts.iter().map(|part| part.mean(figure)).collect::<Option<Vec<f64>>>());
-    let trends: Vec<Vec<f64>> = trends.into_iter().flatten().collect();
-    if trends.is_empty() {
+    // A stretch in which every request was rejected has no latency, and says nothing of the others.
+    let trends = LOOKED_AT.map(|figure| parts.iter().filter_map(|part| part.mean(figure)).collect::<Vec<f64>>());
+    if trends.iter().any(|means| means.len() < STRETCHES / 2) {
         return Steadiness::Short;
     }
     if trends.iter().any(|means| kendall(means) >= OVERLOADED_TREND && growth(means) >= GROWTH) {
@@ -153,6 +153,18 @@ mod tests {
         assert_eq!(queue(110, 2000).steadiness(), Steadiness::Steady);
         assert_eq!(queue(90, 60).steadiness(), Steadiness::Short);
         assert_eq!(queue(0, 2000).steadiness(), Steadiness::Batch);
+    }
+
+    #[test]
+    fn rejections_that_fill_a_stretch_do_not_hide_that_a_queue_grows() {
+        let mut series = ArrivalSeries::default();
+        for id in 0..2000_u64 {
+            let (arrival, wait) = (id * 10, 100 + id * 5);
+            let record = completed(arrival, [arrival, arrival + wait, arrival + wait], 1, 0);
+            let record = RequestRecord { id: RequestId(id), ..record };
+            if (500..620).contains(&id) { series.add(&record, None) } else { add(&mut series, &record) }
+        }
+        assert_eq!(series.steadiness(), Steadiness::Overloaded);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use workloads::SimTime;
 
 use super::bootstrap::{Blocked, Resamples};
 use super::cell::{Cell, boundary};
-use super::figure::{LATENCIES, RequestFigure};
+use super::figure::{Base, LATENCIES, RequestFigure};
 use super::interval::{CONFIDENCE, IntervalMethod, Spread};
 use super::samples::{Sample, Samples};
 use super::student::student_t_quantile;
@@ -73,9 +73,18 @@ impl WithinRun {
         (base > 0.0).then_some((sum / base, half))
     }
 
-    /// The interval of the mean of a figure, by batch means: nanoseconds for latencies.
+    /// The interval of the mean of a figure, by batch means: nanoseconds for latencies. Those of shares stay within 0 and 1; where
+    /// none, or all, of n requests meet an objective, up to −ln(5 %) ÷ n may (Hanley & Lippman-Hand 1983: the rule of three).
     pub fn mean(&self, figure: RequestFigure) -> Option<Spread> {
-        by_batches(|parts| influences(&self.stretches(parts)?, figure))
+        let spread = by_batches(|parts| influences(&self.stretches(parts)?, figure))?;
+        if figure.base() != Base::Judged {
+            return Some(spread);
+        }
+        let requests = self.total.base(figure);
+        let met = self.total.sums[figure as usize] / requests;
+        let least = -(1.0 - CONFIDENCE).ln() / requests;
+        let towards = |half: f64, room: f64| if room >= 1.0 { half.max(least) } else { half }.min(room);
+        Some(Spread { below: towards(spread.below, met), above: towards(spread.above, 1.0 - met), ..spread })
     }
 
     /// The interval of the difference of means, `other` − this one, on the same requests, by batch means of the differences.
@@ -199,6 +208,7 @@ mod tests {
     use super::super::series::ArrivalSeries;
     use super::super::series::tests::add;
     use super::*;
+    use crate::measures::Verdict;
     use crate::measures::collector_tests::completed;
     use crate::record::RequestRecord;
 
@@ -216,6 +226,22 @@ mod tests {
             add(&mut series, &RequestRecord { id: RequestId(id), ..record });
         }
         series.within_run()
+    }
+
+    #[test]
+    fn objectives_that_all_requests_or_none_meet_may_be_missed_or_met_by_three_in_as_many() {
+        let least = -0.05_f64.ln() / 2000.0;
+        for met in [true, false] {
+            let mut series = ArrivalSeries::default();
+            for id in 0..2000 {
+                let record = completed(id * 10, [id * 10, id * 10 + 5, id * 10 + 5], 1, 0);
+                let verdict = Verdict { ttft: met, tpot: met, tbt: met, e2e: met };
+                series.add(&RequestRecord { id: RequestId(id), ..record }, Some(verdict));
+            }
+            let spread = series.within_run().mean(RequestFigure::Attained).expect("it is long enough");
+            let (inward, outward) = if met { (spread.below, spread.above) } else { (spread.above, spread.below) };
+            assert!((inward - least).abs() < 1e-12 && outward == 0.0, "{spread:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{CostModel, CostTotals, Evidence, Operator};
 use crate::cost::Composition;
 use crate::error::ProfileError;
-use crate::model::ModelSpec;
+use crate::model::{Mixer, ModelSpec};
 use crate::parallel::DType;
 use crate::step::{StepCost, StepShape};
 
@@ -63,7 +63,9 @@ impl RooflineFile {
     pub fn cost(&self, model: &ModelSpec, kv_cache: DType, gpus: u32, composition: Composition) -> RooflineCost {
         let flops_per_s = self.flops_per_s * f64::from(gpus);
         let bytes_per_s = self.bytes_per_s * f64::from(gpus);
-        let attention_flops = 4.0 * f64::from(model.hidden_size) * model.layers.len() as f64;
+        let attending =
+            model.layers.iter().filter(|layer| matches!(layer.mixer, Mixer::Attention(_) | Mixer::Latent(_))).count();
+        let attention_flops = 4.0 * f64::from(model.hidden_size) * attending as f64;
         let cache_bytes = model.kv_bytes_per_token(kv_cache) as f64;
         RooflineCost::new(RooflineOptions {
             compute_ns_per_token: 2.0 * model.active_parameters().total() as f64 / flops_per_s * NS_PER_S,

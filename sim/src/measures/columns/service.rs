@@ -32,7 +32,7 @@ pub(super) fn run(list: &mut List) {
         ("steadiness", "", Neither),
         "What the measured part was like: `steady`; `overloaded` (TTFT or end-to-end latency grew through all of it: over 20 \
          stretches of requests, Kendall's τ with time is 0.6 or more and the last quarter 1.5 times the second); `unsteady` \
-         (MSER-5 would leave out more than half, and there is a trend, |τ| ≥ 0.3); `short` (fewer than 100 requests); `batch` \
+         (MSER-5 would leave out more than half, and there is a trend, |τ| ≥ 0.3); `short` (fewer than 96 requests, or than ten stretches with one that was answered); `batch` \
          (all requests came at once).",
         |summary| Some(Value::Word(summary.steadiness.name())),
     );
