@@ -4,7 +4,7 @@
 mod sections;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum;
 use profiles::{DeviceSpec, ModelSpec, ProfileError};
@@ -54,7 +54,7 @@ impl Start {
     }
 }
 
-/// The text of the file.
+/// The text of the file. Paths stand in it as they are given here: see [`path_in_file`].
 ///
 /// # Errors
 /// A model or device that is not there.
@@ -101,6 +101,11 @@ fn title(start: Start) -> String {
     value.get_help().map(ToString::to_string).unwrap_or_default()
 }
 
+/// Whether a model or device is given by a file rather than by name.
+pub(crate) fn is_file(name: &str) -> bool {
+    ends_in(name, "json") || ends_in(name, "toml")
+}
+
 fn ends_in(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found.eq_ignore_ascii_case(end))
 }
@@ -116,6 +121,28 @@ fn parsed(text: &str) -> Result<(Table, Sources), Failure> {
         Ok(root) => Ok((root, sources)),
         Err(problem) => Err(Failure::input(problem, sources)),
     }
+}
+
+/// A path that was given on the command line, as a file at `file` has to name it: paths in a file start where it lies. `file` is
+/// `None` where the text is printed, and may end up anywhere.
+pub(crate) fn path_in_file(given: &str, file: Option<&Path>) -> String {
+    let given_path = Path::new(given);
+    let Some(file) = file else { return given.to_owned() };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Without links, `..` leads where it seems to.
+    let (Ok(target), Ok(folder)) = (given_path.canonicalize(), folder.canonicalize()) else { return given.to_owned() };
+    let shared = target.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
+    let is_below = |path: &Path| path.components().count() == shared;
+    let relative: PathBuf = match shared {
+        // Nothing but the root in common: neither moves with the other.
+        0 | 1 if !is_below(&folder) => target,
+        _ => {
+            let up = folder.components().skip(shared).map(|_| Component::ParentDir);
+            up.chain(target.components().skip(shared)).collect()
+        }
+    };
+    // As TOML has it on every system.
+    relative.to_string_lossy().replace('\\', "/")
 }
 
 /// Writes the file, never over another unless told so.

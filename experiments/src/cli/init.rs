@@ -34,8 +34,14 @@ pub(super) struct InitArgs {
 
 /// Writes it.
 pub(super) fn run(args: &InitArgs, terminal: Terminal) -> Result<(), Failure> {
-    let text = init::text(args.start, args.model.as_deref(), args.gpu.as_deref())?;
-    if args.file.as_os_str() == "-" {
+    let printed = args.file.as_os_str() == "-";
+    let file = Some(args.file.as_path()).filter(|_| !printed);
+    let named = |given: &Option<String>| {
+        let given = given.as_ref()?;
+        Some(if init::is_file(given) { init::path_in_file(given, file) } else { given.clone() })
+    };
+    let text = init::text(args.start, named(&args.model).as_deref(), named(&args.gpu).as_deref())?;
+    if printed {
         crate::terminal::print(&text);
         return Ok(());
     }

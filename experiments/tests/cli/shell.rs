@@ -48,6 +48,33 @@ fn a_file_to_start_from_runs_and_is_never_written_over_another() {
 }
 
 #[test]
+fn files_that_a_start_names_are_found_from_wherever_it_is_run() {
+    let place = Place::new();
+    let config = r#"{ "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 3072,
+        "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24, "num_key_value_heads": 8,
+        "vocab_size": 128256, "max_position_embeddings": 131072, "tie_word_embeddings": true, "torch_dtype": "bfloat16" }"#;
+    place.write("own/model.json", config);
+    let gpu = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/data/devices/h100-sxm-80gb.toml");
+    place.write("own/gpu.toml", &std::fs::read_to_string(gpu).expect("it is shipped"));
+    // Paths in a file start where it lies: what was named from here has to be named from there.
+    place.write("elsewhere/deep/placeholder", "");
+    let model = ["--model", "own/model.json", "--gpu", "own/gpu.toml"];
+    for file in ["elsewhere/deep/x.toml", "x.toml", "own/x.toml"] {
+        place.succeed(&[&["init", file][..], &model].concat());
+        let absolute = place.path(file);
+        let few = ["--set", "workload.requests=5", "--set", "seeds=[1]", "--no-figures", "--force", "-o"];
+        let run = [&["run", absolute.to_str().expect("UTF-8")][..], &few, &["out"]].concat();
+        place.succeed(&run);
+    }
+    let text = place.text("elsewhere/deep/x.toml");
+    assert!(
+        text.contains("model = \"../../own/model.json\"") && text.contains("gpu = \"../../own/gpu.toml\""),
+        "{text}"
+    );
+    assert!(place.text("own/x.toml").contains("model = \"model.json\""));
+}
+
+#[test]
 fn a_start_that_does_not_fit_says_so_and_where() {
     let place = Place::new();
     let said = place.fail(2, &["init", "big.toml", "--model", "meta-llama/Llama-3.1-70B"]);
