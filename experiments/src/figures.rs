@@ -40,7 +40,7 @@ pub(crate) use attainment::{AttainmentFigure, AttainmentSeries};
 pub(crate) use bars::{BarFigure, BarRow};
 pub(crate) use cdf::{CdfFigure, CdfSeries, Sample};
 pub(crate) use collect::TimelineCollector;
-pub(crate) use deployments::{DeploymentPoint, DeploymentsFigure};
+pub(crate) use deployments::{DeploymentMeasure, DeploymentPoint, DeploymentsFigure};
 pub(crate) use dots::{DotFigure, DotRow};
 pub(crate) use drawing::{Color, Drawing};
 pub(crate) use figure::Figure;

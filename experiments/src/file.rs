@@ -91,10 +91,11 @@ fn complete(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let is_lock = root.get(keys::LOCK.name).is_some();
     if let Some(Node { value: Value::List(systems), .. }) = root.get_mut(keys::SYSTEM.name) {
         inherit::resolve(systems, &mut problems);
         if let Some(variation) = variation {
-            vary::vary(systems, variation);
+            vary::vary(systems, variation, is_lock);
         }
         if problems.is_empty() {
             compatibility::resolve(systems, &mut problems);

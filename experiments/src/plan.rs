@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::goodput::{Progress, in_parallel, searchable};
 use crate::output::{OutputError, claim, write_whole};
 use crate::request::Request;
-use crate::run::{Loaded, load};
+use crate::run::{LOCK_FILE, Loaded, check_lock, load};
 use crate::terminal::Terminal;
 use judge::Planner;
 
@@ -29,13 +29,21 @@ pub(crate) fn run(request: &Request, confirm: Option<usize>, terminal: Terminal)
     if let Err(problem) = searchable(&experiment).and_then(|()| plannable(&experiment)) {
         return Err(Failure::input(problem, sources));
     }
+    let digests = experiment
+        .digests()
+        .map_err(|error| Failure::Request(format!("cannot read what the experiment stands on: {error}")))?;
+    if let Err(problem) = check_lock(&experiment, &digests, terminal) {
+        return Err(Failure::input(problem, sources));
+    }
+    let lock = experiment.lock_file(&digests);
     let spec = experiment.plan.as_ref().expect("it was found missing otherwise");
     if confirm.is_some() && spec.deployments.is_none() {
         let message = "--confirm is for whole deployments: `plan.deployments` names the systems to deploy";
         return Err(Failure::Request(message.to_owned()));
     }
     let directory = request.directory("-plan");
-    claim(&directory, &[TABLE, WINNER, CONFIRMED], request.force).map_err(|error| Failure::before_run(&error))?;
+    claim(&directory, &[TABLE, WINNER, CONFIRMED, LOCK_FILE], request.force)
+        .map_err(|error| Failure::before_run(&error))?;
     let on_rates = experiment.workload.notes_on_rates().into_iter().map(str::to_owned);
     for note in experiment.workload.notes().into_iter().chain(on_rates) {
         terminal.note(&note);
@@ -50,8 +58,8 @@ pub(crate) fn run(request: &Request, confirm: Option<usize>, terminal: Terminal)
         progress: Progress::new(0, what, terminal),
     };
     if let Some(search) = &spec.deployments {
-        let output =
-            deployments::Output { directory: &directory, figures: experiment.output.figures, json: request.json };
+        let figures = request.figures.unwrap_or(experiment.output.figures);
+        let output = deployments::Output { directory: &directory, lock: &lock, figures, json: request.json };
         return deployments::run(&planner, search, confirm, request.jobs, output, terminal);
     }
     let found = in_parallel(request.jobs, || choose::choose(&planner))?;
@@ -59,6 +67,7 @@ pub(crate) fn run(request: &Request, confirm: Option<usize>, terminal: Terminal)
     let found = found?;
     let table = write_whole(&directory, TABLE, &report::table_csv(&found));
     let mut paths = vec![table.map_err(|error| Failure::while_writing(&error))?];
+    paths.push(write_whole(&directory, LOCK_FILE, &lock).map_err(|error| Failure::while_writing(&error))?);
     if let Some(winner) = found.winner() {
         let file = planner.build(&winner.placement, winner.name()).map_err(Failure::Run)?;
         let head = report::head(spec, winner);

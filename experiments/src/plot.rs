@@ -11,6 +11,7 @@ mod frontiers;
 mod heatmaps;
 mod labels;
 mod over_time;
+mod plans;
 mod source;
 mod steps;
 mod swept;
@@ -142,6 +143,22 @@ pub(crate) fn run(request: &PlotRequest, terminal: Terminal) -> Result<(), Failu
         terminal.note(&format!("{left_out} other kinds of figures need what is not there; --list says what"));
     }
     Ok(())
+}
+
+/// Draws figures of a folder by name in the formats that commands which simulate write, into its `figures`; those that the folder
+/// cannot give are left out. Returns their paths.
+pub(crate) fn draw(directory: &Path, names: &[&str]) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: ResultsError| Failure::Run(error.to_string());
+    let source = Results::open(directory).and_then(Source::new).map_err(unreadable)?;
+    let mut set = FigureSet::default();
+    for entry in FIGURES.iter().filter(|entry| names.contains(&entry.name)) {
+        match entry.make(&source, &Asked::default()) {
+            Ok(figures) => figures.iter().for_each(|named| set.add_figure(&named.name, &*named.figure)),
+            Err(Missing::Lacks(_)) => {}
+            Err(Missing::Unreadable(error)) => return Err(unreadable(error)),
+        }
+    }
+    set.write(&directory.join("figures"), &Format::USUAL).map_err(|error| Failure::while_writing(&error))
 }
 
 /// The figures that this program drew of the results in a folder: its lock file names the systems that some are named after.

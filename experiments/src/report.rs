@@ -9,6 +9,8 @@ mod evidence;
 mod figures;
 mod packed;
 mod palette;
+mod participation;
+mod plan;
 mod requests;
 mod runs;
 mod settings;
@@ -63,6 +65,8 @@ struct PageData {
     requests: requests::Requests,
     statuses: Vec<String>,
     steps: steps::Steps,
+    participation: participation::Participation,
+    plan: Option<plan::Plan>,
     lock: Option<String>,
 }
 
@@ -108,6 +112,18 @@ fn gather(results: &Results, request: &ReportRequest) -> Result<PageData, Failur
     let statuses = table.as_ref().map(|table| table.words("status")).transpose().map_err(read)?;
     let warnings = warnings::all(results, lock.as_ref(), &runs, summary.as_ref(), evidence.as_ref()).map_err(read)?;
     let name = lock.as_ref().and_then(Lock::name);
+    let requests = if is_run {
+        requests::Requests::pack(table.as_ref(), &names, request.requests).map_err(read)?
+    } else {
+        requests::Requests::default()
+    };
+    let participation = if is_run {
+        let is_shown = |system: usize, seed: &str| requests.has(system, seed);
+        participation::Participation::read(results.directory(), &names, is_shown)
+            .map_err(|error| Failure::Request(error.to_string()))?
+    } else {
+        participation::Participation::default()
+    };
     Ok(PageData {
         title: name.map_or_else(|| folder_name(results.directory()), str::to_owned),
         kind: results.kind().name(),
@@ -127,11 +143,9 @@ fn gather(results: &Results, request: &ReportRequest) -> Result<PageData, Failur
         cdf_note: distributions::NOTE.to_owned(),
         tables: tables::all(results).map_err(read)?,
         figures: figures::all(results.directory()).map_err(read)?,
-        requests: if is_run {
-            requests::Requests::pack(table.as_ref(), &names, request.requests).map_err(read)?
-        } else {
-            requests::Requests::default()
-        },
+        requests,
+        participation,
+        plan: plan::Plan::read(results).map_err(read)?,
         statuses: statuses.map(|words| words.names().to_vec()).unwrap_or_default(),
         steps: if is_run {
             steps::Steps::read(results, &names, request.steps).map_err(read)?

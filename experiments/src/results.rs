@@ -71,6 +71,32 @@ impl Kind {
     }
 }
 
+/// Folders that other commands write: a file by which each is known, the command, and where to look instead.
+const OTHERS: [(&str, &str, &str); 4] = [
+    (
+        "errors.csv",
+        "validate",
+        "it draws its figures itself, into figures/, and its page is validation.md; every folder below cases/ has an experiment.toml \
+         that `servesim run` takes",
+    ),
+    (
+        "claims.csv",
+        "reproduce",
+        "its page is reproduction.md; `servesim run` or `servesim sweep` of an experiment of a paper gives a folder with figures",
+    ),
+    (
+        "replay_steps.csv",
+        "replay",
+        "it draws its figure itself, into figures/; the folder of the recorded run has the others",
+    ),
+    (
+        "gemm.csv",
+        "calibrate",
+        "kernel tables have no figures here: `servesim profiles check` compares them with predictions, and `servesim profiles \
+         fit` fits them",
+    ),
+];
+
 /// What tells a sweep from a run.
 const SWEEP_MANIFEST: &str = "sweep.json";
 
@@ -99,7 +125,11 @@ impl Results {
                 let mut names = entries.flatten().map(|entry| entry.path());
                 let unfinished = names.find(|path| path.extension().is_some_and(|extension| extension == "part"));
                 let unfinished = unfinished.as_deref().map(file_name);
-                Err(ResultsError::NoResults { directory, unfinished })
+                let other = OTHERS.iter().find(|(file, ..)| directory.join(file).is_file());
+                Err(match other {
+                    Some(&(_, command, instead)) => ResultsError::OfAnother { directory, command, instead },
+                    None => ResultsError::NoResults { directory, unfinished },
+                })
             }
             several => {
                 let files = several.iter().map(|(kind, path)| (kind.name(), file_name(path))).collect();

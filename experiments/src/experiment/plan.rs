@@ -75,7 +75,7 @@ pub(crate) struct PlanSpec {
     pub(crate) system: Option<String>,
     /// Whole deployments in place of `algorithms`, if they are searched.
     pub(crate) deployments: Option<DeploymentSearch>,
-    /// Which searches, each once.
+    /// Which searches, each once; none where whole deployments are searched.
     pub(crate) algorithms: Vec<Algorithm>,
     /// What is best.
     pub(crate) objective: Objective,
@@ -97,7 +97,7 @@ pub(crate) struct PlanSpec {
     pub(crate) data_parallel_sizes: Option<Vec<u32>>,
     /// Token budgets to try; empty: the system's.
     pub(crate) max_num_batched_tokens: Vec<u32>,
-    /// What KV caches travel over.
+    /// What KV caches travel over; nothing where whole deployments say it themselves.
     pub(crate) network: String,
     /// Tensor-parallel sizes and their step-cost files.
     pub(crate) step_costs: Vec<(u32, PathBuf)>,
@@ -112,11 +112,9 @@ impl PlanSpec {
 
 /// Reads `[plan]`.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<PlanSpec, Problem> {
-    let names: Vec<String> = reader.get(&k::ALGORITHMS);
-    let mut algorithms: Vec<Algorithm> = names.iter().map(|name| algorithm(name)).collect();
-    algorithms.sort();
-    algorithms.dedup();
+    // What has no effect is not read, so that it does not stand in the lock file either.
     let whole = reader.has(&k::DEPLOYMENTS);
+    let algorithms = if whole { Vec::new() } else { algorithms(reader) };
     let objective: String = reader.or(&k::OBJECTIVE, || if whole { k::COST } else { k::PER_GPU }.to_owned());
     let objective = match objective.as_str() {
         k::PER_GPU => Objective::PerGpu,
@@ -152,7 +150,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Result<PlanSpe
         pipeline_parallel_sizes: reader.maybe(&k::PIPELINE_PARALLEL_SIZES),
         data_parallel_sizes: reader.maybe(&k::DATA_PARALLEL_SIZES),
         max_num_batched_tokens: reader.maybe(&k::MAX_NUM_BATCHED_TOKENS).unwrap_or_default(),
-        network: reader.get(&k::NETWORK),
+        network: if whole { String::new() } else { reader.get(&k::NETWORK) },
         step_costs: step_costs(reader, sources)?,
     })
 }
@@ -163,8 +161,6 @@ fn deployments(
     objective: Objective,
     rate: Option<f64>,
 ) -> Result<Option<DeploymentSearch>, Problem> {
-    let frontier_cost = reader.get(&k::FRONTIER_COST);
-    let prune = reader.get(&k::PRUNE);
     let Some(mut systems) = reader.maybe::<Vec<String>>(&k::DEPLOYMENTS) else {
         for key in [&k::FRONTIER_COST, &k::PRUNE] {
             if reader.has(key) {
@@ -195,9 +191,19 @@ fn deployments(
         let problem = reader.problem(&k::DEPLOYMENTS, "deployments of what size?");
         return Err(problem.label("needs `rate` beside it: the requests per second that have to be served"));
     };
+    let (frontier_cost, prune) = (reader.get(&k::FRONTIER_COST), reader.get(&k::PRUNE));
     let mut seen = std::collections::BTreeSet::new();
     systems.retain(|name| seen.insert(name.clone()));
     Ok(Some(DeploymentSearch { systems, rate, frontier_cost, prune }))
+}
+
+/// The searches, each once.
+fn algorithms(reader: &mut Reader<'_>) -> Vec<Algorithm> {
+    let names: Vec<String> = reader.get(&k::ALGORITHMS);
+    let mut algorithms: Vec<Algorithm> = names.iter().map(|name| algorithm(name)).collect();
+    algorithms.sort();
+    algorithms.dedup();
+    algorithms
 }
 
 fn algorithm(name: &str) -> Algorithm {

@@ -26,23 +26,6 @@ pub(super) enum Form {
     Roofline(RooflineFile),
 }
 
-/// Keys that say what kernels take, or what their energy is.
-const OF_KERNELS: [&Key; 13] = [
-    &s::ARCHITECTURE,
-    &s::KERNEL_TABLES,
-    &s::FITTED_PROFILE,
-    &s::ROUTING,
-    &s::ENGINE,
-    &s::LINK,
-    &s::NETWORK,
-    &s::OVERLAP_COLLECTIVES,
-    &s::SEPARATE_ATTENTION,
-    &s::PREFIX_ATTENTION,
-    &s::SAMPLING,
-    &s::COMPOSITION,
-    &s::POWER_LIMIT,
-];
-
 /// The file that `step_cost` names, if it is written; refuses keys that it makes meaningless, and files of other models or
 /// deployments.
 pub(super) fn read(
@@ -59,7 +42,7 @@ pub(super) fn read(
     let roofline = form_of(&text).as_deref() == Some(RooflineFile::FORM);
     let without_effect =
         |key: &&'static Key| reader.has(key) && !(roofline && std::ptr::eq(*key, &raw const s::COMPOSITION));
-    if let Some(key) = OF_KERNELS.into_iter().find(|key| without_effect(key)) {
+    if let Some(key) = s::OF_KERNELS.into_iter().find(|key| without_effect(key)) {
         let message = format!("`{}` has no effect beside `step_cost`", key.name);
         return Err(Problem::at(reader.key_span(key), message)
             .label("this says what kernels take")

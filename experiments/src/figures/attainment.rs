@@ -9,6 +9,7 @@ use super::legend::Key;
 use super::scale::Scale;
 use super::style::{LIMIT, Width, interval, mark, series_style};
 use super::{Figure, vega};
+use crate::file::quantity::Plain;
 
 const MARK: f64 = 3.6;
 /// How far beyond the largest goodput the axis reaches: systems that fail look alike there.
@@ -105,7 +106,8 @@ impl AttainmentFigure {
             (Key::Curve(series_style(index)), found)
         };
         let curves = self.series.iter().enumerate().map(entry);
-        curves.chain(super::legend::note("curves", &self.varied)).collect()
+        let asked = |share: &f64| (Key::Line(LIMIT), format!("{} % asked for", Plain((1e5 * share).round() / 1e3)));
+        curves.chain(self.wanted.iter().map(asked)).chain(super::legend::note("curves", &self.varied)).collect()
     }
 
     fn x_scale(&self) -> Scale {

@@ -1,7 +1,7 @@
 //! A system of a file with some of its keys changed, in place of all its systems.
 
 use super::document::{Entry, Node, Table, Value};
-use super::keys::system;
+use super::keys::system::{self, OF_KERNELS};
 use crate::diagnostic::Span;
 
 /// Changes of one system.
@@ -15,8 +15,9 @@ pub(crate) struct Variation {
     pub(crate) changes: Vec<(String, Value)>,
 }
 
-/// Keeps only the system, and changes it. Its values have to be such as their keys take.
-pub(super) fn vary(systems: &mut Vec<Node>, variation: &Variation) {
+/// Keeps only the system, and changes it. Its values have to be such as their keys take. In a lock file, keys that a changed one
+/// makes meaningless are defaults that were written out, and go.
+pub(super) fn vary(systems: &mut Vec<Node>, variation: &Variation, is_lock: bool) {
     let is_it = |node: &Node| match (&node.value, &variation.system) {
         (Value::Table(table), Some(name)) => {
             matches!(table.get(system::NAME.name), Some(Node { value: Value::Text(text), .. }) if text == name)
@@ -29,10 +30,23 @@ pub(super) fn vary(systems: &mut Vec<Node>, variation: &Variation) {
         table.entries.retain(|entry| entry.key != system::INHERIT.name);
         put(table, &[system::NAME.name], &Value::Text(variation.name.clone()), chosen.span);
         for (path, value) in &variation.changes {
+            if is_lock && path.rsplit('.').next() == Some(system::STEP_COST.name) {
+                without_kernels(table, path);
+            }
             put(table, &path.split('.').collect::<Vec<_>>(), value, chosen.span);
         }
     }
     *systems = vec![chosen];
+}
+
+/// Takes out what says how kernels are priced, of the system and of the pool that a path leads into.
+fn without_kernels(table: &mut Table, path: &str) {
+    let is_kept = |entry: &Entry| !OF_KERNELS.iter().any(|key| key.name == entry.key);
+    table.entries.retain(is_kept);
+    let pool = path.split_once('.').and_then(|(pool, _)| table.get_mut(pool));
+    if let Some(Node { value: Value::Table(inner), .. }) = pool {
+        inner.entries.retain(is_kept);
+    }
 }
 
 /// Puts a value at the end of a path, making tables on the way.

@@ -18,9 +18,10 @@ use super::judge::Planner;
 use super::{CONFIRMED, TABLE, WINNER};
 use crate::experiment::DeploymentSearch;
 use crate::failure::Failure;
-use crate::figures::{FigureSet, Format};
 use crate::goodput::in_parallel;
 use crate::output::{OutputError, write_whole};
+use crate::plot;
+use crate::run::LOCK_FILE;
 use crate::terminal::Terminal;
 use bound::Bounds;
 use confirm::{Confirmation, confirm};
@@ -28,13 +29,16 @@ use family::{Family, families};
 use frontier::frontier;
 use search::{Deployment, Members, SAME_COST, Searcher, cheapest};
 
-const FIGURE: &str = "frontier";
+/// Figures that are drawn of what was found, by their names in `servesim plot`.
+const FIGURES: [&str; 2] = ["frontier", "deployment_costs"];
 
 /// Where results go, and in which form.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
     /// The folder.
     pub(super) directory: &'a Path,
+    /// Text of the lock file.
+    pub(super) lock: &'a str,
     /// Whether figures are drawn.
     pub(super) figures: bool,
     /// Whether results are printed as JSON.
@@ -59,8 +63,6 @@ struct Found {
     cannot: Vec<(Family, String)>,
     /// Shapes that the model or the servers rule out: why, and how many.
     left_out: Vec<(String, u32)>,
-    /// US dollars per hour up to which all that could serve are simulated.
-    frontier_limit: f64,
     /// Whether there were bounds on what a schedule can do.
     bounded: bool,
     /// Row of the cheapest that serves; of several, the one that most requests find within the limits.
@@ -117,8 +119,9 @@ pub(super) fn run(
     let done = in_parallel(jobs, work)?;
     planner.progress.finish();
     let (mut found, confirmation) = done?;
-    if let Some(Confirmation { runs, cheapest: Some(run), .. }) = &confirmation {
-        found.winner = Some(runs[*run].row);
+    if let Some(Confirmation { runs, cheapest, .. }) = &confirmation {
+        // What long runs do not bear out is no plan.
+        found.winner = cheapest.map(|run| runs[run].row);
     }
     let paths = write(&searcher, &found, confirmation.as_ref(), output)?;
     let of_winner = found.winner.and_then(|winner| found.rows[winner].deployment.judged());
@@ -126,11 +129,13 @@ pub(super) fn run(
         terminal.note(remark);
     }
     report::show(&searcher, &found, confirmation.as_ref(), &paths, output.json, terminal);
-    if found.winner.is_none() {
-        let message = "no deployment that was searched serves the rate within the objectives; plan.csv says why";
-        return Err(Failure::Run(message.to_owned()));
+    match (found.winner, confirmation) {
+        (Some(_), _) => Ok(()),
+        (None, None) => Err(Failure::Run(
+            "no deployment that was searched serves the rate within the objectives; plan.csv says why".to_owned(),
+        )),
+        (None, Some(confirmation)) => Err(Failure::Run(confirmation.refusal(&found))),
     }
-    Ok(())
 }
 
 /// Searches every deployment.
@@ -168,7 +173,7 @@ fn find(searcher: &Searcher<'_>) -> Result<Found, Failure> {
         row.on_frontier = on_frontier;
     }
     let winner = winner(&rows);
-    Ok(Found { rows, cannot, left_out, frontier_limit: limit, bounded: searcher.bounds.is_some(), winner })
+    Ok(Found { rows, cannot, left_out, bounded: searcher.bounds.is_some(), winner })
 }
 
 /// The cheapest row that serves; of equal cost the one that most requests find within the limits, then the least energy.
@@ -195,6 +200,7 @@ fn write(
     let written = |error: OutputError| Failure::while_writing(&error);
     let table = table::csv(planner.base, found);
     let mut paths = vec![write_whole(output.directory, TABLE, &table).map_err(written)?];
+    paths.push(write_whole(output.directory, LOCK_FILE, output.lock).map_err(written)?);
     let mut stale = Vec::new();
     match found.winner {
         Some(winner) => {
@@ -213,15 +219,12 @@ fn write(
         None => stale.push(output.directory.join(CONFIRMED)),
     }
     let figures = output.directory.join("figures");
-    if output.figures {
-        let mut set = FigureSet::default();
-        set.add(FIGURE, table::figure(searcher, found).draw());
-        paths.extend(set.write(&figures, &Format::USUAL).map_err(written)?);
-    } else {
-        stale.extend(["svg", "png"].map(|end| figures.join(format!("{FIGURE}.{end}"))));
-    }
+    stale.extend(FIGURES.iter().flat_map(|name| ["svg", "png"].map(|end| figures.join(format!("{name}.{end}")))));
     for path in stale.into_iter().filter(|path| path.exists()) {
         std::fs::remove_file(&path).map_err(|error| written(OutputError::write(&path)(error)))?;
+    }
+    if output.figures {
+        paths.extend(plot::draw(output.directory, &FIGURES)?);
     }
     Ok(paths)
 }

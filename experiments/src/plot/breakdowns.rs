@@ -4,7 +4,7 @@ use profiles::Operator;
 
 use super::curves::{check_held, combinations, free_keys, in_words};
 use super::source::Source;
-use super::{Asked, Missing, Named, lacks};
+use super::{Asked, Missing, Named, lacks, plans};
 use crate::figures::{BarFigure, BarRow, Width};
 use crate::results::{Estimate, Kind, ResultsError, Runs};
 
@@ -28,6 +28,9 @@ impl<'a> Part<'a> {
 /// Goodput: searched, or measured at the rate of the runs.
 pub(super) fn goodput(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
     const NAME: &str = "goodput_bars";
+    if source.results.kind() == Kind::Plan {
+        return plans::placements(source, asked);
+    }
     if source.results.kind() != Kind::Goodput {
         let runs = source.runs()?;
         let goodput = column(runs, "request_goodput")?;

@@ -1,7 +1,7 @@
 //! Every figure that `servesim plot` knows.
 
 use super::source::Source;
-use super::{Asked, Missing, Named, breakdowns, distributions, frontiers, heatmaps, over_time, steps, swept};
+use super::{Asked, Missing, Named, breakdowns, distributions, frontiers, heatmaps, over_time, plans, steps, swept};
 use crate::plot::distributions::Latency;
 
 /// A kind of figure.
@@ -24,7 +24,7 @@ impl Entry {
 pub(super) const LINES: &str = "lines";
 
 /// All of them.
-pub(super) static FIGURES: [Entry; 20] = [
+pub(super) static FIGURES: [Entry; 22] = [
     Entry {
         name: "ttft_cdf",
         about: "distribution of the time to first token",
@@ -67,7 +67,17 @@ pub(super) static FIGURES: [Entry; 20] = [
         about: "share of prompt tokens that prefix caches reuse, over capacity",
         make: swept::hit_rate,
     },
-    Entry { name: "goodput_bars", about: "goodput of each system", make: breakdowns::goodput },
+    Entry { name: "goodput_bars", about: "goodput of each system, or placement", make: breakdowns::goodput },
+    Entry {
+        name: "frontier",
+        about: "deployments of a plan: cost, TTFT, TBT and energy against each other",
+        make: plans::frontier,
+    },
+    Entry {
+        name: "deployment_costs",
+        about: "the cheapest deployment of a plan on each type of GPU",
+        make: plans::costs,
+    },
     Entry {
         name: "energy_breakdown",
         about: "energy per output token: idle and dynamic, by pool",

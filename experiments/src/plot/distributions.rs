@@ -7,7 +7,7 @@ use sim::{Distribution, WeightedHistogram};
 use workloads::SimDuration;
 
 use super::source::Source;
-use super::{Asked, Missing, Named, lacks};
+use super::{Asked, Missing, Named};
 use crate::figures::{CdfFigure, CdfSeries, Sample, Width};
 use crate::results::{Table, Words};
 
@@ -74,7 +74,7 @@ fn of_seeds<S: Sample>(systems: Vec<(String, Vec<S>)>) -> Vec<CdfSeries> {
 /// Seeds of one system with the rows of each, in the order in which they first occur.
 fn requests(source: &Source, column: &str) -> Result<Vec<(String, Vec<Distribution>)>, Missing> {
     let Some(_) = source.results.path("requests") else {
-        return lacks("needs a table of requests, which `servesim run` writes");
+        return Err(source.without("requests", None));
     };
     let table = source.results.columns("requests", &["system", "seed", "arrival_s", column])?;
     let (arrivals, seconds) = (table.numbers("arrival_s")?, table.numbers(column)?);
@@ -119,7 +119,7 @@ fn windows(source: &Source, requests: &Table) -> Result<BTreeMap<(u32, u32), Ran
 
 fn gaps(source: &Source) -> Result<Vec<(String, Vec<WeightedHistogram>)>, Missing> {
     let Some(_) = source.results.path("gaps") else {
-        return lacks("needs a table of gaps, which `servesim run` writes");
+        return Err(source.without("gaps", None));
     };
     let table = source.results.columns("gaps", &["system", "seed", "tbt_s", "gaps"])?;
     let (seconds, counts) = (table.numbers("tbt_s")?, table.numbers("gaps")?);

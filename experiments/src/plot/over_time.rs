@@ -6,6 +6,7 @@ use super::source::Source;
 use super::steps::Steps;
 use super::{Asked, Missing, Named, lacks};
 use crate::figures::{Bar, OverTimeFigure, TimePanel, TimelineCollector, Width};
+use crate::results::Kind;
 
 /// Stretches of a line at most: more than the eye tells apart in a column.
 const MOST_STRETCHES: usize = 256;
@@ -118,6 +119,9 @@ pub(super) fn load(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing
             systems = steps.systems().to_vec();
             panels.push(TimePanel { label: "Experts read (GB/s)".to_owned(), most: None, lines });
         }
+    }
+    if panels.is_empty() && source.results.kind() != Kind::Run {
+        return Err(source.without("power over time", Some("power")));
     }
     if panels.is_empty() {
         return lacks(

@@ -60,7 +60,7 @@ impl Steps {
     /// Reads steps and replicas.
     pub(super) fn read(source: &Source) -> Result<Self, Missing> {
         if source.results.path("steps").is_none() {
-            return lacks("needs a table of steps: run with `--set output.steps=true`");
+            return Err(source.without("steps", Some("steps")));
         }
         let replicas = replicas(source)?;
         let table = source.results.columns("steps", &COLUMNS)?;

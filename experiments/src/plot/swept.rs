@@ -44,7 +44,8 @@ fn lines_figure(
     if series.iter().all(|series| series.points.is_empty()) {
         return lacks(format!("no run has `{measure}`"));
     }
-    let wanted = source.objectives.attainment.filter(|_| measure == "slo_attainment");
+    let is_fixed = measure == "slo_attainment" && runs.values_of("slo.attainment").is_empty();
+    let wanted = source.objectives.attainment.filter(|_| is_fixed);
     Ok(LinesFigure {
         title: format!("{} over {x_label}", quantity.label),
         x_label,
@@ -66,14 +67,15 @@ pub(super) fn attainment(source: &Source, asked: &Asked) -> Result<Vec<Named>, M
     let searched = source.results.kind() == Kind::Goodput;
     let found = if searched { searches(source)? } else { Vec::new() };
     let mut series = Vec::new();
-    let mut wanted: Vec<f64> = Vec::new();
+    let swept = runs.values_of("slo.attainment");
+    let mut wanted: Vec<f64> = swept.iter().filter_map(|share| share.parse().ok()).collect();
     let Curves { curves, varied } = curves(runs, &[axis.key], asked)?;
     for curve in curves {
         let search = found.iter().find(|search| search.system == curve.system);
         // As in the search: the limit that fails first decides.
         let limit = search.map_or("all limits", |search| search.fails_first.as_str());
         let measure = if limit == "all limits" { "slo_attainment".to_owned() } else { format!("{limit}_attainment") };
-        wanted.extend(source.objectives.share_of(limit));
+        wanted.extend(source.objectives.share_of(limit).filter(|_| swept.is_empty()));
         let mut points = Vec::new();
         for (value, rate) in &axis.values {
             if let Some(Estimate { mean, half, .. }) = curve.at(runs, &measure, axis.key, value)? {

@@ -84,6 +84,99 @@ fn a_swept_rate_gives_lines_attainment_and_frontiers_with_one_curve_per_system()
 }
 
 #[test]
+fn the_share_that_is_asked_for_is_drawn_though_the_file_of_a_sweep_leaves_it_to_its_default() {
+    let asked_for = |slo: &str| {
+        let folder = sweep(&[("workload.rate", &["2", "4", "10"])], usual);
+        fs::write(folder.path().join("experiment.lock.toml"), format!("slo = {{ {slo} }}\n")).expect("writable");
+        let words = words(&made(&folder, "attainment_vs_rate", &Asked::default()).expect("it can be drawn")[0]);
+        words.into_iter().filter(|word| word.contains("asked for")).collect::<Vec<_>>()
+    };
+    assert_eq!(asked_for("ttft = \"1 s\""), ["90 % asked for"]);
+    assert_eq!(asked_for("ttft = \"1 s\", attainment = 0.999"), ["99.9 % asked for"]);
+    assert!(asked_for("ttft = \"1 s\", ttft_attainment = 0.95").is_empty(), "each limit is judged by itself");
+}
+
+/// A folder with a plan of two systems on two types of GPU, and what the search was told of its cost.
+fn plan() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let columns = "deployment,system,gpu,tensor_parallel_size,pipeline_parallel_size,data_parallel_size,replicas,decode_gpu,\
+                   decode_tensor_parallel_size,decode_pipeline_parallel_size,decode_data_parallel_size,decode_replicas,\
+                   max_num_batched_tokens,usd_per_hour,decode_usd_per_hour,status,reason,p99_ttft_ms,p99_itl_ms,\
+                   energy_j_per_output_token,frontier,winner\n";
+    let rows = [
+        "one: a,one,H100,2,1,,1,,,,,,512,4,,misses,,,,,false,false",
+        "one: b,one,H100,2,1,,2,,,,,,512,8,,serves,,900,40,2,true,true",
+        "one: c,one,H100,4,2,,1,,,,,,512,16,,serves,,800,50,2.5,true,false",
+        "one: d,one,L40S,8,1,,2,,,,,,512,17,,not simulated,costs more than is asked for,,,,false,false",
+        "two: e,two,H100,2,1,,1,L40S,1,1,,3,,10,6,serves,,950,20,3,true,false",
+        "two: f,two,H100,8,1,,2,L40S,1,1,,3,,30,6,serves,,100,20,3,false,false",
+        "two: g,two,L40S,1,1,,any,L40S,1,1,,any,,,,cannot be,too large,,,,false,false",
+    ];
+    fs::write(folder.path().join("plan.csv"), columns.to_owned() + &rows.join("\n") + "\n").expect("writable");
+    let lock = "[plan]\nfrontier_cost = 2.5\nrate = \"8 req/s\"\n";
+    fs::write(folder.path().join("experiment.lock.toml"), lock).expect("writable");
+    folder
+}
+
+#[test]
+fn a_plan_shows_what_serves_by_every_two_measures_and_says_what_is_not_shown() {
+    let folder = plan();
+    let figures = made(&folder, "frontier", &Asked::default()).expect("it can be drawn");
+    let words = words(&figures[0]);
+    let has = |label: &str| words.iter().filter(|word| *word == label).count();
+    assert_eq!(["Cost ($/h)", "P99 TTFT (ms)", "P99 TBT (ms)", "Energy (J/tok)"].map(has), [3; 4], "{words:?}");
+    // 30 $/h is more than 2.5 times the cheapest that serves, 8 $/h.
+    let left_out = "not shown: 1 miss the objectives, 1 were not simulated, 1 cannot be, 1 serve but cost too much";
+    assert_eq!(has(left_out), 1, "{words:?}");
+    let rows = figures[0].figure.vega()["data"]["values"].clone();
+    let names: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["deployment"].clone()).collect();
+    assert_eq!(names, ["one: b", "one: c", "two: e"]);
+}
+
+#[test]
+fn the_cheapest_on_every_type_of_gpu_is_split_by_pool_and_where_none_serves_that_is_said() {
+    let figures = made(&plan(), "deployment_costs", &Asked::default()).expect("it can be drawn");
+    let words = words(&figures[0]);
+    for label in [
+        "plan: H100 2 × TP2, 512 tok",
+        "L40S: dearer ones were not simulated",
+        "H100 1 × TP2 + L40S 3 × TP1",
+        "L40S + L40S: cannot be",
+        "8.000",
+        "10.00",
+    ] {
+        assert!(words.iter().any(|word| word == label), "{label}: {words:?}");
+    }
+    let rows = figures[0].figure.vega()["data"]["values"].clone();
+    let of = |row: &str| -> Vec<(String, f64)> {
+        let of_row = rows.as_array().expect("rows").iter().filter(|value| value["row"] == row);
+        of_row
+            .map(|value| (value["part"].as_str().expect("a name").to_owned(), value["value"].as_f64().expect("$")))
+            .collect()
+    };
+    let both = [("H100".to_owned(), 4.0), ("L40S".to_owned(), 6.0)];
+    assert_eq!(of("H100 1 × TP2 + L40S 3 × TP1"), both, "the second pool has its price, the first one the rest");
+    let message = why(made(&plan(), "goodput_bars", &Asked::default()));
+    assert!(message.contains("`frontier` and `deployment_costs`"), "{message}");
+}
+
+#[test]
+fn a_plan_of_placements_shows_what_each_holds_per_gpu() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = "algorithm,placement,plan,gpus,goodput_rps,fails_at_rps,goodput_rps_per_gpu,requests_per_usd,requests_per_joule,\
+                 left_out,winner\nlow-affinity,pair,false,2,3,3.1,1.5,,,,false\nlow-affinity,two pairs,true,4,6,6.2,1.5,,,,true\n\
+                 low-affinity,large,false,8,,,,,,too slow,false\n";
+    fs::write(folder.path().join("plan.csv"), table).expect("writable");
+    let words = words(&made(&folder, "goodput_bars", &Asked::default()).expect("it can be drawn")[0]);
+    let wanted = ["low-affinity: plans", "two pairs (the plan)", "low-affinity: candidates", "pair"];
+    let places: Vec<_> = wanted.iter().map(|label| words.iter().position(|word| word == label)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{words:?}");
+    assert!(!words.iter().any(|word| word == "large"), "what holds nothing has no bar: {words:?}");
+    let message = why(made(&folder, "frontier", &Asked::default()));
+    assert!(message.contains("is of placements"), "{message}");
+}
+
+#[test]
 fn any_measure_can_be_drawn_over_any_key_and_other_keys_make_curves_or_are_held() {
     let keys: [(&str, &[&str]); 2] =
         [("workload.rate", &["2", "4"]), ("system.scheduler.max_num_batched_tokens", &["256", "1024"])];

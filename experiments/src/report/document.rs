@@ -9,7 +9,7 @@ use super::palette;
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 /// In the order in which they need each other.
-const SCRIPTS: [&str; 12] = [
+const SCRIPTS: [&str; 15] = [
     include_str!("page/data.js"),
     include_str!("page/format.js"),
     include_str!("page/dom.js"),
@@ -19,8 +19,11 @@ const SCRIPTS: [&str; 12] = [
     include_str!("page/steer.js"),
     include_str!("page/paint.js"),
     include_str!("page/timeline.js"),
+    include_str!("page/taking_part.js"),
     include_str!("page/requests.js"),
     include_str!("page/compare.js"),
+    include_str!("page/scatter.js"),
+    include_str!("page/plan.js"),
     include_str!("page/page.js"),
 ];
 

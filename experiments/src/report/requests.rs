@@ -73,6 +73,11 @@ impl Requests {
         });
         Ok(Requests { note, runs: runs.collect::<Result<_, ResultsError>>()? })
     }
+
+    /// Whether requests of this run are in the page.
+    pub(super) fn has(&self, system: usize, seed: &str) -> bool {
+        self.runs.iter().any(|run| run.system == system && run.seed == seed)
+    }
 }
 
 /// Rows of a run that are kept.

@@ -96,6 +96,7 @@ impl Lock {
             ("workload", "Workload", pairs as fn(&Table) -> String),
             ("slo", "Objectives", objectives),
             ("sweep", "Varied", pairs),
+            ("plan", "Searched", pairs),
         ] {
             if let Some(table) = self.root.get(key).and_then(Value::as_table).filter(|table| !table.is_empty()) {
                 facts.push((title.to_owned(), words(table)));

@@ -14,6 +14,7 @@ pub(super) fn all(
     evidence: Option<&Evidence>,
 ) -> Result<Vec<String>, ResultsError> {
     let mut warnings = versions(lock);
+    warnings.extend(super::plan::warnings(results)?);
     for (index, name) in runs.system_names.iter().enumerate() {
         let sum =
             |measure| runs.numbers(measure).filter(|(system, _)| *system == index).map(|(_, value)| value).sum::<f64>();
@@ -91,6 +92,7 @@ fn versions(lock: Option<&Lock>) -> Vec<String> {
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share as it is written in a sentence.
+pub(super) fn percent(share: f64) -> String {
     if share >= 0.01 { format!("{:.0} %", share * 100.0) } else { "< 1 %".to_owned() }
 }

@@ -26,6 +26,16 @@ pub(crate) enum ResultsError {
         /// A file of a command that goes on or was stopped.
         unfinished: Option<String>,
     },
+    /// The folder was written by a command whose results are shown elsewhere.
+    #[error("{} is of `servesim {command}`: {instead}", directory.display())]
+    OfAnother {
+        /// Which folder.
+        directory: PathBuf,
+        /// What wrote it.
+        command: &'static str,
+        /// Where to look instead.
+        instead: &'static str,
+    },
     /// The folder holds the results of several commands.
     #[error(
         "{} holds the results of several commands ({}); keep each in a folder of its own",

@@ -1,6 +1,6 @@
 //! `servesim plan`: the placement that serves most.
 
-mod deployments;
+pub(super) mod deployments;
 
 use super::goodput::load_of;
 use super::support::Place;
@@ -144,6 +144,10 @@ fn plans_do_not_depend_on_the_number_of_threads() {
     for file in ["plan.csv", "plan.toml"] {
         assert!(place.read(&format!("one/{file}")) == place.read(&format!("two/{file}")), "{file} depends on threads");
     }
+    place.succeed(&["plan", "one/experiment.lock.toml", "-o", "three"]);
+    assert_eq!(place.text("one/plan.csv"), place.text("three/plan.csv"), "the lock file gives the plan again");
+    place.succeed(&["plot", "one", "--format", "svg"]);
+    assert_eq!(place.files("one/figures"), ["goodput_bars.svg"]);
 }
 
 #[test]
@@ -181,7 +185,7 @@ gpus_per_node = 2
     );
     let table = place.text("p/plan.csv");
     assert!(table.contains("facebook/opt-175b does not fit L4-24GB"), "{table}");
-    assert_eq!(place.files("p"), ["plan.csv"]);
+    assert_eq!(place.files("p"), ["experiment.lock.toml", "plan.csv"]);
 }
 
 /// Fitted step times of `DistServe`'s engine for OPT-13B on A100 (its public code, profile data): `a, b, c` of prompts, and of

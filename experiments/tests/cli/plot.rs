@@ -35,7 +35,7 @@ fn every_figure_that_a_run_can_give_is_drawn_in_every_format() {
         assert_eq!(named(&place, "out/figures", end), figures, "{end}");
     }
     assert!(said.stdout.contains("out/figures/work.pdf\n"), "{}", said.stdout);
-    assert!(said.stderr.contains("5 other kinds of figures need what is not there"), "{}", said.stderr);
+    assert!(said.stderr.contains("7 other kinds of figures need what is not there"), "{}", said.stderr);
     assert!(place.read("out/figures/work.pdf").starts_with(b"%PDF-1.4\n"));
     let again = place.read("out/figures/queue_and_kv.pdf");
     place.succeed(&["plot", "out", "queue_and_kv", "-o", "elsewhere", "--format", "pdf"]);
@@ -117,5 +117,23 @@ fn a_sweep_gives_maps_and_lines_over_its_keys() {
         ["Offered rate (req/s)", "P99 TTFT (ms)", "chunked, 256", "chunked, 512", "curves: max_num_batched_tokens"]
     {
         assert!(lines.contains(&format!("aria-label=\"{word}\"")), "{word}");
+    }
+}
+
+#[test]
+fn folders_of_other_commands_say_where_their_figures_are() {
+    let place = Place::new();
+    for (file, said) in [
+        ("errors.csv", "is of `servesim validate`: it draws its figures itself, into figures/"),
+        ("claims.csv", "is of `servesim reproduce`: its page is reproduction.md"),
+        ("replay_steps.csv", "is of `servesim replay`: it draws its figure itself"),
+        ("gemm.csv", "is of `servesim calibrate`: kernel tables have no figures here"),
+    ] {
+        let folder = file.replace('.', "_");
+        place.write(&format!("{folder}/{file}"), "x\n1\n");
+        for command in ["plot", "report"] {
+            let message = place.fail(2, &[command, &folder]);
+            assert!(message.contains(said), "{command}: {message}");
+        }
     }
 }

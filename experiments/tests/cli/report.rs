@@ -271,6 +271,148 @@ fn a_picked_request_tells_its_life_and_leads_to_its_steps() {
     });
 }
 
+/// What a request did in each step it was in, from the schedule: number of the step on its replica, phase, tokens and those
+/// whose keys and values were there before.
+fn steps_of(place: &Place, system: &str, seed: u64, id: u64) -> Vec<(u64, &'static str, u64, u64)> {
+    let file = std::fs::File::open(place.path("out/schedule.jsonl.gz")).expect("it was recorded");
+    let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).expect("gzip");
+    let (mut found, mut is_it) = (Vec::new(), false);
+    let mut numbers: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        if let Some(run) = line.get("run") {
+            is_it = run["system"] == system && run["seed"] == seed;
+        }
+        let Some(step) = line.get("step").filter(|_| is_it) else { continue };
+        let whole = |value: &serde_json::Value| value.as_u64().expect("a count");
+        let number = numbers.entry((whole(&step["replica"]), whole(&step["slot"]))).or_default();
+        *number += 1;
+        for piece in step["prefill"].as_array().expect("a list").iter().filter(|piece| piece["request"] == id) {
+            found.push((*number, "prefill", whole(&piece["new_tokens"]), whole(&piece["context_tokens"])));
+        }
+        for member in step["decode"].as_array().expect("a list").iter().filter(|member| member[0] == id) {
+            found.push((*number, "decode", 1, whole(&member[1]) - 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_picked_request_lists_the_steps_it_took_part_in_and_each_leads_to_the_timeline() {
+    let place = Place::with_small(&[
+        ("perfetto = true", "record_steps = true"),
+        ("max_num_batched_tokens = 512", "max_num_batched_tokens = 128"),
+    ]);
+    place.succeed(&["run", "x.toml", "-o", "out", "--no-figures"]);
+    place.succeed(&["report", "out"]);
+    let test = "a_picked_request_lists_the_steps_it_took_part_in_and_each_leads_to_the_timeline";
+    visit(test, &place, "out/report.html", |browser| {
+        let requests = rows(&place, "out/requests.csv");
+        let long = |row: &&BTreeMap<String, String>| {
+            row["system"] == "chunked"
+                && row["seed"] == "1"
+                && number(row, "input_tokens") > 600.0
+                && number(row, "output_tokens") > 20.0
+        };
+        let row = requests.iter().find(long).expect("a prompt of several chunks");
+        browser.click("#request-id");
+        browser.press(&format!("{}\u{e007}", row["id"]));
+        let wanted = steps_of(&place, "chunked", 1, row["id"].parse().expect("a number"));
+        let chunks: Vec<_> = wanted.iter().filter(|step| step.1 == "prefill").collect();
+        assert!(chunks.len() > 3, "{wanted:?}");
+        let computed = number(row, "input_tokens") - number(row, "cached_tokens");
+        assert_near(chunks.iter().map(|step| step.2 as f64).sum(), computed, "chunks make up what was not cached");
+        assert_near(
+            (wanted.len() - chunks.len()) as f64,
+            number(row, "output_tokens") - 1.0,
+            "the first token is the prompt's",
+        );
+        let said = browser.text("#taking-part p");
+        assert!(said.starts_with(&format!("Took part in {} steps: ", wanted.len())), "{said}");
+        while browser
+            .run("const more = document.querySelector('#taking-part .more button'); more?.click(); return !!more")
+            == true
+        {}
+        let of = |title: &str| column(browser, "#taking-part", title).1;
+        let (steps, what, tokens, before) = (of("Step"), of("What"), of("Tokens"), of("KV before"));
+        let (starts, durations) = (of("Start"), of("Duration"));
+        assert_eq!(steps.len(), wanted.len());
+        for (at, wanted) in wanted.iter().enumerate() {
+            let shown = (shown(&steps[at]), what[at].as_str(), shown(&tokens[at]), shown(&before[at]));
+            assert_eq!(shown, (wanted.0 as f64, wanted.1, wanted.2 as f64, wanted.3 as f64), "step {at} of its life");
+        }
+        let (arrival, end) = (number(row, "arrival_s"), number(row, "arrival_s") + number(row, "e2e_s"));
+        assert!(
+            (shown(&starts[0]) - arrival - number(row, "queue_s")).abs() < 2e-6,
+            "it leaves the queue into its first step"
+        );
+        let last = shown(&starts[starts.len() - 1]) + shown(&durations[durations.len() - 1]);
+        assert!((last - end).abs() < 1e-3 * end, "its last step ends with it: {last}, not {end}");
+        browser.click(&format!("#taking-part tbody tr:nth-child({})", chunks.len() + 2));
+        let kept = browser.texts("#step dd");
+        assert!(
+            (shown(&kept[1]) - shown(&starts[chunks.len() + 1])).abs() < 2e-6,
+            "a click chooses the step: {kept:?}"
+        );
+        assert!(browser.text("#step h3").starts_with(&format!("Step {} of", wanted[chunks.len() + 1].0)));
+    });
+}
+
+#[test]
+fn the_deployments_of_a_plan_sort_and_their_frontier_answers_to_the_pointer() {
+    let place = super::plan::deployments::place(&[]);
+    place.succeed(&["plan", "x.toml", "-o", "out"]);
+    place.succeed(&["report", "out"]);
+    let test = "the_deployments_of_a_plan_sort_and_their_frontier_answers_to_the_pointer";
+    visit(test, &place, "out/report.html", |browser| {
+        let plan = rows(&place, "out/plan.csv");
+        let of = |status: &str| plan.iter().filter(|row| row["status"] == status).collect::<Vec<_>>();
+        let winner = plan.iter().find(|row| row["winner"] == "true").expect("there is a plan");
+        let facts = browser.texts("#deployments > dl dd");
+        assert_eq!(facts[0], winner["deployment"]);
+        assert_eq!(facts[1..3], [of("serves").len().to_string(), of("misses").len().to_string()]);
+        assert_eq!(browser.text("#deployment h3"), winner["deployment"], "the plan is described from the beginning");
+
+        // The box tells which deployment lies under the pointer, and what it costs and buys.
+        let [left, top, width, height] = browser.place("#frontier .ring");
+        browser.point(left + width / 2.0, top + height / 2.0);
+        let lines = browser.texts("#tip > div");
+        assert_eq!(lines[0], winner["deployment"]);
+        for (title, column, factor) in
+            [("Cost", "usd_per_hour", 1.0), ("P99 TTFT", "p99_ttft_ms", 1e-3), ("P99 TBT", "p99_itl_ms", 1e-3)]
+        {
+            let line = lines.iter().find_map(|line| line.strip_prefix(&format!("{title}: "))).expect("a measure");
+            assert_near(shown(line), factor * number(winner, column), title);
+        }
+        let points = |browser: &Browser| browser.run("return document.querySelectorAll('#frontier .mark').length");
+        assert_eq!(points(browser), of("serves").len(), "one point for each that serves");
+        browser.click("#deployments input[type=checkbox]");
+        assert_eq!(points(browser), of("serves").len() + of("misses").len(), "and for those that miss, if asked for");
+        assert_eq!(browser.texts("#frontier-up option").len(), 3, "energy is not known here, and not offered");
+
+        let (header, before) = column(browser, "#deployments-table", "Cost");
+        assert_eq!(before.len(), of("serves").len());
+        browser.click(&header);
+        browser.click(&header);
+        let (_, names) = column(browser, "#deployments-table", "Deployment");
+        let (_, costs) = column(browser, "#deployments-table", "Cost");
+        let costs: Vec<f64> = costs.iter().map(|text| shown(text)).collect();
+        assert!(costs.iter().rev().is_sorted() && costs[0] > costs[costs.len() - 1], "{costs:?}");
+        browser.click("#deployments-table tbody tr:nth-child(1)");
+        assert_eq!(browser.text("#deployment h3"), names[0], "a click describes the deployment");
+
+        browser.run("const kinds = document.querySelector('#deployments-shown'); kinds.selectedIndex = 3; kinds.dispatchEvent(new Event('change'))");
+        let (_, reasons) = column(browser, "#deployments-table", "Why not");
+        let mut reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
+        let mut wanted: Vec<&str> = of("not simulated").iter().map(|row| row["reason"].as_str()).collect();
+        reasons.sort_unstable();
+        wanted.sort_unstable();
+        assert!(!wanted.is_empty() && reasons == wanted, "{reasons:?}");
+        assert!(browser.text("#what").contains("Searched"), "what was searched is told");
+        assert!(browser.text("#lock").contains("servesim plan experiment.lock.toml"));
+    });
+}
+
 #[test]
 fn what_was_not_recorded_or_left_out_is_said() {
     let place = Place::with_small(&[("steps = true", "steps = false")]);

@@ -23,6 +23,23 @@ use super::pools::{DECODE, MIXED, PREFILL, PREFILLED_ELSEWHERE, TRANSFER};
 use crate::file::key::{COUNT, Fallback, Key, Kind, NOT_NEGATIVE, POSITIVE, POSITIVE_SHARE, TableDef, Tag};
 use crate::file::quantity::Dimension;
 
+/// Keys that say what kernels take, or what their energy is.
+pub(crate) const OF_KERNELS: [&Key; 13] = [
+    &ARCHITECTURE,
+    &KERNEL_TABLES,
+    &FITTED_PROFILE,
+    &ROUTING,
+    &ENGINE,
+    &LINK,
+    &NETWORK,
+    &OVERLAP_COLLECTIVES,
+    &SEPARATE_ATTENTION,
+    &PREFIX_ATTENTION,
+    &SAMPLING,
+    &COMPOSITION,
+    &POWER_LIMIT,
+];
+
 /// Its name.
 pub(crate) static NAME: Key = Key::new("name", Kind::Text, "What the system is called in tables and figures.");
 /// Its ancestor.

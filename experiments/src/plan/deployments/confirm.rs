@@ -121,6 +121,22 @@ impl Confirmation {
         }
     }
 
+    /// What is said where nothing serves in the long runs, and no plan is written.
+    pub(super) fn refusal(&self, found: &Found) -> String {
+        let serving = found.rows.iter().filter(|row| row.deployment.holds()).count();
+        let tried = self.runs.iter().filter(|long| found.rows[long.row].deployment.holds()).count();
+        let dearer = match serving - tried {
+            0 => "no others served in the search: more GPUs, or other settings, have to be searched".to_owned(),
+            left => format!(
+                "{left} dearer ones that served in the search were not confirmed: a larger --confirm tries them"
+            ),
+        };
+        format!(
+            "none of the deployments that were confirmed ({tried}) serves the rate within the objectives in runs {LONGER} times as long \
+             (confirmed.csv), so no plan was written; {dearer}"
+        )
+    }
+
     /// `confirmed.csv`: one row per deployment.
     pub(super) fn csv(&self, found: &Found) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());

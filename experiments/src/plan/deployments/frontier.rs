@@ -40,10 +40,17 @@ mod tests {
             mean_tpot_ms: None,
             p99_itl_ms: Some(itl_ms),
             energy_j_per_output_token: None,
+            evidence: [None; 3],
         };
         let (certain, clearly_misses, tightest) = (None, false, (0, vec![1.0]));
         let judged = Judged { holds, certain, clearly_misses, tightest, figures, remarks: Vec::new() };
-        Deployment { replicas: vec![1], gpus: 1, usd_per_hour, fate: Fate::Judged(Box::new(judged)) }
+        Deployment {
+            replicas: vec![1],
+            gpus: 1,
+            usd_per_hour,
+            decode_usd_per_hour: None,
+            fate: Fate::Judged(Box::new(judged)),
+        }
     }
 
     #[test]

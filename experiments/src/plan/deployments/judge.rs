@@ -1,6 +1,7 @@
 //! One deployment under the rate that has to be served, every seed.
 
-use sim::{Statistics, Summary, half_width};
+use profiles::Evidence;
+use sim::{Statistics, Summary, Value, half_width};
 
 use crate::experiment::{Experiment, System};
 use crate::failure::Failure;
@@ -33,6 +34,8 @@ pub(super) struct Figures {
     pub(super) mean_tpot_ms: Option<f64>,
     pub(super) p99_itl_ms: Option<f64>,
     pub(super) energy_j_per_output_token: Option<f64>,
+    /// Shares of the step time that stand on each kind of evidence, best first (0 to 1).
+    pub(super) evidence: [Option<f64>; Evidence::COUNT],
 }
 
 impl Judged {
@@ -80,6 +83,15 @@ fn clearly(question: &Question<'_>, probe: &Probe) -> bool {
     })
 }
 
+/// Share of a run's step time that stands on this kind of evidence; `None` where no step ran.
+fn share_on(kind: Evidence, summary: &Summary) -> Option<f64> {
+    let column = Summary::column(&format!("{}_time_share", kind.name())).expect("every kind has a measure");
+    match column.value(summary)? {
+        Value::Real(share) => Some(share),
+        Value::Count(_) | Value::Word(_) => unreachable!("a share is a real number"),
+    }
+}
+
 impl Figures {
     fn of(summaries: &[Summary]) -> Self {
         let mean = |of: &dyn Fn(&Summary) -> Option<f64>| {
@@ -99,6 +111,7 @@ impl Figures {
             mean_tpot_ms: ms(|summary| summary.tpot.as_ref(), |tpot| tpot.mean_ns),
             p99_itl_ms: ms(|summary| summary.itl.as_ref(), |itl| itl.p99_ns),
             energy_j_per_output_token: mean(&energy),
+            evidence: Evidence::ALL.map(|kind| mean(&|summary| share_on(kind, summary))),
         }
     }
 }

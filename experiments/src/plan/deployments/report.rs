@@ -140,6 +140,7 @@ fn summary(searcher: &Searcher<'_>, found: &Found, confirmation: Option<&Confirm
     let asked = wanted(&base.demands);
     lines.push(match found.winner {
         Some(winner) => format!("cheapest for {asked}: {}", found.rows[winner].name()),
+        None if confirmation.is_some() => format!("no plan: nothing that was confirmed serves {asked} in long runs"),
         None => format!("nothing serves {asked}"),
     });
     lines.extend(margin(found));

@@ -30,6 +30,8 @@ pub(super) struct Deployment {
     pub(super) gpus: u32,
     /// Price of all of them.
     pub(super) usd_per_hour: f64,
+    /// Price of those of the decode pool, where there is one.
+    pub(super) decode_usd_per_hour: Option<f64>,
     /// What is known of it.
     pub(super) fate: Fate,
 }
@@ -112,6 +114,7 @@ impl Searcher<'_> {
             Deployment {
                 gpus: replicas.iter().zip(&gpus).map(|(count, gpus)| count * gpus).sum(),
                 usd_per_hour: sum(&|pool| pools[pool].usd_per_hour()),
+                decode_usd_per_hour: replicas.get(1).map(|count| f64::from(*count) * pools[1].usd_per_hour()),
                 fate: late.map_or(Fate::Dearer, Fate::Late),
                 replicas,
             }

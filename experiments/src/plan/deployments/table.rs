@@ -1,15 +1,16 @@
-//! `plan.csv` and the figure: every deployment, what came out or why it was not simulated.
+//! `plan.csv`: every deployment, what came out or why it was not simulated.
+
+use profiles::Evidence;
 
 use super::super::placement::Shape;
 use super::family::Family;
 use super::judge::Judged;
-use super::search::{Deployment, Fate, Searcher};
+use super::search::Fate;
 use super::{Found, Row};
 use crate::experiment::Experiment;
-use crate::figures::{DeploymentPoint, DeploymentsFigure};
 
 /// Columns of `plan.csv` where whole deployments are searched.
-const HEADER: [&str; 29] = [
+const HEADER: [&str; 34] = [
     "deployment",
     "system",
     "gpu",
@@ -25,6 +26,7 @@ const HEADER: [&str; 29] = [
     "max_num_batched_tokens",
     "gpus",
     "usd_per_hour",
+    "decode_usd_per_hour",
     "status",
     "reason",
     "demand",
@@ -32,11 +34,15 @@ const HEADER: [&str; 29] = [
     "attainment",
     "attainment_half_width",
     "beyond_noise",
+    "clearly_misses",
     "median_ttft_ms",
     "p99_ttft_ms",
     "mean_tpot_ms",
     "p99_itl_ms",
     "energy_j_per_output_token",
+    "measured_time_share",
+    "fitted_time_share",
+    "extrapolated_time_share",
     "frontier",
     "winner",
 ];
@@ -82,7 +88,7 @@ pub(super) fn csv(experiment: &Experiment, found: &Found) -> String {
         let any = vec![1; family.shapes.len()];
         let name = family.name(&any).replace("1 x ", "any x ");
         let mut record = described(family, name, None).to_vec();
-        record.extend([String::new(), String::new(), "cannot be".to_owned(), reason.clone()]);
+        record.extend([String::new(), String::new(), String::new(), "cannot be".to_owned(), reason.clone()]);
         record.resize(HEADER.len() - 2, String::new());
         record.extend(["false".to_owned(), "false".to_owned()]);
         writer.write_record(record).expect("memory takes it");
@@ -99,6 +105,7 @@ fn record(experiment: &Experiment, row: &Row, winner: bool) -> Vec<String> {
     record.extend([
         deployment.gpus.to_string(),
         deployment.usd_per_hour.to_string(),
+        number(deployment.decode_usd_per_hour),
         deployment.fate.status().to_owned(),
         deployment.fate.reason(family),
         judged.map(|judged| experiment.demands[judged.tightest.0].limit.name().to_owned()).unwrap_or_default(),
@@ -106,14 +113,15 @@ fn record(experiment: &Experiment, row: &Row, winner: bool) -> Vec<String> {
         number(judged.map(Judged::attainment)),
         number(judged.and_then(Judged::half_width)),
         judged.and_then(|judged| judged.certain).map(|certain| certain.to_string()).unwrap_or_default(),
+        judged.map(|judged| judged.clearly_misses.to_string()).unwrap_or_default(),
         number(figures.and_then(|figures| figures.median_ttft_ms)),
         number(figures.and_then(|figures| figures.p99_ttft_ms)),
         number(figures.and_then(|figures| figures.mean_tpot_ms)),
         number(figures.and_then(|figures| figures.p99_itl_ms)),
         number(figures.and_then(|figures| figures.energy_j_per_output_token)),
-        on_frontier.to_string(),
-        winner.to_string(),
     ]);
+    record.extend((0..Evidence::COUNT).map(|kind| number(figures.and_then(|figures| figures.evidence[kind]))));
+    record.extend([on_frontier.to_string(), winner.to_string()]);
     record
 }
 
@@ -147,31 +155,4 @@ fn described(family: &Family, name: String, replicas: Option<&[u32]>) -> [String
         decode_count,
         family.budget.map(|budget| budget.to_string()).unwrap_or_default(),
     ]
-}
-
-/// Those that serve, up to the cost at which all that could are simulated.
-pub(super) fn figure<'a>(searcher: &'a Searcher<'_>, found: &Found) -> DeploymentsFigure<'a> {
-    let systems = &searcher.search.systems;
-    let limit = found.frontier_limit;
-    let point = |(index, row): (usize, &Row)| {
-        let Row { family, deployment, on_frontier } = row;
-        let Deployment { usd_per_hour, .. } = *deployment;
-        let judged = deployment.judged().filter(|judged| judged.holds && usd_per_hour <= limit)?;
-        Some(DeploymentPoint {
-            series: systems.iter().position(|name| *name == family.system).expect("it is one of them"),
-            usd_per_hour,
-            values: vec![
-                judged.figures.p99_ttft_ms,
-                judged.figures.p99_itl_ms,
-                judged.figures.energy_j_per_output_token,
-            ],
-            on_frontier: *on_frontier,
-            chosen: found.winner == Some(index),
-        })
-    };
-    DeploymentsFigure {
-        series: systems.iter().map(String::as_str).collect(),
-        panels: &["99th pct. TTFT (ms)", "99th pct. TBT (ms)", "Energy (J/token)"],
-        points: found.rows.iter().enumerate().filter_map(point).collect(),
-    }
 }

@@ -136,6 +136,7 @@ function page() {
   const sections = [
     overview(),
     D.kind !== "goodput" && D.runs.length > 0 ? section("comparison", D.systems.length > 1 ? "Comparison" : "Measures", comparison()) : null,
+    D.plan ? section("deployments", "Deployments", deployments(D.plan)) : null,
     ...D.tables.map((found, at) =>
       section(
         `table-${at}`,

@@ -136,6 +136,12 @@ function requests(runs, steps) {
     life.scrollIntoView({ block: "nearest" });
   }
 
+  /** Keeps a step of the picked request in the timeline. */
+  function pickStep({ replica, slot, first }) {
+    const run = D.steps.runs.findIndex((run) => run.system === runs[view.run].system && run.seed === runs[view.run].seed);
+    if (steps && run >= 0) steps.pick(run, replica, slot, first);
+  }
+
   /** What share of the requests did better than this one. */
   function rank(name, row) {
     const values = c()[name];
@@ -175,7 +181,7 @@ function requests(runs, steps) {
         pairs.push(["KV transfer", `${count(of("kv_bytes"))} B in ${time(of("kv_transfer_s"))}; waited for ${time(of("handover_wait_s"))} after the first token`]);
       }
     }
-    life.replaceChildren(el("h3", {}, `Request ${of("id")} of ${runName(runs[view.run])}`), completed ? bar(row) : null, facts(pairs), completed ? link(row) : null);
+    life.replaceChildren(el("h3", {}, `Request ${of("id")} of ${runName(runs[view.run])}`), completed ? bar(row) : null, facts(pairs), completed ? link(row) : null, completed ? takingPart(runs[view.run], of("id"), of("arrival_s") + of("e2e_s"), pickStep) : null);
   }
 
   /** Its life as a bar: queue, prompt, answer. */
@@ -212,7 +218,7 @@ function requests(runs, steps) {
       { replica: of("replica"), from: begin, to: decodes === of("replica") ? end : first, label: `request ${of("id")}` },
       ...(decodes === of("replica") ? [] : [{ replica: decodes, from: first, to: end, label: `request ${of("id")}` }]),
     ];
-    return el("p", {}, button("Show the steps of its life in the timeline", () => steps.reveal(run, of("arrival_s"), end, parts), { id: "show-steps" }), el("span", { class: "note" }, " All steps that its replica ran meanwhile; in which of them it took part is not recorded."));
+    return el("p", {}, button("Show the steps of its life in the timeline", () => steps.reveal(run, of("arrival_s"), end, parts), { id: "show-steps" }), el("span", { class: "note" }, " All steps that its replica ran meanwhile."));
   }
 
   dots.addEventListener("pointermove", hover);

@@ -75,6 +75,12 @@ function timeline(runs) {
     draw();
   }
 
+  function turnTo(index) {
+    if (view.run === index) return;
+    open(index);
+    runChoice.querySelector("select").selectedIndex = index;
+  }
+
   /** Goes to the next step, or the one before, of the chosen lane; without one, to the first in sight. */
   function walk(by) {
     const lane = view.chosen?.lane ?? view.tracks;
@@ -149,12 +155,18 @@ function timeline(runs) {
   open(0);
   return {
     node: el("div", { id: "timeline" }, controls, el("div", { class: "canvas" }, canvas), status, detail),
+    /** Chooses a step of run `index` and shows it. */
+    pick(index, replica, slot, step) {
+      turnTo(index);
+      const lane = view.lanes.findIndex((lane) => lane.replica === replica && lane.slot === slot);
+      if (lane < 0 || step >= view.lanes[lane].rows.length) return;
+      choose(lane, step);
+      canvas.scrollIntoView({ block: "center" });
+      canvas.focus({ preventScroll: true });
+    },
     /** Shows a stretch of run `index` with parts of it framed; says whether its steps are here. */
     reveal(index, from, to, parts) {
-      if (view.run !== index) {
-        open(index);
-        runChoice.querySelector("select").selectedIndex = index;
-      }
+      turnTo(index);
       view.band = { parts };
       const lane = view.lanes.findIndex((lane) => lane.replica === parts[0].replica);
       if (lane >= 0 && lane !== view.tracks) {

@@ -6,7 +6,7 @@ use super::super::support::Place;
 use super::{TWO_SIZES, cost, number};
 
 /// [`TWO_SIZES`] with pools too, deployed in every way on up to four GPUs.
-fn place(changes: &[(&str, &str)]) -> Place {
+pub(crate) fn place(changes: &[(&str, &str)]) -> Place {
     let plan = TWO_SIZES.find("[plan]").expect("it is there");
     let mut text = format!(
         "{}[[system]]\nname = \"pools\"\ninherit = \"base\"\nprefill = {{}}\ndecode = {{}}\ntransfer = {{ mode = \"pull\", network = \
@@ -109,6 +109,44 @@ fn long_runs_tell_whether_the_order_holds() {
         says.contains("the order did not hold") || says.contains("confirmed by") && says.contains("nothing"),
         "{says}"
     );
+}
+
+#[test]
+fn what_no_long_run_bears_out_is_no_plan_and_an_older_one_does_not_stay() {
+    let burst = place(&[("requests = 400", "requests = 12"), ("ttft = \"500 ms\"", "ttft = \"900 ms\"")]);
+    burst.succeed(&["plan", "x.toml", "-o", "p"]);
+    assert!(burst.files("p").contains(&"plan.toml".to_owned()));
+    let said = burst.run(&["plan", "x.toml", "-o", "p", "--force", "--confirm", "1"]);
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stderr.contains("none of the deployments that were confirmed (1) serves the rate")
+            && said.stderr.contains("no plan was written"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stdout.contains("no plan: nothing that was confirmed serves"), "{}", said.stdout);
+    assert!(!burst.files("p").contains(&"plan.toml".to_owned()), "{:?}", burst.files("p"));
+    assert!(table(&burst).iter().all(|row| row["winner"] == "false"), "nothing is called the plan");
+    assert!(burst.text("p/confirmed.csv").lines().count() > 1, "what the long runs gave is there");
+}
+
+#[test]
+fn a_plan_can_be_drawn_again_and_its_lock_file_gives_it_again() {
+    let place = place(&[]);
+    place.succeed(&["plan", "x.toml", "-o", "p"]);
+    place.succeed(&["plot", "p", "-o", "again", "--format", "svg"]);
+    for name in ["frontier.svg", "deployment_costs.svg"] {
+        assert_eq!(place.text(&format!("p/figures/{name}")), place.text(&format!("again/{name}")), "{name}");
+    }
+    let list = place.succeed(&["plot", "p", "--list"]).stdout;
+    assert!(
+        list.contains("no: `servesim plan` keeps no steps; `servesim run` with `--set output.steps=true` does"),
+        "{list}"
+    );
+    place.succeed(&["plan", "p/experiment.lock.toml", "-o", "q"]);
+    for name in ["plan.csv", "plan.toml", "experiment.lock.toml"] {
+        assert_eq!(place.text(&format!("p/{name}")), place.text(&format!("q/{name}")), "{name}");
+    }
 }
 
 #[test]
