@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod compatibility;
 pub(crate) mod document;
+mod foreign;
 mod inherit;
 pub(crate) mod key;
 pub(crate) mod keys;

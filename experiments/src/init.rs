@@ -49,6 +49,19 @@ impl Start {
         }
     }
 
+    /// Where the example lies in the repository, as it calls itself.
+    fn path(self) -> &'static str {
+        match self {
+            Start::Chunked => "experiments/quickstart.toml",
+            Start::Layered => "experiments/layered.toml",
+            Start::Disaggregated => "experiments/disaggregated.toml",
+            Start::Offload => "experiments/attention_offload.toml",
+            Start::Offline => "experiments/offline.toml",
+            Start::Batchllm => "experiments/batchllm.toml",
+            Start::Cache => "experiments/caches.toml",
+        }
+    }
+
     fn root(self) -> &'static crate::file::key::TableDef {
         if self == Start::Cache { &keys::caches::ROOT } else { &keys::ROOT }
     }
@@ -93,6 +106,11 @@ pub(crate) fn text(start: Start, model: Option<&str>, gpu: Option<&str>) -> Resu
     }
     let (root, _) = parsed(&text)?;
     Ok(sections::explained(&text, &root, start.root()))
+}
+
+/// `text`, which calls the file `path` where the example says how to run it.
+pub(crate) fn under_its_name(start: Start, text: &str, path: &Path) -> String {
+    text.replace(start.path(), &path.display().to_string())
 }
 
 /// What the file compares, as the help has it.
@@ -199,6 +217,16 @@ mod tests {
             let text = text(*start, None, None).expect("it is written");
             assert_eq!(runs(*start, &text), Ok(()), "{start:?}");
             assert!(text.matches("\n#: ").count() > 3, "{start:?} explains little:\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_says_how_to_run_itself() {
+        for start in Start::value_variants() {
+            let text = text(*start, None, None).expect("it is written");
+            assert!(text.contains(start.path()), "{start:?} does not say how to run it:\n{text}");
+            let text = under_its_name(*start, &text, Path::new("mine.toml"));
+            assert!(text.contains(" mine.toml") && !text.contains(start.path()), "{text}");
         }
     }
 

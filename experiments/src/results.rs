@@ -107,6 +107,19 @@ pub(crate) struct Results {
     kind: Kind,
 }
 
+/// What is in a folder that holds no results.
+fn no_results(directory: PathBuf, entries: std::fs::ReadDir) -> ResultsError {
+    /// Folders named in a message.
+    const FEW: usize = 8;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let is_part = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "part");
+    let unfinished = paths.iter().find(is_part).map(|path| file_name(path));
+    let holds = |path: &&PathBuf| path.is_dir() && Kind::ALL.iter().any(|kind| kind.mark(path).is_some());
+    let within = paths.iter().filter(holds).take(FEW).map(|path| path.display().to_string()).collect();
+    ResultsError::NoResults { directory, unfinished, within }
+}
+
 impl Results {
     /// Opens a folder. Nothing but its directory is read.
     ///
@@ -114,6 +127,9 @@ impl Results {
     ///
     /// If it is no folder, or does not hold the results of exactly one command.
     pub(crate) fn open(directory: &Path) -> Result<Self, ResultsError> {
+        if directory.is_file() {
+            return Err(ResultsError::NoFolder { path: directory.to_owned() });
+        }
         let entries = std::fs::read_dir(directory)
             .map_err(|source| ResultsError::Unreadable { path: directory.to_owned(), source })?;
         let found: Vec<(Kind, PathBuf)> =
@@ -122,13 +138,10 @@ impl Results {
         match found.as_slice() {
             [(kind, _)] => Ok(Results { directory, kind: *kind }),
             [] => {
-                let mut names = entries.flatten().map(|entry| entry.path());
-                let unfinished = names.find(|path| path.extension().is_some_and(|extension| extension == "part"));
-                let unfinished = unfinished.as_deref().map(file_name);
                 let other = OTHERS.iter().find(|(file, ..)| directory.join(file).is_file());
                 Err(match other {
                     Some(&(_, command, instead)) => ResultsError::OfAnother { directory, command, instead },
-                    None => ResultsError::NoResults { directory, unfinished },
+                    None => no_results(directory, entries),
                 })
             }
             several => {

@@ -70,7 +70,14 @@ pub(crate) fn load_varied(
 /// The text of an experiment file.
 pub(crate) fn experiment_text(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
-        let meant = if path.exists() { String::new() } else { nearest_file(path) };
+        let lock = path.join("experiment.lock.toml");
+        let meant = if lock.is_file() {
+            format!("; the folder's own experiment is {}", lock.display())
+        } else if path.exists() {
+            String::new()
+        } else {
+            nearest_file(path)
+        };
         Failure::Request(format!("cannot read the experiment file {}: {error}{meant}", path.display()))
     })
 }

@@ -69,8 +69,8 @@ pub enum ProfileError {
     DoesNotFit(Box<DoesNotFit>),
     /// No efficiency curves are shipped for a device.
     #[error(
-        "no efficiency curves for `{device}`: known are names that contain one of {known}; give its architecture \
-         (ampere, ada, hopper or blackwell)"
+        "the architecture of `{device}` (ampere, ada, hopper or blackwell) cannot be told from its name: known are names that \
+         contain one of {known}"
     )]
     UnknownArchitecture {
         /// The device's name.

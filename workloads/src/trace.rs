@@ -106,7 +106,9 @@ impl TraceInfo {
     /// Notes which columns or fields of a file in servesim's own format mean nothing to it.
     fn note_unread(&mut self, kind: &str, names: &[String]) {
         if !names.is_empty() {
-            self.notes.push(format!("{kind} that are not read: {}", names.join(", ")));
+            let shown = |name: &String| if name.is_empty() { "one without a name".to_owned() } else { name.clone() };
+            let names = names.iter().map(shown).collect::<Vec<_>>().join(", ");
+            self.notes.push(format!("{kind} that are not read: {names}"));
         }
     }
 }

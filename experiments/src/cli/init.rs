@@ -45,7 +45,7 @@ pub(super) fn run(args: &InitArgs, terminal: Terminal) -> Result<(), Failure> {
         crate::terminal::print(&text);
         return Ok(());
     }
-    init::write(&args.file, &text, args.force)?;
+    init::write(&args.file, &init::under_its_name(args.start, &text, &args.file), args.force)?;
     terminal.note(&format!("wrote {}", args.file.display()));
     init::check(args.start, &args.file, terminal)
 }

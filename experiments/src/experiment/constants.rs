@@ -74,7 +74,7 @@ impl EngineConstants {
 
 impl fmt::Display for EngineConstants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |ns: u64| ns as f64 * 1e-6;
+        let ms = |ns: u64| ns as f64 / 1e6;
         let class = self.architecture.map_or("any GPU".to_owned(), |class| format!("{class:?}"));
         write!(
             f,

@@ -81,14 +81,20 @@ pub(super) fn sliding_window(reader: &Reader<'_>, model: &ModelSpec) -> Result<O
 fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
     match error {
         ProfileError::DoesNotFit(why) => {
-            let title = format!("{} does not fit {}: {} bytes too many", why.model, why.device, why.missing_bytes);
+            let title = format!("{} does not fit {}: {} too much", why.model, why.device, size(why.missing_bytes));
             let label = format!(
-                "each GPU of stage {} needs {} bytes and may use {}",
-                why.stage, why.needed_bytes, why.budget_bytes
+                "each GPU of stage {} needs {} and may use {}",
+                why.stage,
+                size(why.needed_bytes),
+                size(why.budget_bytes)
             );
             let parts = format!(
-                "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {} bytes",
-                why.weights_bytes, why.workspace_bytes, why.state_bytes, why.gpu_memory_utilization, why.memory_bytes
+                "weights {}, workspace {}, sequence states {}, and one KV block; gpu_memory_utilization = {} of {}",
+                size(why.weights_bytes),
+                size(why.workspace_bytes),
+                size(why.state_bytes),
+                why.gpu_memory_utilization,
+                size(why.memory_bytes)
             );
             if reader.has(&s::NUM_GPU_BLOCKS_OVERRIDE) {
                 let label = format!("with so many blocks {label}");
@@ -102,6 +108,16 @@ fn does_not_fit(reader: &Reader<'_>, error: &ProfileError) -> Problem {
             reader.problem(key, "this cannot be").label(error.to_string())
         }
         _ => reader.problem(&s::GPU, "the model cannot be laid out in memory").label(error.to_string()),
+    }
+}
+
+/// Bytes as a reader takes them in: in GiB or MiB where there are many.
+fn size(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match bytes {
+        0..MIB => format!("{bytes} bytes"),
+        MIB..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / MIB as f64),
+        _ => format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64),
     }
 }
 

@@ -38,7 +38,7 @@ fn named<T>(
     let name: String = reader.get(key);
     let ends_so = Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case(extension));
     if !ends_so {
-        return shipped(&name).map_err(|error| unknown(reader, key, &error, extension));
+        return shipped(&name).map_err(|error| unknown(reader, key, &error));
     }
     let Some(path) = reader.path(key, sources) else { unreachable!("`{name}` is written, or a default would be read") };
     let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -49,17 +49,24 @@ fn named<T>(
         .map_err(|error| reader.problem(key, format!("`{}` cannot be used", key.name)).label(error.to_string()))
 }
 
-fn unknown(reader: &Reader<'_>, key: &'static Key, error: &ProfileError, extension: &str) -> Problem {
+fn unknown(reader: &Reader<'_>, key: &'static Key, error: &ProfileError) -> Problem {
     let ProfileError::UnknownName { kind, name, suggestion, known } = error else {
         return reader.problem(key, format!("`{}` cannot be used", key.name)).label(error.to_string());
     };
     let problem = reader.problem(key, format!("no shipped {kind} is named `{name}`"));
+    let of_ones_own = match *kind {
+        "model" => {
+            "of a model that is not shipped, write the path of its Hugging Face config.json; it has to end in `.json`"
+        }
+        _ => {
+            "of a device that is not shipped, write the path of a file with its datasheet (docs/gpu-file.md); it has to end in `.toml`"
+        }
+    };
     match suggestion {
         Some(meant) => problem.label(format!("did you mean `{meant}`?")),
-        None => problem
-            .label(format!("expected a shipped {kind}, or a path that ends in `.{extension}`"))
-            .help(format!("shipped: {known}")),
+        None => problem.label(format!("no shipped {kind} is called alike")).help(format!("shipped: {known}")),
     }
+    .help(of_ones_own)
 }
 
 /// SHA-256 of a text, in hexadecimal.

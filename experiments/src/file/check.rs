@@ -1,6 +1,7 @@
 //! Holds a tree against the definitions of its keys, before anything is made of it.
 
 use super::document::{Entry, Node, Table, Value};
+use super::foreign;
 use super::key::{Fallback, Key, Kind, TableDef, Tag};
 use crate::diagnostic::{Problem, Problems, Span, nearest};
 
@@ -38,25 +39,32 @@ pub(crate) fn types(table: &Table, def: &'static TableDef, root: &'static TableD
 }
 
 fn unknown(entry: &Entry, def: &'static TableDef, root: &'static TableDef) -> Problem {
-    let problem = Problem::at(entry.key_span, format!("unknown key `{}` {}", entry.key, def.place()));
     if entry.key == super::SWEEP && def.path.is_empty() {
-        return problem
+        return Problem::at(entry.key_span, "`[sweep]` is for `servesim sweep`")
             .label("this command does not sweep, and would have to ignore it")
-            .help("servesim sweep runs every point of it");
+            .help("servesim sweep runs every point of it; without it the file can be run as it is");
     }
-    if let Some(meant) = nearest(&entry.key, def.keys.iter().map(|key| key.name)) {
+    let problem = Problem::at(entry.key_span, format!("unknown key `{}` {}", entry.key, def.place()));
+    let here = def.keys.iter().map(|key| key.name);
+    let elsewhere = |name: &str| {
+        let mut homes = Vec::new();
+        root.walk(&mut |other| {
+            if other.key(name).is_some() && !homes.contains(&other.title()) {
+                homes.push(other.title());
+            }
+        });
+        homes
+    };
+    // What others call it says more than letters that are alike.
+    let called = foreign::ours(&entry.key);
+    if let Some(meant) = called.filter(|name| def.key(name).is_some()).or_else(|| nearest(&entry.key, here)) {
         return problem.label(format!("did you mean `{meant}`?"));
     }
-    let mut homes = Vec::new();
-    root.walk(&mut |other| {
-        if other.key(&entry.key).is_some() && !homes.contains(&other.title()) {
-            homes.push(other.title());
-        }
-    });
-    if homes.is_empty() {
-        problem.label("there is no such key").help(format!("keys {}: {}", def.place(), def.key_list()))
-    } else {
-        problem.label(format!("`{}` belongs to {}", entry.key, homes.join(" or ")))
+    let meant = called.unwrap_or(&entry.key);
+    match (elsewhere(meant).as_slice(), called) {
+        ([], _) => problem.label("there is no such key").help(format!("keys {}: {}", def.place(), def.key_list())),
+        (homes, None) => problem.label(format!("`{meant}` belongs to {}", homes.join(" or "))),
+        (homes, Some(_)) => problem.label(format!("did you mean `{meant}`? It belongs to {}", homes.join(" or "))),
     }
 }
 
@@ -90,9 +98,16 @@ fn value(
                 value(node, (def, key), *item, root, problems);
             }
         }
+        (Kind::Tables(inner), Value::Table(_)) => {
+            let label = format!("expected {}, found a table", kind.expects());
+            problems.push(wrong(label).help(format!("the header of one table of a list is [[{}]]", inner.path)));
+        }
         _ => {
             if let Err(label) = scalar(&node.value, kind) {
-                problems.push(wrong(label));
+                let explained = matches!((kind, &node.value), (Kind::Choice(_), Value::Text(_)));
+                let problem = wrong(label);
+                let help = || format!("servesim explain {name}: what each of them is");
+                problems.push(if explained { problem.help(help()) } else { problem });
             }
         }
     }

@@ -16,15 +16,31 @@ pub(crate) enum ResultsError {
     },
     /// The folder holds no results.
     #[error(
-        "{} holds no results: none of summary, goodput, plan or caches (.csv or .parquet){}",
+        "{} holds no results: none of summary, goodput, plan or caches (.csv or .parquet){}{}",
         directory.display(),
-        unfinished.as_ref().map(|name| format!("; {name} is of a command that has not finished")).unwrap_or_default()
+        unfinished.as_ref().map(|name| format!("; {name} is of a command that has not finished")).unwrap_or_default(),
+        match within.as_slice() {
+            [] => String::new(),
+            names => format!("; these in it do: {}", names.join(", ")),
+        }
     )]
     NoResults {
         /// Which folder.
         directory: PathBuf,
         /// A file of a command that goes on or was stopped.
         unfinished: Option<String>,
+        /// Folders in it that hold results, the first few by name.
+        within: Vec<String>,
+    },
+    /// It is a file.
+    #[error(
+        "{} is a file; name the folder of results, which `servesim run` and its like write: results/ and the name of the \
+         experiment file, or what -o says",
+        path.display()
+    )]
+    NoFolder {
+        /// Which.
+        path: PathBuf,
     },
     /// The folder was written by a command whose results are shown elsewhere.
     #[error("{} is of `servesim {command}`: {instead}", directory.display())]

@@ -143,8 +143,14 @@ impl Table {
     pub(super) fn column(&self, name: &str) -> Result<&Column, ResultsError> {
         self.columns.iter().find(|column| column.name == name).ok_or_else(|| {
             let likeness = |there: &&str| strsim::jaro_winkler(there, name);
-            let names = self.header.iter().map(String::as_str);
-            let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+            let names = || self.header.iter().map(String::as_str);
+            // Tables say ITL, as vLLM's benchmark does, for what `[slo]` and figures call TBT.
+            let of_gaps = name.replace("tbt", "itl");
+            if let Some(meant) = names().find(|there| *there == of_gaps) {
+                let (path, column, nearest) = (self.path.clone(), name.to_owned(), Some(meant.to_owned()));
+                return ResultsError::NoColumn { path, column, nearest };
+            }
+            let nearest = names().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
             ResultsError::NoColumn {
                 path: self.path.clone(),
                 column: name.to_owned(),

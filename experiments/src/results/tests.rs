@@ -44,6 +44,13 @@ fn folders_without_results_or_with_those_of_several_commands_are_refused_with_th
         "DIR holds no results: none of summary, goodput, plan or caches (.csv or .parquet); requests.csv.part is of a \
          command that has not finished"
     );
+    let above = folder(&[]);
+    std::fs::create_dir(above.path().join("first")).expect("a folder");
+    std::fs::write(above.path().join("first/summary.csv"), SUMMARY).expect("a table");
+    let error = Results::open(above.path()).expect_err("one level too high");
+    assert!(message(&error, above.path()).ends_with("; these in it do: DIR/first"), "{error}");
+    let error = Results::open(&above.path().join("first/summary.csv")).expect_err("a file");
+    assert!(message(&error, above.path()).starts_with("DIR/first/summary.csv is a file; name the folder"), "{error}");
     let both = folder(&[("summary.csv", SUMMARY), ("plan.csv", "")]);
     let error = Results::open(both.path()).expect_err("two commands");
     assert!(error.to_string().contains("(plan: plan.csv, run: summary.csv)"), "{error}");

@@ -95,6 +95,27 @@ fn models_and_devices_are_listed_and_shown() {
 }
 
 #[test]
+fn models_and_devices_of_ones_own_are_shown_from_their_files() {
+    let place = Place::new();
+    place.write(
+        "tiny.json",
+        r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 3072, "intermediate_size": 8192,
+            "num_hidden_layers": 28, "num_attention_heads": 24, "num_key_value_heads": 8, "vocab_size": 128256,
+            "max_position_embeddings": 131072, "tie_word_embeddings": true, "torch_dtype": "bfloat16"}"#,
+    );
+    let shown = place.succeed(&["profiles", "show", "tiny.json", "--json"]).stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    // Llama-3.2-3B has 3.21 billion parameters.
+    let parameters = shown["parameters"].as_f64().expect("a number");
+    assert!((3.205e9..3.215e9).contains(&parameters), "{shown}");
+    place.write("mine.toml", "name = \"Mine\"\nsms = 40\n");
+    let message = place.fail(2, &["profiles", "show", "mine.toml"]);
+    assert!(message.contains("mine.toml: missing: `memory_gib`, `memory_bandwidth_gb_per_s`"), "{message}");
+    let message = place.fail(2, &["profiles", "show", "min.toml"]);
+    assert!(message.contains("did you mean mine.toml?"), "{message}");
+}
+
+#[test]
 fn json_holds_what_the_tables_hold() {
     let place = Place::with_small(&[]);
     let said = place.succeed(&["run", "x.toml", "--json", "--no-figures"]);

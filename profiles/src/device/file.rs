@@ -42,13 +42,49 @@ impl DeviceSpec {
     /// If the text is not TOML, a key is missing, unknown or of the wrong type, or a figure is not positive or out of any
     /// plausible range (which would be a wrong unit).
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ProfileError> {
-        let parsed: DeviceFile = toml::from_str(text).map_err(|error| ProfileError::Syntax {
-            file: file.to_string(),
-            problem: error.to_string().trim_end().to_string(),
-        })?;
+        let syntax = |problem: String| ProfileError::Syntax { file: file.to_string(), problem };
+        let from_toml = |error: toml::de::Error| syntax(error.to_string().trim_end().to_string());
+        let table: toml::Table = toml::from_str(text).map_err(from_toml)?;
+        keys_are_those(&table).map_err(syntax)?;
+        let parsed: DeviceFile = toml::from_str(text).map_err(from_toml)?;
         parsed.check(file)?;
         Ok(parsed.into_spec())
     }
+}
+
+/// Says at once which keys are unknown and which are missing.
+fn keys_are_those(table: &toml::Table) -> Result<(), String> {
+    const NEEDED: [&str; 13] = [
+        "name",
+        "memory_gib",
+        "memory_bandwidth_gb_per_s",
+        "bf16_tflops",
+        "sms",
+        "l2_mib",
+        "power_limit_w",
+        "idle_power_w",
+        "peer_link",
+        "peer_bandwidth_gb_per_s",
+        "usd_per_hour",
+        "source",
+        "price_source",
+    ];
+    const OPTIONAL: [&str; 3] = ["aliases", "fp8_tflops", "int8_tops"];
+    let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let known = |key: &str| NEEDED.contains(&key) || OPTIONAL.contains(&key);
+    let unknown: Vec<&str> = table.keys().map(String::as_str).filter(|key| !known(key)).collect();
+    let missing: Vec<&str> = NEEDED.into_iter().filter(|key| !table.contains_key(*key)).collect();
+    let mut said = Vec::new();
+    if unknown.contains(&"architecture") {
+        said.push("`architecture` is said in the experiment file, beside `gpu`".to_string());
+    }
+    if !unknown.is_empty() {
+        said.push(format!("not a key of a device file: {}", quoted(unknown)));
+    }
+    if !missing.is_empty() {
+        said.push(format!("missing: {}", quoted(missing)));
+    }
+    if said.is_empty() { Ok(()) } else { Err(format!("{} (docs/gpu-file.md has an example)", said.join("; "))) }
 }
 
 impl DeviceFile {

@@ -94,8 +94,9 @@ fn a_device_file_is_read_in_datasheet_units() {
 #[test]
 fn a_wrong_device_file_names_the_field() {
     for (from, to, reason) in [
-        ("sms = 40", "sms = 40\nwarp_size = 32", "unknown field `warp_size`"),
-        ("sms = 40\n", "", "missing field `sms`"),
+        ("sms = 40", "sms = 40\nwarp_size = 32", "not a key of a device file: `warp_size`"),
+        ("sms = 40\nl2_mib = 4.0\n", "shared = 1\n", "not a key of a device file: `shared`; missing: `sms`, `l2_mib`"),
+        ("sms = 40", "sms = 40\narchitecture = \"ada\"", "`architecture` is said in the experiment file, beside `gpu`"),
         ("sms = 40", "sms = 40.5", "line 6"),
         ("= 500.0", "= 500e9", "`memory_bandwidth_gb_per_s`: 500000000000 is out of range"),
         ("= 500.0", "= nan", "`memory_bandwidth_gb_per_s`: NaN is out of range"),

@@ -113,8 +113,17 @@ fn recognise(path: &Path, first: &[u8], names: Option<&[String]>) -> Result<Reco
             found: quote(first, SHOWN_CHARACTERS),
         }),
         None if json => Err(unknown("the fields of its first row fit none")),
-        None => Err(unknown("it starts neither with the header of one nor with a JSON object")),
+        None if separated_otherwise(names) => Err(unknown("its columns have to be parted by commas")),
+        None => Err(unknown(
+            "it starts neither with the header of one nor with a JSON object (in a CSV file of your own, call the columns \
+             arrival_s, in seconds, input_tokens and output_tokens)",
+        )),
     }
+}
+
+/// Whether a header that has but one column would have several, were they parted by what is no comma.
+fn separated_otherwise(names: &[String]) -> bool {
+    matches!(names, [only] if [';', '\t', '|'].iter().any(|mark| only.contains(*mark)))
 }
 
 /// Required names that are not there.

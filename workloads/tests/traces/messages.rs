@@ -260,9 +260,12 @@ fn formats_that_are_unknown() {
     let zstd = "it is zstd-compressed; unpack it first (gzip is unpacked on the fly)";
     let array = "it is a JSON array; write one object per line, for example with `jq -c '.[]'`";
     let piece = "its first line starts a JSON object but is not a whole one; JSON lines have one per line";
-    let header = "it starts neither with the header of one nor with a JSON object";
+    let header = "it starts neither with the header of one nor with a JSON object (in a CSV file of your own, call the columns \
+                  arrival_s, in seconds, input_tokens and output_tokens)";
+    let commas = "its columns have to be parted by commas";
     for (content, why, start) in [
         (&b"dear diary,\nit rained"[..], header, "`dear diary,`"),
+        (b"time;input;output\n", commas, "`time;input;output`"),
         (br#"{"prompt": "hi"}"#, "the fields of its first row fit none", r#"`{"prompt": "hi"}`"#),
         (b"{\n", piece, "`{`"),
         (b"[{\"a\": 1}]", array, "`[{\"a\": 1}]`"),

@@ -1,11 +1,14 @@
 //! `servesim profiles show`
 
+use std::path::Path;
+
 use clap::Args;
 use profiles::cost::Architecture;
 use profiles::fitted::FittedProfile;
 use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
 use serde_json::{Value, json};
 
+use crate::diagnostic::nearest_file;
 use crate::experiment::EngineConstants;
 use crate::failure::Failure;
 use crate::terminal;
@@ -13,10 +16,12 @@ use crate::terminal;
 /// What can be said to `show`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  servesim profiles show meta-llama/Llama-3.1-8B\n  servesim profiles show H100-SXM-80GB"
+    after_help = "Examples:\n  servesim profiles show meta-llama/Llama-3.1-8B\n  servesim profiles show H100-SXM-80GB\n  \
+                  servesim profiles show my_model.json"
 )]
 pub(in crate::cli) struct ShowArgs {
-    /// Name or alias of a shipped model or device
+    /// Name or alias of a shipped model or device, or the path of a Hugging Face config.json or of a device file
+    #[arg(value_name = "NAME|config.json|FILE.toml")]
     name: String,
     /// Print JSON
     #[arg(long)]
@@ -25,21 +30,9 @@ pub(in crate::cli) struct ShowArgs {
 
 /// Prints the figures.
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let (figures, details) = match (ModelSpec::shipped(&args.name), DeviceSpec::shipped(&args.name)) {
-        (Ok(model), _) => (model_json(&model), format!("{:#?}", first_of_each_kind(&model))),
-        (_, Ok(device)) => (device_json(&device), String::new()),
-        (Err(model), Err(device)) => {
-            let near = |error: &ProfileError| match error {
-                ProfileError::UnknownName { suggestion, .. } => suggestion.clone(),
-                _ => None,
-            };
-            let meant = near(&model).or_else(|| near(&device));
-            let meant = meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
-            return Err(Failure::Request(format!(
-                "no shipped model or device is named `{}`{meant} (`servesim profiles list` names them)",
-                args.name
-            )));
-        }
+    let (figures, details) = match found(&args.name)? {
+        Shown::Model(model) => (model_json(&model), format!("{:#?}", first_of_each_kind(&model))),
+        Shown::Device(device) => (device_json(&device), String::new()),
     };
     if args.json {
         terminal::print_line(&figures.to_string());
@@ -54,6 +47,43 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
         terminal::print_line("");
     }
     Ok(())
+}
+
+enum Shown {
+    Model(Box<ModelSpec>),
+    Device(Box<DeviceSpec>),
+}
+
+/// What is shipped under a name, or described by a file.
+fn found(name: &str) -> Result<Shown, Failure> {
+    let path = Path::new(name);
+    let ends_in = |end: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(end));
+    if ends_in("json") || ends_in("toml") {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Request(format!("cannot read {name}: {error}{}", nearest_file(path))))?;
+        let found = if ends_in("json") {
+            ModelSpec::from_hf_config(&text, name, name).map(|model| Shown::Model(Box::new(model)))
+        } else {
+            DeviceSpec::from_toml(&text, name).map(|device| Shown::Device(Box::new(device)))
+        };
+        return found.map_err(|error| Failure::Request(error.to_string()));
+    }
+    match (ModelSpec::shipped(name), DeviceSpec::shipped(name)) {
+        (Ok(model), _) => Ok(Shown::Model(Box::new(model))),
+        (_, Ok(device)) => Ok(Shown::Device(Box::new(device))),
+        (Err(model), Err(device)) => {
+            let near = |error: &ProfileError| match error {
+                ProfileError::UnknownName { suggestion, .. } => suggestion.clone(),
+                _ => None,
+            };
+            let meant = near(&model).or_else(|| near(&device));
+            let meant = meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+            Err(Failure::Request(format!(
+                "no shipped model or device is named `{name}`{meant} (`servesim profiles list` names them); one of your own is \
+                 the path of a file that ends in .json (a Hugging Face config.json) or .toml (docs/gpu-file.md)"
+            )))
+        }
+    }
 }
 
 /// One layer of each kind, so that a page shows what a model is made of.
@@ -87,7 +117,10 @@ pub(crate) fn model_json(model: &ModelSpec) -> Value {
 /// What kernel times of the device stand on.
 fn kernel_times(device: &DeviceSpec) -> String {
     FittedProfile::shipped(device).map_or_else(
-        || "curves of its architecture".to_owned(),
+        || match Architecture::of(device) {
+            Ok(architecture) => format!("curves of its architecture, {architecture:?}"),
+            Err(_) => "its name tells no architecture: name one in the experiment file, beside `gpu`".to_owned(),
+        },
         |profile| format!("a fitted profile of its own ({} numbers, {})", profile.values(), profile.date),
     )
 }

@@ -126,7 +126,7 @@ fn summary(searcher: &Searcher<'_>, found: &Found, confirmation: Option<&Confirm
     let serving = found.rows.iter().filter(|row| row.deployment.holds()).count();
     let frontier = found.rows.iter().filter(|row| row.on_frontier).count();
     let mut lines = vec![format!(
-        "{} deployments, {simulated} simulated at {} req/s: {serving} serve, and {frontier} of them are not beaten in TTFT, time between \
+        "{} deployments, {simulated} simulated at {} req/s: {serving} serve, of which nothing beats {frontier} in TTFT, time between \
          tokens, cost and energy at once",
         found.rows.len(),
         searcher.search.rate
