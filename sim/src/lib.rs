@@ -35,8 +35,8 @@ pub use record::{
 pub use scheduler::{Action, Admission, CohortView, Reserve, Scheduler, SidesView, StepView};
 pub use spec::{
     BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, EngineSpec, GroupOrder,
-    HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec,
-    SchedulerSpec, TransferMode,
+    HandoverSpec, KvSpec, LayerGroups, MixingSpec, OwnPolicy, Policy, QueueKey, QueueOrder, ReplicaSpec, Role,
+    RouterSpec, SchedulerSpec, TransferMode, Waiting,
 };
 pub use uncertainty::{
     ArrivalSeries, Interval, IntervalMethod, RequestFigure, Spread, Steadiness, WarmUp, WithinRun, half_width, mser,

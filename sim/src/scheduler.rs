@@ -5,9 +5,13 @@
 //! keeps no state of its own and touches nothing.
 //!
 //! To try one, hand it over as [`Policy::Own`] (`examples/own_scheduler.rs`). To add one: copy the nearest file in
-//! `scheduler/`, add a variant to [`Policy`], and name it in [`new`]. To choose it in experiment files, add its name and settings to `experiments/src/file/keys/system.rs` and
-//! the variant to `experiments/src/experiment/system.rs`; to have it held against the naive reference, write down what it
-//! does in `SEMANTICS.md` and once more, plainly, in `tests/it/reference/`.
+//! `scheduler/`, add a variant to [`Policy`], and name it in [`new`]. To choose it in experiment files, add its name and
+//! settings to `experiments/src/file/keys/system/scheduler.rs` and the variant to `experiments/src/experiment/scheduler.rs`;
+//! to have it held against the naive reference, write down what it does in `SEMANTICS.md` and once more, plainly, in
+//! `tests/it/reference/`.
+//!
+//! A policy says how many tokens a step takes from where, not whose: which request is the head of the waiting queue is
+//! settled by a [`QueueOrder`](crate::QueueOrder), and one of the caller's is a [`QueueKey`](crate::QueueKey).
 
 mod blendserve;
 mod chunked_prefill;

@@ -5,6 +5,7 @@ mod group_order;
 mod handover;
 mod layer_groups;
 mod own_policy;
+mod queue_key;
 mod queue_order;
 
 use profiles::CostModel;
@@ -17,6 +18,7 @@ pub use group_order::GroupOrder;
 pub use handover::{DecodeChoice, HandoverSpec, MixingSpec, Role, TransferMode};
 pub use layer_groups::LayerGroups;
 pub use own_policy::OwnPolicy;
+pub use queue_key::{QueueKey, Waiting};
 pub use queue_order::QueueOrder;
 
 /// Replicas behind a router.

@@ -149,7 +149,7 @@ fn order(reader: &mut Reader<'_>, policy: Policy) -> Result<QueueOrder, Problem>
         let problem = reader.problem(&s::ORDER, "only blendserve takes requests from both ends");
         return Err(problem.label("it belongs to `policy = \"blendserve\"`"));
     }
-    if name == "longest-prefix-match" && blends {
+    if ["longest-prefix-match", "shortest-prompt-first", "shortest-job-first"].contains(&name.as_str()) && blends {
         let problem = reader.problem(&s::ORDER, "blendserve needs an order that is settled before the batch runs");
         return Err(problem.label("expected density, dfs, random or fcfs"));
     }
@@ -166,6 +166,8 @@ fn order(reader: &mut Reader<'_>, policy: Policy) -> Result<QueueOrder, Problem>
         "longest-prefix-match" => QueueOrder::LongestPrefixMatch {
             most: reader.or(&s::LONGEST_PREFIX_MATCH_LIMIT, || QueueOrder::SGLANG_MOST),
         },
+        "shortest-prompt-first" => QueueOrder::SHORTEST_PROMPT_FIRST,
+        "shortest-job-first" => QueueOrder::SHORTEST_JOB_FIRST,
         other => unreachable!("`{other}` is no choice"),
     })
 }

@@ -91,8 +91,13 @@ fn check_blended(replica: usize, spec: &ReplicaSpec) -> Result<(), SimError> {
         }
         return Ok(());
     };
-    if let QueueOrder::LongestPrefixMatch { .. } = order {
-        return wrong("order", "longest-prefix-match".to_owned(), "an order that is settled before the batch runs");
+    let changing = match order {
+        QueueOrder::LongestPrefixMatch { .. } => Some("longest-prefix-match"),
+        QueueOrder::ByKey(key) => Some(key.name),
+        _ => None,
+    };
+    if let Some(name) = changing {
+        return wrong("order", name.to_owned(), "an order that is settled before the batch runs");
     }
     for (field, permille) in [("sample_permille", sample_permille), ("kept_sharing_permille", kept_sharing_permille)] {
         if permille > 1000 {

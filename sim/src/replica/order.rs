@@ -6,9 +6,10 @@ use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 use workloads::stream;
 
-use super::{LiveId, Replica};
+use super::Replica;
+use super::live::{Live, LiveId};
 use crate::offline::depth_first;
-use crate::spec::QueueOrder;
+use crate::spec::{QueueKey, QueueOrder, Waiting};
 
 /// What the order of the waiting queue goes by.
 #[derive(Debug)]
@@ -34,6 +35,18 @@ impl Ordering {
     /// A request has joined the tail of the queue.
     pub(super) fn joined(&mut self) {
         self.pool += 1;
+    }
+}
+
+impl Live {
+    fn as_waiting(&self) -> Waiting {
+        Waiting {
+            id: self.id,
+            session: self.session,
+            arrival: self.arrival,
+            prompt_tokens: self.prompt.tokens(),
+            output_tokens: self.output_tokens,
+        }
     }
 }
 
@@ -67,7 +80,25 @@ impl Replica {
                     self.waiting[first + place] = ids[number as usize];
                 }
             }
+            QueueOrder::ByKey(key) => self.insert_by_key(first, key),
         }
+    }
+
+    /// Puts each of those from `first` on where its key belongs among those before, which are in order of their keys behind
+    /// whoever was preempted.
+    fn insert_by_key(&mut self, first: usize, key: QueueKey) {
+        let joined: Vec<LiveId> = self.waiting.drain(first..).collect();
+        for id in joined {
+            let own = (key.of)(&self.lives.get(id).as_waiting());
+            let is_before = |&other: &LiveId| {
+                let other = self.lives.get(other);
+                other.preemptions > 0 || (key.of)(&other.as_waiting()) <= own
+            };
+            let place = self.waiting.partition_point(is_before);
+            self.waiting.insert(place, id);
+        }
+        // Somebody else may be the head.
+        self.blocked[0] = None;
     }
 
     /// Before the first admission of a step: the longest prefix in the cache first, if that is the order.

@@ -1,8 +1,10 @@
 //! In which order waiting requests are let in.
 
+use super::QueueKey;
+
 /// In which order requests that wait at the same time are let in.
 ///
-/// All but the last are orders of a *pool*: the requests that reach a replica's queue before it composes its next step. Where
+/// All but the last two are orders of a *pool*: the requests that reach a replica's queue before it composes its next step. Where
 /// all requests are there at once that is the whole workload, whose order is then computed once; requests that come one by one
 /// are served as they come. Whoever is preempted comes back at the head of the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +26,21 @@ pub enum QueueOrder {
         /// See above.
         most: u32,
     },
+    /// By a key of each request, one of ours or of the caller's: everything that waits, whenever it came.
+    ByKey(QueueKey),
 }
 
 impl QueueOrder {
     /// Above how many waiting requests `SGLang` serves them as they come.
     pub const SGLANG_MOST: u32 = 128;
+
+    /// The shortest prompt first.
+    pub const SHORTEST_PROMPT_FIRST: QueueOrder =
+        QueueOrder::ByKey(QueueKey { name: "shortest-prompt-first", of: |waiting| u64::from(waiting.prompt_tokens) });
+
+    /// The fewest tokens of prompt and answer first, as if somebody knew how long answers will be.
+    pub const SHORTEST_JOB_FIRST: QueueOrder = QueueOrder::ByKey(QueueKey {
+        name: "shortest-job-first",
+        of: |waiting| u64::from(waiting.prompt_tokens) + u64::from(waiting.output_tokens),
+    });
 }

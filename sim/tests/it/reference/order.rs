@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use rand::RngExt;
-use sim::{Policy, QueueOrder};
+use sim::{Policy, QueueKey, QueueOrder, Waiting};
 use workloads::{ContentId, RequestId};
 
 use super::replica::Replica;
@@ -29,6 +29,7 @@ impl Replica {
 
     fn order_last(&mut self, pool: &[RequestId]) {
         let ordered = match self.spec.scheduler.order {
+            QueueOrder::ByKey(key) => return self.sort_by_key(key),
             QueueOrder::Fcfs | QueueOrder::Density | QueueOrder::LongestPrefixMatch { .. } => return,
             QueueOrder::Random => {
                 let mut pool = pool.to_vec();
@@ -45,6 +46,25 @@ impl Replica {
         self.coverage.reordered += u64::from(ordered != pool);
         self.waiting.truncate(self.waiting.len() - pool.len());
         self.waiting.extend(ordered);
+    }
+
+    /// Everything behind those that were preempted, by its key and then as it came.
+    fn sort_by_key(&mut self, key: QueueKey) {
+        let preempted = self.waiting.iter().take_while(|id| self.jobs[*id].preemptions > 0).count();
+        let mut rest = Vec::from(self.waiting.split_off(preempted));
+        let before = rest.clone();
+        rest.sort_by_key(|id| {
+            let request = &self.jobs[id].request;
+            (key.of)(&Waiting {
+                id: *id,
+                session: request.session,
+                arrival: request.arrival,
+                prompt_tokens: request.prompt.tokens(),
+                output_tokens: request.output_tokens,
+            })
+        });
+        self.coverage.reordered += u64::from(rest != before);
+        self.waiting.extend(rest);
     }
 
     /// Every token of a prompt.

@@ -2,11 +2,17 @@
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use sim::{Policy, QueueOrder, RouterSpec};
+use sim::{Policy, QueueKey, QueueOrder, RouterSpec};
 
 use crate::script::Release;
 
 use super::{PolicyKind, Scenario, Timing, pick, price, scheduler};
+
+/// An order that needs all that it is shown: odd requests before even ones, of each the last that came first.
+const OTHER_WAY_ROUND: QueueOrder = QueueOrder::ByKey(QueueKey {
+    name: "other-way-round",
+    of: |waiting| ((1 - waiting.id.0 % 2) << 62) + (1 << 61) - waiting.arrival.as_nanos(),
+});
 
 impl Scenario {
     /// The scenario of a seed with requests that wait together, most of them from the beginning on, and an order to let
@@ -25,7 +31,15 @@ impl Scenario {
         }
         for replica in &mut scenario.replicas {
             let by_match = QueueOrder::LongestPrefixMatch { most: pick(&mut rng, &[1, 4, 20, 1000]) };
-            replica.scheduler.order = pick(&mut rng, &[QueueOrder::Random, QueueOrder::DepthFirst, by_match]);
+            let orders = [
+                QueueOrder::Random,
+                QueueOrder::DepthFirst,
+                by_match,
+                QueueOrder::SHORTEST_PROMPT_FIRST,
+                QueueOrder::SHORTEST_JOB_FIRST,
+                OTHER_WAY_ROUND,
+            ];
+            replica.scheduler.order = pick(&mut rng, &orders);
         }
         scenario
     }

@@ -217,9 +217,16 @@ pub(crate) static ORDER: Key = Key::new(
             LONGEST_PREFIX_MATCH,
             "the longest prefix in the cache first, looked up in every step, as long as few enough wait (SGLang's `lpm`)",
         ),
+        ("shortest-prompt-first", "the fewest prompt tokens first"),
+        (
+            "shortest-job-first",
+            "the fewest tokens of prompt and answer first, as if it were known how long answers will be: the bound of what a \
+             prediction of lengths can do",
+        ),
     ]),
     "In which order requests are let in that wait at the same time. random, dfs and density order what reaches the queue between two steps, \
-     once: with `arrivals = \"all-at-once\"` everything. Preempted requests come back at the head.",
+     once: with `arrivals = \"all-at-once\"` everything. The shortest-first orders hold among all that wait; nobody is kept from \
+     starving. Preempted requests come back at the head.",
 )
 .computed("fcfs; with blendserve density");
 /// Limit of sorting.
