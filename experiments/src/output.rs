@@ -35,7 +35,7 @@ pub(crate) use label::RunLabel;
 #[cfg(test)]
 pub(crate) use parquet::convert as to_parquet;
 #[cfg(test)]
-pub(crate) use plan::tests::summary as tiny_summary;
+pub(crate) use plan::tests::{long_summary, summary as tiny_summary};
 pub(crate) use plan::{OutputOptions, OutputPlan, REPLICAS, RunOutputs, SCHEDULE};
 pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};

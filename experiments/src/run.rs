@@ -4,16 +4,18 @@ mod figures;
 mod observer;
 mod progress;
 mod replicas;
+mod unsteady;
 mod window;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use sim::{Measures, Outcome, SimError, Summary};
 use workloads::{Source as _, WorkloadError};
 
 use crate::diagnostic::{Problem, Sources, Span, nearest_file};
-use crate::experiment::{self, Conditions, Demand, Digest, Experiment, Limit, Lock, System, Workload};
+use crate::experiment::{self, Conditions, Demand, Digest, Experiment, Limit, Lock, Measuring, System, Workload};
 use crate::failure::Failure;
 use crate::figures::TimelineCollector;
 use crate::file;
@@ -22,7 +24,8 @@ use crate::request::Request;
 use crate::terminal::{self, Terminal, short};
 use observer::RunObserver;
 use progress::Progress;
-pub(crate) use window::{unsteady_remarks, window};
+pub(crate) use unsteady::unsteady_remarks;
+pub(crate) use window::{Measured, Trial, common, window};
 
 /// Name of the lock file.
 pub(crate) const LOCK_FILE: &str = "experiment.lock.toml";
@@ -118,6 +121,9 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
     for remark in unsteady_remarks(measured) {
         terminal.note(&remark);
     }
+    if experiment.measuring == Measuring::Auto {
+        terminal.note(&window_note(&experiment, &finished));
+    }
     let (summaries, drawn) = (finished.iter().map(|run| run.summary.clone()).collect::<Vec<_>>(), finished);
     let mut paths = Vec::new();
     if request.force {
@@ -135,6 +141,19 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
     tables.append(&mut paths);
     show(request, &experiment, &runs, &summaries, &tables, terminal);
     Ok(())
+}
+
+/// Over which windows the runs were measured.
+fn window_note(experiment: &Experiment, finished: &[Finished]) -> String {
+    let of_seed = |(place, seed): (usize, &u64)| {
+        let starts = finished.iter().skip(place).step_by(experiment.seeds.len()).map(|run| run.summary.measured_from_s);
+        let mut starts: Vec<String> = starts.map(|start| format!("{start:.1} s")).collect();
+        starts.dedup();
+        format!("{} (seed {seed})", starts.join(", "))
+    };
+    let starts: Vec<String> = experiment.seeds.iter().enumerate().map(of_seed).collect();
+    let whose = if experiment.systems.len() > 1 { "all systems" } else { "requests" };
+    format!("measured from the end of the warm-up on, {whose} in one window per seed: from {}", starts.join(", "))
 }
 
 /// Refuses inputs that are not those a lock file was made with, and says which of those are not used any more.
@@ -193,26 +212,49 @@ fn run_all(
 ) -> Result<Vec<Finished>, Failure> {
     let count = experiment.systems.len() * experiment.seeds.len();
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = jobs.unwrap_or_else(processors).min(count);
+    let jobs = jobs.unwrap_or_else(processors).clamp(1, count);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
+    let windows = windows(experiment, &pool)?;
     let progress = Progress::new(count, terminal);
-    let one = |run| run_one(experiment, plan, run, &progress);
-    let finished: Result<Vec<_>, _> = if jobs <= 1 {
-        (0..count).map(one).collect()
-    } else {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
-        let pool = pool.map_err(|error| Failure::Run(format!("cannot start {jobs} threads: {error}")))?;
-        // All runs end before the first failure, in their order, is reported: so it does not depend on who was faster.
-        let all: Vec<_> = pool.install(|| (0..count).into_par_iter().map(one).collect());
-        all.into_iter().collect()
-    };
+    let one = |(run, measured)| run_one(experiment, plan, run, measured, &progress);
+    // All runs end before the first failure, in their order, is reported: so it does not depend on who was faster.
+    let all: Vec<_> = pool.install(|| windows.into_par_iter().enumerate().map(one).collect());
     progress.finish();
-    finished
+    all.into_iter().collect()
 }
 
-fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Progress) -> Result<Finished, Failure> {
+/// In which window each run is measured, in the order of the runs.
+fn windows(experiment: &Experiment, pool: &rayon::ThreadPool) -> Result<Vec<Measured>, Failure> {
+    let seeds = &experiment.seeds;
+    let runs: Vec<(&System, u64)> =
+        experiment.systems.iter().flat_map(|system| seeds.iter().map(move |&seed| (system, seed))).collect();
+    if experiment.measuring != Measuring::Auto {
+        let one = |(system, seed): &(&System, u64)| window(experiment.measuring, &experiment.workload, system, *seed);
+        let all: Vec<_> = pool.install(|| runs.par_iter().map(one).collect());
+        return all.into_iter().collect();
+    }
+    let one = |(system, seed): &(&System, u64)| Trial::of(&experiment.workload, system, *seed);
+    let trials: Vec<_> = pool.install(|| runs.par_iter().map(one).collect());
+    let trials: Vec<Trial> = trials.into_iter().collect::<Result<_, _>>()?;
+    let mut windows: Vec<Measured> = vec![(None, None); runs.len()];
+    for (place, &seed) in seeds.iter().enumerate() {
+        let own = (place..runs.len()).step_by(seeds.len());
+        let systems: Vec<_> = own.clone().map(|run| (runs[run].0.name.as_str(), trials[run])).collect();
+        own.zip(common(&systems, seed)).for_each(|(run, measured)| windows[run] = measured);
+    }
+    Ok(windows)
+}
+
+fn run_one(
+    experiment: &Experiment,
+    plan: &OutputPlan,
+    run: usize,
+    (window, remark): Measured,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
     let system = &experiment.systems[run / experiment.seeds.len()];
     let seed = experiment.seeds[run % experiment.seeds.len()];
-    let (window, remark) = window(experiment.measuring, &experiment.workload, system, seed)?;
     let mut requests = experiment.workload.requests(seed).map_err(|error| unreadable(&error))?;
     let drawn = experiment.output.figures && run == 0;
     let watched = system.first_engines().filter(|_| drawn);
@@ -234,20 +276,27 @@ fn run_one(experiment: &Experiment, plan: &OutputPlan, run: usize, progress: &Pr
     Ok(Finished { summary, measures, timelines, remarks })
 }
 
-/// One run of which nothing is kept but its figures, and what has to be said of them.
+/// One run of which nothing is kept but its figures, and what has to be said of them; with `intervals`, also what intervals from this
+/// run alone are made of, [condensed](Summary::condensed).
 pub(crate) fn measure(
     conditions: Conditions,
     workload: &Workload,
     system: &System,
     seed: u64,
+    (window, remark): Measured,
+    intervals: bool,
 ) -> Result<(Summary, Vec<String>), Failure> {
-    let (window, remark) = window(conditions.measuring, workload, system, seed)?;
     let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
     let mut measures = Measures::new(conditions.slos, window);
+    if intervals {
+        measures = measures.with_samples();
+    }
     let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
         .map_err(|error| failed(&system.name, seed, &error))?;
     let remarks = requests.remarks().into_iter().chain(rejections(&system.name, &outcome)).chain(remark).collect();
-    Ok((Summary::new(&mut measures, &outcome, &system.facts()), remarks))
+    let summary = Summary::new(&mut measures, &outcome, &system.facts());
+    let summary = if intervals { summary.condensed() } else { Summary { within_run: Arc::default(), ..summary } };
+    Ok((summary, remarks))
 }
 
 pub(crate) fn unreadable(error: &WorkloadError) -> Failure {

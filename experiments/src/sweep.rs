@@ -15,6 +15,7 @@ mod resolve;
 mod shard;
 mod slurm;
 mod store;
+mod trials;
 mod work;
 
 use std::fmt::Write as _;

@@ -103,7 +103,7 @@ pub fn simulate(
     let handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed)).transpose()?;
     let mixing = mixing.map(|mixing| Mixing::new(mixing, &replicas));
     for replica in &mut replicas {
-        replica.start(first_arrival);
+        replica.start(first_arrival, observer.gaps_of());
     }
     let mut engine = Engine {
         replicas,

@@ -3,6 +3,8 @@
 use profiles::{CostTotals, PrefillPiece};
 use workloads::{RequestId, SessionId, SimDuration, SimTime};
 
+use crate::measures::Window;
+
 /// How a request left the deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -216,13 +218,19 @@ pub trait Observer {
         false
     }
 
+    /// In which stretch of time requests have to arrive for [`Observer::gaps`] to be told of their tokens; `None` for all requests,
+    /// unless another observer of the run says otherwise. Asked once, before the run.
+    fn gaps_of(&self) -> Option<Window> {
+        None
+    }
+
     /// A request has ended.
     fn request(&mut self, record: &RequestRecord) {
         let _ = record;
     }
 
-    /// At `now`, the clients of `requests` requests have each received a token `gap` after their previous one. Engines whose
-    /// tokens are long on their way tell of them ahead of time.
+    /// At `now`, the clients of `requests` requests have each received a token `gap` after their previous one; of those that
+    /// [`Observer::gaps_of`] asks for. Engines whose tokens are long on their way tell of them ahead of time.
     fn gaps(&mut self, now: SimTime, gap: SimDuration, requests: u64) {
         let _ = (now, gap, requests);
     }
@@ -256,6 +264,14 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn wants_step_details(&self) -> bool {
         self.0.wants_step_details() || self.1.wants_step_details()
     }
+    fn gaps_of(&self) -> Option<Window> {
+        let (first, second) = (self.0.gaps_of(), self.1.gaps_of());
+        assert!(
+            first.is_none() || second.is_none() || first == second,
+            "observers of one run ask for gaps of different requests"
+        );
+        first.or(second)
+    }
     fn request(&mut self, record: &RequestRecord) {
         self.0.request(record);
         self.1.request(record);
@@ -287,6 +303,9 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     }
     fn wants_step_details(&self) -> bool {
         (**self).wants_step_details()
+    }
+    fn gaps_of(&self) -> Option<Window> {
+        (**self).gaps_of()
     }
     fn request(&mut self, record: &RequestRecord) {
         (**self).request(record);

@@ -26,6 +26,7 @@ use workloads::{ContentId, Prompt, Request, SimDuration, SimTime};
 
 use crate::conveyor::Conveyor;
 use crate::kv::{Chain, Kv};
+use crate::measures::Window;
 use crate::outcome::ReplicaOutcome;
 use crate::record::Rejection;
 use crate::scheduler::{self, Scheduler};
@@ -166,6 +167,8 @@ pub(crate) struct Replica {
     outstanding_tokens: u64,
     dynamic_energy_j: f64,
     counts: Counts,
+    /// When requests arrive whose gaps are told; `None` for all.
+    followed: Option<Window>,
 }
 
 impl Replica {
@@ -228,11 +231,13 @@ impl Replica {
             outstanding_tokens: 0,
             dynamic_energy_j: 0.0,
             counts: Counts::default(),
+            followed: None,
         }
     }
 
-    /// Starts the clock of its books.
-    pub(crate) fn start(&mut self, first_arrival: SimTime) {
+    /// Starts the clock of its books; gaps are told of requests that arrive in `followed`, or of all.
+    pub(crate) fn start(&mut self, first_arrival: SimTime, followed: Option<Window>) {
+        self.followed = followed;
         for stage in &mut self.stages {
             stage.free_at = first_arrival;
         }
@@ -303,6 +308,7 @@ impl Replica {
     pub(crate) fn enqueue_next(&mut self) {
         let (request, decode_replica) = self.sent.pop_front().expect("a request was sent");
         let mut live = Live::new(request);
+        live.followed = self.followed.is_none_or(|window| window.contains(live.arrival));
         live.decode_replica = decode_replica;
         if self.role == Role::Decode && !self.mixes {
             self.queue_prefilled(live);

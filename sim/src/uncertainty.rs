@@ -8,6 +8,7 @@ mod bootstrap;
 mod cell;
 mod figure;
 mod interval;
+mod kept;
 mod mser;
 mod samples;
 mod series;

@@ -1,7 +1,9 @@
 //! One system under one rate, every seed.
 
 use rayon::prelude::*;
-use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary, WithinRun, half_width, student_t_quantile};
+use sim::{
+    Ending, Measures, Observer, RequestRecord, Slos, Summary, Window, WithinRun, half_width, student_t_quantile,
+};
 use workloads::{SimDuration, SimTime};
 
 use super::search::Standing;
@@ -129,6 +131,10 @@ struct Client {
 }
 
 impl Observer for Client {
+    fn gaps_of(&self) -> Option<Window> {
+        self.measures.gaps_of()
+    }
+
     fn request(&mut self, record: &RequestRecord) {
         if !self.first_token_elsewhere || record.ending != Ending::Completed {
             return self.measures.request(record);

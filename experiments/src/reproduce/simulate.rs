@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
-use sim::{Measures, Summary};
+use sim::{Measures, Summary, Window};
 
 use super::measured::{RunSummary, Study};
 use super::paper::{Figure, Paper};
 use crate::caches;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Measuring, System};
 use crate::failure::Failure;
-use crate::run::window;
+use crate::run::{Trial, common, window};
 use crate::terminal::Terminal;
 
 /// What all runs of a figure came to.
@@ -116,15 +116,26 @@ fn serve(experiment: &Experiment, system: usize, seed: u64) -> Result<Summary, S
     let system = &experiment.systems[system];
     let failed = |error: String| format!("{}, system `{}`, seed {seed}: {error}", experiment.name, system.name);
     let mut requests = experiment.workload.requests(seed).map_err(|error| failed(error.to_string()))?;
-    let (window, _) =
-        window(experiment.measuring, &experiment.workload, system, seed).map_err(|error| match error {
-            Failure::Request(why) | Failure::Run(why) => why,
-            Failure::Input(_) => unreachable!("the experiment was read before"),
-        })?;
+    let window = measured(experiment, system, seed).map_err(|error| match error {
+        Failure::Request(why) | Failure::Run(why) => why,
+        Failure::Input(_) => unreachable!("the experiment was read before"),
+    })?;
     let mut measures = Measures::new(experiment.slos, window);
     let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
         .map_err(|error| failed(error.to_string()))?;
     Ok(Summary::new(&mut measures, &outcome, &system.facts()))
+}
+
+/// The window in which a system is measured: if it is found, that of all systems of the study.
+fn measured(experiment: &Experiment, system: &System, seed: u64) -> Result<Option<Window>, Failure> {
+    if experiment.measuring != Measuring::Auto {
+        return Ok(window(experiment.measuring, &experiment.workload, system, seed)?.0);
+    }
+    let trial = |other: &System| Trial::of(&experiment.workload, other, seed);
+    let trials = experiment.systems.iter().map(|other| Ok((other.name.as_str(), trial(other)?)));
+    let windows = common(&trials.collect::<Result<Vec<_>, Failure>>()?, seed);
+    let own = experiment.systems.iter().zip(windows).find(|(other, _)| other.name == system.name);
+    Ok(own.expect("it is one of them").1.0)
 }
 
 fn progress(runs: usize, terminal: Terminal) -> ProgressBar {

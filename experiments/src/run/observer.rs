@@ -1,6 +1,6 @@
 //! Everything that watches one run.
 
-use sim::{Measures, Observer, RequestRecord, StepDetails, StepRecord};
+use sim::{Measures, Observer, RequestRecord, StepDetails, StepRecord, Window};
 use workloads::{SimDuration, SimTime};
 
 use super::progress::RunProgress;
@@ -26,6 +26,10 @@ impl Observer for RunObserver<'_> {
 
     fn wants_step_details(&self) -> bool {
         self.files.wants_step_details()
+    }
+
+    fn gaps_of(&self) -> Option<Window> {
+        self.measures.gaps_of()
     }
 
     fn request(&mut self, record: &RequestRecord) {

@@ -1,8 +1,6 @@
-//! The window a run is measured in, and what has to be said of how steady runs were.
+//! The window a run is measured in.
 
-use std::collections::BTreeMap;
-
-use sim::{Measures, Slos, Steadiness, Summary, WarmUp, Window};
+use sim::{Measures, Slos, WarmUp, Window};
 use workloads::{SimDuration, SimTime, Source as _};
 
 use super::{failed, unreadable};
@@ -10,6 +8,9 @@ use crate::experiment::{Measuring, System, Workload};
 use crate::failure::Failure;
 
 /// The window in which a run is measured, `None` for all of it; and what has to be said of it.
+pub(crate) type Measured = (Option<Window>, Option<String>);
+
+/// Of a system that is compared with no other. Of several, with [`Measuring::Auto`], see [`common`].
 ///
 /// # Errors
 /// A run that fails, and a window that leaves nothing.
@@ -18,15 +19,12 @@ pub(crate) fn window(
     workload: &Workload,
     system: &System,
     seed: u64,
-) -> Result<(Option<Window>, Option<String>), Failure> {
+) -> Result<Measured, Failure> {
     match measuring {
         Measuring::Whole => Ok((None, None)),
         Measuring::Auto => {
-            let before = Before::of(workload, system, seed)?;
-            match before.warm_up.filter(|warm_up| !warm_up.beyond_half) {
-                Some(warm_up) => Ok((Some(after_warm_up(warm_up, before.first, before.last)), None)),
-                None => Ok((None, Some(no_cut(&system.name, seed, before.warm_up)))),
-            }
+            let trial = Trial::of(workload, system, seed)?;
+            Ok(common(&[(system.name.as_str(), trial)], seed).swap_remove(0))
         }
         Measuring::Stated { warm_up_s, cooldown_s } => {
             let warm_up = SimDuration::from_secs_f64(warm_up_s);
@@ -37,9 +35,9 @@ pub(crate) fn window(
                     (first.unwrap_or(SimTime::ZERO), SimTime::MAX)
                 }
                 Some(cooldown_s) => {
-                    let before = Before::of(workload, system, seed)?;
+                    let trial = Trial::of(workload, system, seed)?;
                     let cooldown = SimDuration::from_secs_f64(cooldown_s).as_nanos();
-                    (before.first, SimTime::from_nanos((before.last.as_nanos() + 1).saturating_sub(cooldown)))
+                    (trial.first, SimTime::from_nanos((trial.last.as_nanos() + 1).saturating_sub(cooldown)))
                 }
             };
             let start = first + warm_up;
@@ -55,84 +53,123 @@ pub(crate) fn window(
     }
 }
 
-fn after_warm_up(warm_up: WarmUp, first: SimTime, last: SimTime) -> Window {
-    Window { start: first + warm_up.time, end: SimTime::from_nanos(last.as_nanos() + 1) }
-}
-
-fn no_cut(system: &str, seed: u64, warm_up: Option<WarmUp>) -> String {
-    let why = match warm_up {
-        None => "is too short to tell where it became steady",
-        Some(_) => "never became steady: MSER-5 would leave out more than half of it",
+/// The windows of systems that are compared under one seed: one for all, from the moment from which the last of them is steady up to
+/// the last arrival (of closed loops, the last of the system that has it first), so that differences are over the same requests.
+///
+/// A system that never becomes steady, or is too short to tell, has no say in where it begins, and is told of. If that leaves no
+/// time, each has a window of its own.
+pub(crate) fn common(systems: &[(&str, Trial)], seed: u64) -> Vec<Measured> {
+    let start = systems.iter().filter_map(|(_, trial)| trial.steady_from()).max();
+    let end = systems.iter().map(|(_, trial)| trial.end()).min();
+    let (Some(start), Some(end)) = (start, end) else {
+        return systems.iter().map(|(system, trial)| (None, Some(trial.no_cut(system, seed, "all of it")))).collect();
     };
-    format!("warning: `{system}`, seed {seed}, {why}, so all of it was measured; ask for more requests")
+    let of = |(system, trial): &(&str, Trial)| {
+        let steady_from = trial.steady_from();
+        if start < end {
+            let what = "what the others were steady in";
+            return (Some(Window { start, end }), steady_from.is_none().then(|| trial.no_cut(system, seed, what)));
+        }
+        let Some(start) = steady_from else { return (None, Some(trial.no_cut(system, seed, "all of it"))) };
+        let remark = format!(
+            "warning: `{system}`, seed {seed}, was measured over a window of its own, and differences from it are over different requests: \
+             some systems have ended before others are steady"
+        );
+        (Some(Window { start, end: trial.end() }), Some(remark))
+    };
+    systems.iter().map(of).collect()
 }
 
 /// What a run without a window tells of it.
-struct Before {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trial {
     first: SimTime,
     last: SimTime,
     warm_up: Option<WarmUp>,
 }
 
-impl Before {
-    fn of(workload: &Workload, system: &System, seed: u64) -> Result<Self, Failure> {
+impl Trial {
+    /// Makes the run.
+    ///
+    /// # Errors
+    /// A run that fails.
+    pub(crate) fn of(workload: &Workload, system: &System, seed: u64) -> Result<Self, Failure> {
         let mut requests = workload.requests(seed).map_err(|error| unreadable(&error))?;
         let mut measures = Measures::new(Slos::default(), None);
         let outcome = sim::simulate(system.deployment(seed), &mut requests, &mut measures)
             .map_err(|error| failed(&system.name, seed, &error))?;
         let (first, last) = measures.series().arrivals().unwrap_or((outcome.first_arrival, outcome.first_arrival));
-        Ok(Before { first, last, warm_up: measures.series().warm_up() })
+        Ok(Trial { first, last, warm_up: measures.series().warm_up() })
     }
-}
 
-/// Which systems were overloaded or never became steady, said aloud: then latencies tell of the length of the run.
-pub(crate) fn unsteady_remarks<'a>(runs: impl IntoIterator<Item = (&'a str, &'a Summary)>) -> Vec<String> {
-    let mut systems: Vec<&str> = Vec::new();
-    let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    for (system, summary) in runs {
-        if !systems.contains(&system) {
-            systems.push(system);
-        }
-        let [all, overloaded, unsteady] = counts.entry(system).or_default();
-        *all += 1;
-        *overloaded += usize::from(summary.steadiness == Steadiness::Overloaded);
-        *unsteady += usize::from(summary.steadiness == Steadiness::Unsteady);
+    /// Where MSER-5 takes it for steady; `None` where it would leave out more than half, or cannot tell.
+    fn steady_from(&self) -> Option<SimTime> {
+        self.warm_up.filter(|warm_up| !warm_up.beyond_half).map(|warm_up| self.first + warm_up.time)
     }
-    let mut remarks = Vec::new();
-    for system in systems {
-        let [all, overloaded, unsteady] = counts[system];
-        let of = |count: usize| if all == 1 { String::new() } else { format!(" in {count} of {all} runs") };
-        if overloaded > 0 {
-            remarks.push(format!(
-                "warning: `{system}` is overloaded{}: requests came faster than it served them and latencies grew through the whole run, \
-                 so they tell how long the run was; lower the rate",
-                of(overloaded)
-            ));
-        }
-        if unsteady > 0 {
-            remarks.push(format!(
-                "warning: `{system}` never became steady{}: latencies had a trend and MSER-5 would leave out more than half; ask for more \
-                 requests, or say what to measure (measure.warmup)",
-                of(unsteady)
-            ));
-        }
+
+    /// The first moment after the last arrival.
+    fn end(&self) -> SimTime {
+        SimTime::from_nanos(self.last.as_nanos() + 1)
     }
-    remarks
+
+    /// Why there is no such moment, and `what` was measured instead.
+    fn no_cut(&self, system: &str, seed: u64, what: &str) -> String {
+        let why = match self.warm_up {
+            None => "is too short to tell where it became steady",
+            Some(_) => "never became steady: MSER-5 would leave out more than half of it",
+        };
+        format!("warning: `{system}`, seed {seed}, {why}, so {what} was measured; ask for more requests")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::tiny_summary;
+
+    fn trial(last: u64, warm_up: Option<(u64, bool)>) -> Trial {
+        let warm_up = warm_up.map(|(nanos, beyond_half)| WarmUp {
+            requests: nanos,
+            time: SimDuration::from_nanos(nanos),
+            beyond_half,
+        });
+        Trial { first: SimTime::from_nanos(10), last: SimTime::from_nanos(last), warm_up }
+    }
+
+    fn window(start: u64, end: u64) -> Option<Window> {
+        Some(Window { start: SimTime::from_nanos(start), end: SimTime::from_nanos(end) })
+    }
 
     #[test]
-    fn each_system_is_named_once_with_how_many_of_its_runs_were_not_steady() {
-        let run = |steadiness| Summary { steadiness, ..tiny_summary(1) };
-        let (good, bad, odd) = (run(Steadiness::Steady), run(Steadiness::Overloaded), run(Steadiness::Unsteady));
-        let remarks = unsteady_remarks([("a", &good), ("b", &bad), ("b", &bad), ("b", &odd), ("c", &odd)]);
-        let [first, second, third] = &remarks[..] else { panic!("{remarks:?}") };
-        assert!(first.starts_with("warning: `b` is overloaded in 2 of 3 runs: "), "{first}");
-        assert!(second.starts_with("warning: `b` never became steady in 1 of 3 runs: "), "{second}");
-        assert!(third.starts_with("warning: `c` never became steady: "), "{third}");
+    fn systems_that_are_compared_are_measured_from_where_the_last_of_them_is_steady() {
+        let both = common(&[("a", trial(100, Some((5, false)))), ("b", trial(100, Some((20, false))))], 1);
+        assert_eq!(both, [(window(30, 101), None), (window(30, 101), None)]);
+        let closed_loop = common(&[("a", trial(80, Some((5, false)))), ("b", trial(100, Some((20, false))))], 1);
+        assert_eq!(closed_loop, [(window(30, 81), None), (window(30, 81), None)]);
+    }
+
+    #[test]
+    fn a_system_that_is_never_steady_has_no_say_and_is_told_of() {
+        let [steady, odd] = &common(&[("a", trial(100, Some((5, false)))), ("b", trial(100, Some((60, true))))], 7)[..]
+        else {
+            panic!("two systems")
+        };
+        assert_eq!((steady, &odd.0), (&(window(15, 101), None), &window(15, 101)));
+        assert_eq!(
+            odd.1.as_deref(),
+            Some(
+                "warning: `b`, seed 7, never became steady: MSER-5 would leave out more than half of it, so what the others were steady in \
+                 was measured; ask for more requests"
+            )
+        );
+        let none = common(&[("a", trial(100, None)), ("b", trial(100, Some((60, true))))], 7);
+        assert!(none.iter().all(|(window, remark)| window.is_none()
+            && remark.as_ref().is_some_and(|remark| remark.contains("so all of it was measured"))));
+    }
+
+    #[test]
+    fn where_no_time_is_left_each_system_has_a_window_of_its_own_and_says_so() {
+        let apart = common(&[("a", trial(30, Some((5, false)))), ("b", trial(100, Some((40, false))))], 1);
+        assert_eq!([apart[0].0, apart[1].0], [window(15, 31), window(50, 101)]);
+        assert!(apart.iter().all(|(_, remark)| remark.as_ref().is_some_and(|it| it.contains("different requests"))));
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::grid::{self, Grid, Point};
 use super::manifest::{FORMAT, Manifest};
 use crate::diagnostic::{Problem, Problems, SourceId, Sources, Span};
-use crate::experiment::{self, Conditions, Digest, Experiment, KernelLibrary, Lock, System, Workload};
+use crate::experiment::{self, Conditions, Digest, Experiment, KernelLibrary, Lock, Measuring, System, Workload};
 use crate::failure::Failure;
 use crate::file::document::Table;
 use crate::file::keys;
@@ -55,11 +55,15 @@ pub(super) struct Setting {
     /// Digest of everything about it.
     address: String,
     /// The system.
-    pub(super) system: System,
+    pub(super) system: Arc<System>,
     /// Its requests; points that do not change them share them.
     pub(super) workload: Arc<Workload>,
     /// How runs are measured.
     pub(super) conditions: Conditions,
+    /// All systems at the point with their addresses, if they are measured over one window that has to be found; none otherwise.
+    pub(super) beside: Vec<(String, Arc<System>)>,
+    /// Whether it is measured so that intervals can be had from its run alone: where there is one seed.
+    pub(super) intervals: bool,
 }
 
 /// Reads a file with a `[sweep]`, and resolves every point of it.
@@ -264,14 +268,25 @@ impl Shared {
             self.notes.extend(workload.notes());
             Arc::new(workload)
         });
+        let systems: Vec<Arc<System>> = systems.into_iter().map(Arc::new).collect();
+        let mut beside = Vec::new();
+        if conditions.measuring == Measuring::Auto {
+            beside = addresses.iter().cloned().zip(systems.iter().cloned()).collect();
+        }
+        let all = addresses.join(" ");
         for (system, address) in systems.into_iter().zip(addresses) {
+            // A run whose window is that of all is another one where they are others.
+            let address =
+                if beside.is_empty() { address } else { experiment::sha256(&format!("{address} beside {all}")) };
             let setting = if let Some(known) = self.settings.get(&address) {
                 Arc::clone(known)
             } else {
                 self.notes.extend(system.notes());
                 self.descriptions.push(system.describe());
                 let workload = Arc::clone(workload);
-                let setting = Arc::new(Setting { address: address.clone(), system, workload, conditions });
+                let (beside, intervals) = (beside.clone(), seeds.len() == 1);
+                let setting =
+                    Arc::new(Setting { address: address.clone(), system, workload, conditions, beside, intervals });
                 self.jobs.extend(seeds.iter().map(|&seed| Job::new(&setting, seed)));
                 self.settings.insert(address, Arc::clone(&setting));
                 setting

@@ -200,7 +200,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::output::tiny_summary;
+    use crate::output::{long_summary, tiny_summary};
 
     fn result(run: &str) -> Stored {
         Stored {
@@ -232,6 +232,24 @@ mod tests {
         }
         store.close().expect("room");
         assert_eq!(kept(&place), [result("a"), failed]);
+    }
+
+    #[test]
+    fn what_intervals_of_one_run_are_made_of_comes_back_too() {
+        let place = place();
+        let store = Store::open(place.path(), Shard::WHOLE).expect("a new file");
+        let whole = long_summary(1_000_000);
+        let stored = Stored { result: Ok(Box::new(whole.clone().condensed())), ..result("a") };
+        store.append(&stored).expect("room");
+        let read = kept(&place).swap_remove(0);
+        assert_eq!(read, stored);
+        let read = read.result.expect("figures");
+        let mut spreads = 0;
+        for column in Summary::columns() {
+            assert_eq!(column.spread(&read), column.spread(&whole), "{}", column.name);
+            spreads += usize::from(column.spread(&whole).is_some());
+        }
+        assert!(spreads >= 5, "{spreads} measures of a long run have an interval");
     }
 
     #[test]

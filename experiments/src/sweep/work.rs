@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::progress::Progress;
 use super::resolve::Job;
 use super::store::{Store, StoreError, Stored};
+use super::trials::Trials;
 use crate::failure::Failure;
 use crate::run::measure;
 
@@ -20,13 +21,14 @@ use crate::run::measure;
 /// The first result that could not be kept; no run is begun after it.
 pub(super) fn all(jobs: &[&Job], threads: usize, store: &Store, progress: &Progress) -> Result<(), Failure> {
     remember_panics();
+    let trials = Trials::default();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let broken: Mutex<Option<StoreError>> = Mutex::new(None);
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-            let stored = run(job);
+            let stored = run(job, &trials);
             if let Err(error) = store.append(&stored) {
                 stop.store(true, Ordering::Relaxed);
                 broken.lock().expect("no thread panics while it holds this lock").get_or_insert(error);
@@ -48,9 +50,12 @@ pub(super) fn all(jobs: &[&Job], threads: usize, store: &Store, progress: &Progr
     }
 }
 
-fn run(job: &Job) -> Stored {
+fn run(job: &Job, trials: &Trials) -> Stored {
     let setting = &job.setting;
-    let result = attempt(|| measure(setting.conditions, &setting.workload, &setting.system, job.seed));
+    let result = attempt(|| {
+        let window = trials.window(setting, job.seed)?;
+        measure(setting.conditions, &setting.workload, &setting.system, job.seed, window, setting.intervals)
+    });
     let (result, remarks) = match result {
         Ok((summary, remarks)) => (Ok(Box::new(summary)), remarks),
         Err(why) => (Err(why), Vec::new()),

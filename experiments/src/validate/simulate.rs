@@ -58,6 +58,10 @@ impl Observer for Watch {
         self.steps.is_some() || self.power.wanted
     }
 
+    fn gaps_of(&self) -> Option<sim::Window> {
+        self.measures.gaps_of()
+    }
+
     fn request(&mut self, record: &RequestRecord) {
         self.measures.request(record);
         let index = record.id.0 as usize;

@@ -46,7 +46,7 @@ pub struct Statistics {
 
 impl Statistics {
     /// The quantiles among them, in order.
-    pub(super) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
+    pub(crate) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 }
 
 /// Where quantile `q` of `count` order statistics lies: the rank below it (from 0) and the part of the way to the next.

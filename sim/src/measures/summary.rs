@@ -101,9 +101,31 @@ pub struct Summary {
     /// Seconds of step time by [`Operator`] and [`Evidence`] (index with `as usize`), summed over replicas.
     pub operator_time_s: [[f64; Evidence::COUNT]; Operator::COUNT],
 
-    /// What the run tells of how far chance moved its figures; not written into files, and empty when read from them.
-    #[serde(skip)]
+    /// What the run tells of how far chance moved its figures. Files have it without single requests, so it is
+    /// [condensed](WithinRun::condensed) before it is written; where it is empty it is not written.
+    #[serde(default, skip_serializing_if = "is_empty", with = "shared")]
     pub within_run: Arc<WithinRun>,
+}
+
+fn is_empty(within_run: &Arc<WithinRun>) -> bool {
+    within_run.is_empty()
+}
+
+/// What is shared is written as if it were not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::uncertainty::WithinRun;
+
+    pub(super) fn serialize<S: Serializer>(shared: &Arc<WithinRun>, serializer: S) -> Result<S::Ok, S::Error> {
+        WithinRun::serialize(shared, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<WithinRun>, D::Error> {
+        WithinRun::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// `amount` per `divisor`, where there is any.
@@ -183,6 +205,12 @@ impl Summary {
             operator_time_s: replicas.operator_time_s(),
             within_run: Arc::new(measures.series.within_run()),
         }
+    }
+
+    /// The same with [`WithinRun::condensed`].
+    #[must_use]
+    pub fn condensed(self) -> Self {
+        Summary { within_run: Arc::new(self.within_run.condensed()), ..self }
     }
 
     /// A figure of FLOPs, bytes or energy above idle; `None` where the cost model counts none of them.

@@ -38,6 +38,8 @@ pub(crate) struct Group {
     /// Decode steps whose tokens are out.
     out: u64,
     members: u32,
+    /// Those whose gaps are told.
+    followed: u32,
     /// Σ over members of the tokens they attend to in the next step.
     context: u64,
     /// Σ over members of min(those, window).
@@ -52,6 +54,8 @@ pub(crate) struct Group {
     window_fills: BinaryHeap<Due>,
     /// Members without a token out from this group, and the step at which they joined; in that order.
     fresh: Vec<(u64, LiveId)>,
+    /// Those of them whose gaps are told.
+    fresh_followed: u32,
     last_token: SimTime,
     gaps: GapStack,
     /// Σ over steps of the energy per token.
@@ -66,6 +70,7 @@ impl Group {
             step: 0,
             out: 0,
             members: 0,
+            followed: 0,
             context: 0,
             windowed: 0,
             growing: 0,
@@ -74,6 +79,7 @@ impl Group {
             ends: BinaryHeap::new(),
             window_fills: BinaryHeap::new(),
             fresh: Vec::new(),
+            fresh_followed: 0,
             last_token: SimTime::ZERO,
             gaps: GapStack::default(),
             energy_nj: 0,
@@ -128,7 +134,9 @@ impl Group {
         live.ticket = ticket;
         live.energy_mark_nj = self.energy_nj;
         self.members += 1;
+        self.followed += u32::from(live.followed);
         self.fresh.push((self.step, id));
+        self.fresh_followed += u32::from(live.followed);
         let attended = live.computed + 1;
         self.context += u64::from(attended);
         if let Some(Grouped::Member { group, tokens, .. }) = live.grouped {
@@ -164,6 +172,7 @@ impl Group {
         live.owed = live.joined < self.step && self.out < self.step;
         if self.out <= live.joined {
             self.fresh.retain(|&(_, other)| other != id);
+            self.fresh_followed -= u32::from(live.followed);
         } else {
             live.last_token = self.last_token;
             live.max_gap_ns = live.max_gap_ns.max(self.gaps.longest_since(live.joined + 2));
@@ -171,6 +180,7 @@ impl Group {
         live.phase = Phase::Loose;
         live.ticket = 0;
         self.members -= 1;
+        self.followed -= u32::from(live.followed);
         let attended = live.computed + 1;
         self.context -= u64::from(attended);
         if let Some(window) = self.window {
@@ -194,12 +204,12 @@ impl Group {
     }
 
     /// The tokens of the first step that counts as done and is not out are out at `now`. Calls `gap(ns, members)` for the
-    /// gaps it made, and `fresh_gap` for the members whose previous token came from elsewhere, which returns that gap; `None`
-    /// if there was no previous token.
+    /// gaps it made that are told, and `fresh_gap` for the members whose previous token came from elsewhere, which returns whether
+    /// gaps of theirs are told, and this one; `None` if there was no previous token.
     pub(crate) fn put_out(
         &mut self,
         now: SimTime,
-        mut fresh_gap: impl FnMut(LiveId) -> Option<u64>,
+        mut fresh_gap: impl FnMut(LiveId) -> (bool, Option<u64>),
         mut gap: impl FnMut(u64, u32),
     ) {
         self.out += 1;
@@ -208,12 +218,17 @@ impl Group {
         if old > 0 {
             let nanos = now.since(self.last_token).as_nanos();
             self.gaps.push(self.out, nanos);
-            gap(nanos, old);
+            let told = self.followed - self.fresh_followed;
+            if told > 0 {
+                gap(nanos, told);
+            }
         }
         if !self.fresh.is_empty() {
             let with_token = self.fresh.partition_point(|&(joined, _)| joined < self.out);
             for (_, id) in self.fresh.drain(..with_token) {
-                if let Some(nanos) = fresh_gap(id) {
+                let (told, nanos) = fresh_gap(id);
+                self.fresh_followed -= u32::from(told);
+                if let Some(nanos) = nanos.filter(|_| told) {
                     gap(nanos, 1);
                 }
             }

@@ -59,6 +59,8 @@ pub(crate) struct Live {
     pub(crate) in_flight: u32,
     /// Whether it has left its group while a step with a token of it is in flight: among those generated, but not out.
     pub(crate) owed: bool,
+    /// Whether the gaps between its tokens are told.
+    pub(crate) followed: bool,
     /// Position in the order of admission, growing.
     pub(crate) admission: u64,
     /// The group's step when it joined; see [`super::group::Group`].
@@ -110,6 +112,7 @@ impl Live {
             branch: None,
             in_flight: 0,
             owed: false,
+            followed: false,
             admission: 0,
             joined: 0,
             ticket: 0,

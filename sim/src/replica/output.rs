@@ -90,11 +90,11 @@ impl Replica {
                 let live = lives.get_mut(id);
                 if live.first_token.is_none() {
                     live.first_token = Some(now);
-                    return None;
+                    return (live.followed, None);
                 }
                 let gap_ns = now.since(live.last_token).as_nanos();
                 live.max_gap_ns = live.max_gap_ns.max(gap_ns);
-                Some(gap_ns)
+                (live.followed, Some(gap_ns))
             },
             |gap_ns, members| observer.gaps(at_client, SimDuration::from_nanos(gap_ns), u64::from(members)),
         );
@@ -124,7 +124,9 @@ impl Replica {
         } else {
             let gap = now - live.last_token;
             live.max_gap_ns = live.max_gap_ns.max(gap.as_nanos());
-            observer.gaps(now + self.engine.engine_to_client, gap, 1);
+            if live.followed {
+                observer.gaps(now + self.engine.engine_to_client, gap, 1);
+            }
         }
         live.last_token = now;
     }

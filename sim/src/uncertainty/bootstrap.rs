@@ -9,6 +9,9 @@ use super::within::BATCHES;
 /// Runs that are put together. With 999, the ends of the interval are themselves order statistics (Davison & Hinkley 1997, 5.2.3).
 const REPLICATES: usize = 999;
 
+/// Fewest values beyond a percentile that is given an interval.
+const BEYOND: f64 = 10.0;
+
 /// Values between two counts of those before.
 const STRIDE: usize = 64;
 
@@ -59,8 +62,14 @@ impl Blocked {
         Blocked { values, before, stretches }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.values.len()
+    pub(super) fn stretches(&self) -> usize {
+        self.stretches
+    }
+
+    /// Whether as many values lie beyond a quantile, and before it, as intervals need.
+    pub(super) fn has_enough_beyond(&self, q: f64) -> bool {
+        let count = self.values.len() as f64;
+        count * (1.0 - q) >= BEYOND && count * q >= BEYOND
     }
 
     /// Of each stretch, how many values exceed `limit`, and how many there are.

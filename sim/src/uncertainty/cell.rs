@@ -1,11 +1,12 @@
 //! Sums over requests that arrived one after the other.
 
+use serde::{Deserialize, Serialize};
 use workloads::SimTime;
 
 use super::figure::{BASES, FIGURES, RequestFigure};
 
 /// Sums over requests that arrived one after the other.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cell {
     pub(super) sums: [f64; FIGURES],
     pub(super) bases: [f64; BASES],

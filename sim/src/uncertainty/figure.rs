@@ -1,10 +1,12 @@
 //! What is followed of each request.
 
+use serde::{Deserialize, Serialize};
+
 use crate::measures::Verdict;
 use crate::record::{Ending, RequestRecord};
 
 /// What is followed of each request: latencies in nanoseconds, and whether objectives were met (0 or 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestFigure {
     /// Time to first token.
     Ttft,
@@ -55,6 +57,10 @@ pub(super) enum Base {
 pub(super) const BASES: usize = Base::Judged as usize + 1;
 
 impl RequestFigure {
+    /// Those of which percentiles are quoted.
+    pub(super) const LATENCIES: [Self; LATENCIES] =
+        [Self::Ttft, Self::E2e, Self::QueueTime, Self::NormalizedLatency, Self::Tpot, Self::MaxGap];
+
     /// What it is a mean over.
     pub(super) fn base(self) -> Base {
         match self {

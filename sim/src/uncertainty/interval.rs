@@ -1,18 +1,21 @@
 //! Intervals of 95 % confidence, and where they come from.
 
+use serde::{Deserialize, Serialize};
+
 use super::student::student_t_quantile;
 
 /// Probability with which an interval is meant to contain the truth.
 pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// Where an interval comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IntervalMethod {
     /// Student's t over the figures of several seeds, or over their differences seed by seed.
     Seeds,
     /// Batch means of one run: Student's t over stretches of requests that arrived one after the other.
     BatchMeans,
-    /// For a percentile of one run: batch means of the share beyond it, turned into values.
+    /// For a percentile of one run: batch means of the share beyond it, turned into values. For the difference of percentiles of two
+    /// runs of the same requests whose single requests are not known any more: the same of both shares, stretch by stretch.
     BatchShares,
     /// For the difference of percentiles of two runs of the same requests: bootstrap over such stretches.
     BlockBootstrap,
@@ -31,7 +34,7 @@ impl IntervalMethod {
 }
 
 /// How far below and above an estimate its interval of 95 % confidence reaches, in the unit of the estimate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// How far below; less than 0 only where a bootstrap is lopsided beyond its estimate.
     pub below: f64,

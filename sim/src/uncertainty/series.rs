@@ -101,6 +101,7 @@ impl ArrivalSeries {
             first_request: first as u64 * cell,
             requests_per_cell: cell,
             samples: self.samples.clone(),
+            kept: Vec::new(),
             arrivals: self.arrivals,
         }
     }

@@ -1,28 +1,28 @@
 //! Intervals from one run alone: batch means, shares beyond percentiles, and the bootstrap over stretches.
 
+use serde::{Deserialize, Serialize};
 use workloads::SimTime;
 
 use super::bootstrap::{Blocked, Resamples};
 use super::cell::{Cell, boundary};
 use super::figure::{Base, LATENCIES, RequestFigure};
 use super::interval::{CONFIDENCE, IntervalMethod, Spread};
+use super::kept::{KeptQuantile, difference_of_kept};
 use super::samples::{Sample, Samples};
 use super::student::student_t_quantile;
+use crate::measures::Statistics;
 
 /// Stretches a run is cut into.
 pub(super) const BATCHES: usize = 20;
 /// Stretches where those are too short: where they resemble their neighbours, or there are not as many.
 pub(super) const FEWEST_BATCHES: usize = 10;
 
-/// Fewest values beyond a percentile that is given an interval.
-const BEYOND: f64 = 10.0;
-
 /// What one run tells of how far chance moved its figures.
 ///
 /// Its requests are cut, in the order in which they arrived, into 20 stretches, or 10 where 20 are too short. Stretches that
 /// resemble their neighbours still (lag-1 correlation above what chance makes of independent ones in 5 % of cases) give no
 /// interval: the run is too short for one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WithinRun {
     /// Sums over the stretches; empty if the run is too short even for 10.
     pub(super) batches: Vec<Cell>,
@@ -32,14 +32,36 @@ pub struct WithinRun {
     pub(super) cells: usize,
     pub(super) first_request: u64,
     pub(super) requests_per_cell: u64,
+    /// Single requests; see [`WithinRun::condensed`].
+    #[serde(skip)]
     pub(super) samples: Option<Samples>,
+    /// Percentiles, where single requests are not kept.
+    pub(super) kept: Vec<KeptQuantile>,
     pub(super) arrivals: Option<(SimTime, SimTime)>,
 }
 
 /// What each stretch adds to the error of a mean; they add up to nothing.
-type Influences = Vec<f64>;
+pub(super) type Influences = Vec<f64>;
 
 impl WithinRun {
+    /// Whether nothing is known: of a run without requests, and where nothing was kept of it.
+    pub fn is_empty(&self) -> bool {
+        self.cells == 0
+    }
+
+    /// The same in a few kilobytes, to be written into files: of percentiles, only what the quoted ones need is kept, and nothing of
+    /// single requests. Intervals of figures and of differences of means stay what they were; those of differences of percentiles are
+    /// then by batch means of the shares beyond them instead of the bootstrap.
+    #[must_use]
+    pub fn condensed(&self) -> Self {
+        let mut kept = Vec::new();
+        for figure in RequestFigure::LATENCIES {
+            let Some(values) = self.blocked(figure, self.batches.len()) else { continue };
+            kept.extend(Statistics::QUANTILES.into_iter().filter_map(|q| KeptQuantile::of(&values, figure, q)));
+        }
+        WithinRun { samples: None, kept, batches: self.batches.clone(), ..*self }
+    }
+
     /// Times of the first and the last arrival that were measured; `None` without requests.
     pub fn arrivals(&self) -> Option<(SimTime, SimTime)> {
         self.arrivals
@@ -103,24 +125,21 @@ impl WithinRun {
     /// (Woodruff 1952, "Confidence intervals for medians and other position measures", JASA 47). `None` also where samples were
     /// not kept, fewer than 10 lie beyond, or the interval reaches beyond the largest.
     pub fn quantile(&self, figure: RequestFigure, q: f64) -> Option<Spread> {
-        let values = enough_beyond(self.blocked(figure, self.batches.len())?, q)?;
-        let estimate = values.estimate(q);
-        let share = by_batches(|parts| Some(ratio_influences(&self.blocked(figure, parts)?.beyond(estimate))))?;
-        let (low, high) = (q - share.below, q + share.above);
-        (low >= 0.0 && high <= 1.0).then(|| Spread {
-            below: estimate - values.estimate(low),
-            above: values.estimate(high) - estimate,
-            method: IntervalMethod::BatchShares,
-            parts: share.parts,
-        })
+        if let Some(kept) = self.kept_quantile(figure, q) {
+            return kept.spread;
+        }
+        KeptQuantile::of(&self.blocked(figure, self.batches.len())?, figure, q)?.spread
     }
 
     /// The interval of the difference of quantiles, `other` − this one, on the same requests, by the bootstrap over stretches: both
-    /// are drawn anew together.
+    /// are drawn anew together. Of [condensed](WithinRun::condensed) runs, by batch means of the shares beyond them.
     pub fn quantile_difference(&self, other: &Self, figure: RequestFigure, q: f64) -> Option<Spread> {
+        if let (Some(ours), Some(theirs)) = (self.kept_quantile(figure, q), other.kept_quantile(figure, q)) {
+            return self.is_parallel_to(other).then(|| difference_of_kept(ours, theirs))?;
+        }
         let parts = self.mean_difference(other, figure)?.parts as usize;
-        let ours = enough_beyond(self.blocked(figure, parts)?, q)?;
-        let theirs = enough_beyond(other.blocked(figure, parts)?, q)?;
+        let ours = self.blocked(figure, parts).filter(|values| values.has_enough_beyond(q))?;
+        let theirs = other.blocked(figure, parts).filter(|values| values.has_enough_beyond(q))?;
         let estimate = theirs.estimate(q) - ours.estimate(q);
         let drawn = Resamples::of(parts);
         let replicates = drawn.iter().map(|weights| theirs.quantile(weights, q) - ours.quantile(weights, q)).collect();
@@ -131,6 +150,10 @@ impl WithinRun {
     fn is_parallel_to(&self, other: &Self) -> bool {
         let shape = |run: &Self| (run.cells, run.first_request, run.requests_per_cell, run.batches.len(), run.arrivals);
         shape(self) == shape(other)
+    }
+
+    fn kept_quantile(&self, figure: RequestFigure, q: f64) -> Option<&KeptQuantile> {
+        self.kept.iter().find(|kept| kept.is(figure, q))
     }
 
     fn stretches(&self, parts: usize) -> Option<Vec<Cell>> {
@@ -158,11 +181,6 @@ impl WithinRun {
     }
 }
 
-fn enough_beyond(values: Blocked, q: f64) -> Option<Blocked> {
-    let count = values.count() as f64;
-    (count * (1.0 - q) >= BEYOND && count * q >= BEYOND).then_some(values)
-}
-
 /// What each stretch adds to the error of the mean, a ratio of sums (Law & Kelton, Simulation Modeling and Analysis, 9.5.3):
 /// (sum − mean · base) ÷ all bases.
 fn influences(stretches: &[Cell], figure: RequestFigure) -> Option<Influences> {
@@ -172,13 +190,13 @@ fn influences(stretches: &[Cell], figure: RequestFigure) -> Option<Influences> {
 }
 
 /// The same from the sum and the base of each stretch; the bases are not all 0.
-fn ratio_influences(sums: &[(f64, f64)]) -> Influences {
+pub(super) fn ratio_influences(sums: &[(f64, f64)]) -> Influences {
     let (sum, all) = sums.iter().fold((0.0, 0.0), |(sum, all), (term, base)| (sum + term, all + base));
     sums.iter().map(|(term, base)| (term - sum / all * base) / all).collect()
 }
 
 /// The interval from the influences of 20 stretches, or of 10 if those resemble their neighbours; `None` if these do too.
-fn by_batches(of: impl Fn(usize) -> Option<Influences>) -> Option<Spread> {
+pub(super) fn by_batches(of: impl Fn(usize) -> Option<Influences>) -> Option<Spread> {
     let uncorrelated = |parts| of(parts).filter(|influences| !resemble_neighbours(influences));
     let influences = [BATCHES, FEWEST_BATCHES].into_iter().find_map(uncorrelated)?;
     let half = half_width(&influences, CONFIDENCE);
@@ -186,7 +204,7 @@ fn by_batches(of: impl Fn(usize) -> Option<Influences>) -> Option<Spread> {
 }
 
 /// Half of the interval of a mean to whose error independent stretches add so much.
-fn half_width(influences: &[f64], confidence: f64) -> f64 {
+pub(super) fn half_width(influences: &[f64], confidence: f64) -> f64 {
     let parts = influences.len() as u32;
     let squares: f64 = influences.iter().map(|influence| influence * influence).sum();
     let variance = f64::from(parts) / f64::from(parts - 1) * squares;
@@ -288,6 +306,27 @@ mod tests {
         assert!(p90.below < 5.0 && p90.above < 5.0, "{p90:?}");
         assert_eq!(p90.method, IntervalMethod::BlockBootstrap);
         assert_eq!(slow.mean_difference(&run(1900, noise), RequestFigure::Ttft), None, "not the same requests");
+    }
+
+    #[test]
+    fn condensed_runs_keep_every_interval_and_the_differences_on_the_same_requests() {
+        let (slow, fast) = (run(2000, |id| 500 + noise(id)), run(2000, |id| 400 + noise(id) + id % 3));
+        let (kept, other) = (slow.condensed(), fast.condensed());
+        assert!(kept.samples.is_none());
+        for q in Statistics::QUANTILES {
+            let spread = slow.quantile(RequestFigure::Ttft, q);
+            assert!(spread.is_some() && kept.quantile(RequestFigure::Ttft, q) == spread, "{q}: {spread:?}");
+        }
+        assert_eq!(kept.quantile(RequestFigure::Ttft, 0.7), None, "only those that are quoted are kept");
+        let difference = slow.mean_difference(&fast, RequestFigure::Ttft);
+        assert!(difference.is_some() && kept.mean_difference(&other, RequestFigure::Ttft) == difference);
+        let p90 = kept.quantile_difference(&other, RequestFigure::Ttft, 0.9).expect("the same requests");
+        assert_eq!(p90.method, IntervalMethod::BatchShares);
+        // As sure as the bootstrap, for the noise is common to both.
+        let whole = kept.quantile(RequestFigure::Ttft, 0.9).expect("an interval");
+        assert!(p90.below < 0.2 * whole.below && (p90.below - p90.above).abs() < 1e-9, "{p90:?} of {whole:?}");
+        let shorter = run(1900, noise).condensed();
+        assert_eq!(kept.quantile_difference(&shorter, RequestFigure::Ttft, 0.9), None, "not the same requests");
     }
 
     #[test]

@@ -133,6 +133,7 @@ fn within_runs(load: f64, requests: u64) {
         let summary = queue.run(seed, 0);
         for (count, (name, truth)) in counts.iter_mut().zip(truths) {
             let spread = column(name).spread(&summary);
+            assert_eq!(spread, column(name).spread(&summary.clone().condensed()), "{name}, seed {seed}");
             count.add(spread.map(|spread| spread.around(value(name, &summary))), truth, truth);
         }
     }
@@ -183,24 +184,31 @@ fn several_seeds_say_how_far_their_means_can_be_trusted() {
 fn systems_that_are_alike_are_seldom_told_apart() {
     let queues = Queues { count: 2, router: RouterSpec::PowerOfTwoChoices, ..Queues::one(0.7, 5_000) };
     let names = ["mean_ttft_ms", "p90_ttft_ms", "p99_ttft_ms"];
-    let (mut within, mut over) = (names.map(|_| Count::default()), names.map(|_| Count::default()));
+    let counts = || names.map(|_| Count::default());
+    let (mut within, mut condensed, mut over) = (counts(), counts(), counts());
     for repetition in 0..REPETITIONS {
         let pairs: Vec<(Summary, Summary)> = (0..3)
             .map(|seed| 3 * repetition + seed)
             .map(|seed| (queues.run(seed, 2 * seed), queues.run(seed, 2 * seed + 1)))
             .collect();
-        for (name, (within, over)) in names.iter().zip(within.iter_mut().zip(&mut over)) {
+        let kept = [&pairs[0].0, &pairs[0].1].map(|run| run.clone().condensed());
+        for (index, name) in names.iter().enumerate() {
+            let (within, condensed, over) = (&mut within[index], &mut condensed[index], &mut over[index]);
             let (one, other) = &pairs[0];
             let difference = value(name, other) - value(name, one);
             let spread = column(name).difference_spread(one, other);
             let scale = value(name, one);
             within.add(spread.map(|spread| spread.around(difference)), 0.0, scale);
+            let spread = column(name).difference_spread(&kept[0], &kept[1]);
+            condensed.add(spread.map(|spread| spread.around(difference)), 0.0, scale);
             let differences: Vec<f64> =
                 pairs.iter().map(|(one, other)| value(name, other) - value(name, one)).collect();
             over.add(Interval::over_seeds(&differences), 0.0, scale);
         }
     }
-    for (name, (within, over)) in names.iter().zip(within.iter().zip(&over)) {
+    for (index, name) in names.iter().enumerate() {
+        let (within, condensed, over) = (&within[index], &condensed[index], &over[index]);
+        condensed.demand(&format!("alike, one run of 5,000, condensed, {name}"), 0.93, 1.0);
         within.demand(&format!("alike, one run of 5,000, {name}"), 0.93, 1.0);
         over.demand(&format!("alike, three seeds of 5,000, {name}"), 0.93, 1.0);
     }

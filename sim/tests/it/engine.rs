@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepDetails, StepRecord};
+use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepDetails, StepRecord, Window};
 use workloads::{SimDuration, SimTime, Source};
 
 use crate::reference::{Members, Run};
 
 #[derive(Default)]
 struct Log {
+    followed: Option<Window>,
     records: Vec<RequestRecord>,
     gaps: BTreeMap<(u64, u64), u64>,
     steps: Vec<StepRecord>,
@@ -22,6 +23,10 @@ impl Observer for Log {
 
     fn wants_step_details(&self) -> bool {
         true
+    }
+
+    fn gaps_of(&self) -> Option<Window> {
+        self.followed
     }
 
     fn request(&mut self, record: &RequestRecord) {
@@ -49,7 +54,16 @@ impl Observer for Log {
 
 /// Runs the engine on all requests of the source.
 pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> Result<Run, SimError> {
-    let mut log = Log::default();
+    simulate_followed(spec, source, None)
+}
+
+/// The same, with the gaps of requests that arrive in this window only, if there is one.
+pub(crate) fn simulate_followed(
+    spec: DeploymentSpec,
+    source: &mut dyn Source,
+    followed: Option<Window>,
+) -> Result<Run, SimError> {
+    let mut log = Log { followed, ..Log::default() };
     let outcome = sim::simulate(spec, source, &mut log)?;
     log.gaps.retain(|_, requests| *requests > 0);
     Ok(Run { records: log.records, gaps: log.gaps, steps: log.steps, members: log.members, outcome })

@@ -6,6 +6,7 @@ mod checkpoints;
 mod conservation;
 mod deployments;
 mod difference;
+mod followed;
 mod offloaded;
 mod tally;
 

@@ -13,14 +13,15 @@ pub(crate) static WINDOW: Key = Key::new(
         (WHOLE, "all of it"),
         (
             AUTO,
-            "from where MSER-5 takes the run for steady up to the last arrival; all of it, with a warning, where more than half would be \
-             left out or it is too short to tell. The run is simulated twice",
+            "from where MSER-5 takes the run for steady up to the last arrival; systems under the same seed are measured over one window, \
+             from where the last of them is steady. A system of which MSER-5 would leave out more than half, or that is too short to \
+             tell, has no say in it, and gets a warning; if none has, all of the run is measured. The run is simulated twice",
         ),
         (STATED, "without `warmup` at the beginning and, if it is given, `cooldown` at the end"),
     ]),
-    "Which part of a run is measured: latencies and attainment are those of requests that arrive in it, throughput and goodput count \
-     requests whose last token comes in it, gaps those that end in it. Energy, cost, caches and steps are those of the whole run. The \
-     string alone stands for the table: `measure = \"auto\"`.",
+    "Which part of a run is measured: latencies, gaps between tokens and attainment are those of requests that arrive in it, throughput \
+     and goodput count requests whose last token comes in it. Energy, cost, caches and steps are those of the whole run. The string \
+     alone stands for the table: `measure = \"auto\"`.",
 );
 /// What is left out at the beginning.
 pub(crate) static WARMUP: Key =

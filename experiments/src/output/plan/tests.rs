@@ -78,7 +78,7 @@ pub(crate) fn summary(e2e: u64) -> Summary {
 }
 
 /// The summary of a run of two thousand requests whose first tokens take `fastest` to ten times `fastest` nanoseconds at random.
-pub(in super::super) fn long_summary(fastest: u64) -> Summary {
+pub(crate) fn long_summary(fastest: u64) -> Summary {
     let mut measures = Measures::new(Slos::default(), None).with_samples();
     for id in 0..2000 {
         let tenths = 10.0 + 90.0 * workloads::Streams::new(1, "first tokens").uniform(id);

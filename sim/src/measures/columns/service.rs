@@ -18,7 +18,8 @@ pub(super) fn run(list: &mut List) {
     );
     list.real(
         ("measured_from_s", "s", Neither),
-        "From the first arrival to the start of the measuring window; 0 without one.",
+        "From the first arrival to the start of the measuring window; 0 without one. Systems whose window was found (`measure = \"auto\"`) \
+         have the same under the same seed.",
         |summary| Some(summary.measured_from_s),
     );
     list.real(
