@@ -24,6 +24,7 @@ mod replay;
 mod requests;
 mod schedule;
 mod series;
+mod shown;
 mod steps;
 mod summary;
 mod sweep;
@@ -42,4 +43,5 @@ pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_
 pub(crate) use series::part_path;
 pub(crate) use summary::{summary_header, summary_rows};
 pub(crate) use sweep::{SWEEP_TABLES, SweepTables};
-pub(crate) use table::{Look, comparison_table, four_digits};
+pub(crate) use shown::{Reach, four_digits, is_centred, reach, reach_of_change};
+pub(crate) use table::{Look, comparison_table};

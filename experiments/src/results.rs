@@ -15,7 +15,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub(crate) use error::ResultsError;
-pub(crate) use runs::{Estimate, Runs};
+pub(crate) use runs::{Estimate, Runs, over_seeds};
 pub(crate) use table::{Table, Values, Words};
 
 /// Columns that name things, whose values are words even where all of them look like numbers.

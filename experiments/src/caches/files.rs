@@ -8,6 +8,7 @@ use super::{CacheMeasure, CacheRun, CacheStudy};
 use crate::failure::Failure;
 use crate::figures::{FigureSet, Format, LinePoint, LineSeries, LinesFigure, Width};
 use crate::output::{OutputError, claim as claim_files, write_whole};
+use crate::results::over_seeds;
 
 const TABLE: &str = "caches.csv";
 
@@ -62,15 +63,16 @@ fn figure(study: &CacheStudy, runs: &[CacheRun<'_>]) -> LinesFigure {
     let series = study.caches.iter().map(|cache| {
         let points = study.capacities.iter().map(|&capacity| {
             let (share, half) = mean(rate, cache, capacity, runs).expect("every replay has a hit rate");
-            LinePoint { x: capacity as f64 / 1e9, y: 100.0 * share, half: half.map(|half| 100.0 * half) }
+            let interval = half.map(|half| (100.0 * (share - half), 100.0 * (share + half)));
+            LinePoint { x: capacity as f64 / 1e9, y: 100.0 * share, interval }
         });
         LineSeries { label: cache.name.clone(), points: points.collect() }
     });
-    hit_rate_figure(series.collect(), Width::Column)
+    hit_rate_figure(series.collect(), study.seeds.len(), Width::Column)
 }
 
 /// The share of prompt tokens that is reused over capacity, in percent and GB.
-pub(crate) fn hit_rate_figure(series: Vec<LineSeries>, width: Width) -> LinesFigure {
+pub(crate) fn hit_rate_figure(series: Vec<LineSeries>, seeds: usize, width: Width) -> LinesFigure {
     LinesFigure {
         title: "Prompt tokens that prefix caches reuse over their capacity".to_owned(),
         x_label: "Capacity (GB)".to_owned(),
@@ -78,6 +80,7 @@ pub(crate) fn hit_rate_figure(series: Vec<LineSeries>, width: Width) -> LinesFig
         series,
         limits: Vec::new(),
         varied: String::new(),
+        intervals: over_seeds(seeds),
         width,
     }
 }

@@ -23,8 +23,8 @@ const TITLE: &str = "Requests that meet the objectives over the rate they are of
 pub(crate) struct AttainmentSeries {
     /// What the legend calls it.
     pub(crate) label: String,
-    /// Rates in requests per second, ascending; the share of requests at each (0 to 1), and half of its interval.
-    pub(crate) points: Vec<(f64, (f64, Option<f64>))>,
+    /// Rates in requests per second, ascending; the share of requests at each (0 to 1), and the ends of its interval.
+    pub(crate) points: Vec<(f64, (f64, Option<(f64, f64)>))>,
     /// The highest rate that holds, in requests per second.
     pub(crate) goodput: Option<f64>,
     /// Whether that was searched, so that the legend says if there is none.
@@ -40,6 +40,8 @@ pub(crate) struct AttainmentFigure {
     pub(crate) wanted: Vec<f64>,
     /// What the values in the names of curves are of; empty if they hold none.
     pub(crate) varied: String,
+    /// What intervals are over.
+    pub(crate) intervals: String,
     pub(crate) width: Width,
 }
 
@@ -68,9 +70,9 @@ impl Figure for AttainmentFigure {
 
     fn vega(&self) -> Json {
         let rows = self.series.iter().flat_map(|series| {
-            series.points.iter().map(|&(rate, (share, half))| {
-                let end = |sign: f64| half.map(|half| 100.0 * (share + sign * half).clamp(0.0, 1.0));
-                json!({ "series": series.label, "rate": rate, "percent": 100.0 * share, "low": end(-1.0), "high": end(1.0) })
+            series.points.iter().map(|&(rate, (share, interval))| {
+                let (low, high) = interval.map(|(low, high)| (percent(low), percent(high))).unzip();
+                json!({ "series": series.label, "rate": rate, "percent": 100.0 * share, "low": low, "high": high })
             })
         });
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
@@ -91,7 +93,7 @@ impl Figure for AttainmentFigure {
         }));
         let mut body = vega::size(self.width, PANEL_HEIGHT);
         body["layer"] = layers.into();
-        vega::specification(TITLE, rows.collect(), body)
+        vega::specification(&vega::described(TITLE, self.interval_words()), rows.collect(), body)
     }
 }
 
@@ -107,7 +109,15 @@ impl AttainmentFigure {
         };
         let curves = self.series.iter().enumerate().map(entry);
         let asked = |share: &f64| (Key::Line(LIMIT), format!("{} % asked for", Plain((1e5 * share).round() / 1e3)));
-        curves.chain(self.wanted.iter().map(asked)).chain(super::legend::note("curves", &self.varied)).collect()
+        let notes = [("curves", self.varied.as_str()), ("intervals", self.interval_words())];
+        let notes = notes.into_iter().filter_map(|(of, what)| super::legend::note(of, what));
+        curves.chain(self.wanted.iter().map(asked)).chain(notes).collect()
+    }
+
+    /// What the intervals that are drawn are over.
+    fn interval_words(&self) -> &str {
+        let mut points = self.series.iter().flat_map(|series| &series.points);
+        if points.any(|(_, (_, interval))| interval.is_some()) { &self.intervals } else { "" }
     }
 
     fn x_scale(&self) -> Scale {
@@ -115,6 +125,11 @@ impl AttainmentFigure {
         let found = self.series.iter().filter_map(|series| series.goodput).fold(0.0, f64::max);
         Scale::from_zero(if found > 0.0 { tried.min(BEYOND * found) } else { tried })
     }
+}
+
+/// A share in percent, within what shares can be.
+fn percent(share: f64) -> f64 {
+    100.0 * share.clamp(0.0, 1.0)
 }
 
 fn draw_series(drawing: &mut Drawing, panel: &Panel, series: &AttainmentSeries, index: usize) {
@@ -125,14 +140,14 @@ fn draw_series(drawing: &mut Drawing, panel: &Panel, series: &AttainmentSeries, 
         drawing.line(Layer::Data, &run, style.stroke);
     }
     let inside = |point: &Point| point.x <= panel.area.right + 0.01;
-    for &(rate, (share, half)) in &series.points {
+    for &(rate, (share, ends)) in &series.points {
         let center = panel.place(rate, 100.0 * share);
         if !inside(&center) {
             continue;
         }
-        if let Some(half) = half {
-            let end = |share: f64| panel.place(rate, 100.0 * share.clamp(0.0, 1.0));
-            interval(drawing, end(share - half), end(share + half), thin);
+        if let Some((low, high)) = ends {
+            let end = |share: f64| panel.place(rate, percent(share));
+            interval(drawing, end(low), end(high), thin);
         }
         mark(drawing, Layer::Data, style, center, MARK);
     }
@@ -153,12 +168,12 @@ mod tests {
         let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5), (400.0, 0.0)];
         let series = AttainmentSeries {
             label: "a".to_owned(),
-            points: points.map(|(rate, share)| (rate, (share, Some(0.02)))).to_vec(),
+            points: points.map(|(rate, share)| (rate, (share, Some((share - 0.02, share + 0.02))))).to_vec(),
             goodput: Some(2.0),
             searched: true,
         };
         let figure =
-            AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), width: Width::Column };
+            AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column };
         assert_eq!(figure.x_scale(), Scale::from_zero(4.0));
         let words: Vec<_> = figure.draw().shapes.into_iter().filter_map(|shape| shape.text).collect();
         assert!(words.contains(&"a (2.000 req/s)".to_owned()), "{words:?}");
@@ -169,7 +184,7 @@ mod tests {
         let lone =
             AttainmentSeries { label: "a".to_owned(), points: vec![(5.0, (0.1, None))], goodput: None, searched: true };
         for series in [Vec::new(), vec![lone]] {
-            AttainmentFigure { series, wanted: vec![0.9], varied: String::new(), width: Width::Column }.draw();
+            AttainmentFigure { series, wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column }.draw();
         }
     }
 }

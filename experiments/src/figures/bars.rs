@@ -30,6 +30,8 @@ pub(crate) struct BarFigure {
     pub(crate) whole: Option<f64>,
     /// From top to bottom.
     pub(crate) rows: Vec<BarRow>,
+    /// What intervals are over.
+    pub(crate) intervals: String,
     pub(crate) width: Width,
 }
 
@@ -135,16 +137,21 @@ impl Figure for BarFigure {
         } else {
             body = layers;
         }
-        vega::specification(&self.title, rows, body)
+        vega::specification(&vega::described(&self.title, self.interval_words()), rows, body)
     }
 }
 
 impl BarFigure {
     fn legend(&self) -> Vec<(Key, String)> {
-        if self.parts.len() < 2 {
-            return Vec::new();
-        }
-        self.parts.iter().enumerate().map(|(index, name)| (Key::Part(part_style(index)), name.clone())).collect()
+        let shown = if self.parts.len() < 2 { &[] } else { &self.parts[..] };
+        let parts = shown.iter().enumerate().map(|(index, name)| (Key::Part(part_style(index)), name.clone()));
+        parts.chain(super::legend::note("intervals", self.interval_words())).collect()
+    }
+
+    /// What the intervals that are drawn are over.
+    fn interval_words(&self) -> &str {
+        let drawn = self.whole.is_none() && self.rows.iter().any(|row| row.interval.is_some());
+        if drawn { &self.intervals } else { "" }
     }
 
     fn x_scale(&self) -> Scale {

@@ -4,14 +4,14 @@ use serde_json::{Value as Json, json};
 use sim::{Distribution, WeightedHistogram};
 
 use super::axis::{self, Panel, RIGHT_MARGIN, X_AXIS_HEIGHT, draw_axes, draw_no_data};
-use super::drawing::{Anchor, Drawing, Layer, Point, Rect, Stroke, at, clip};
+use super::drawing::{Anchor, Drawing, Layer, Point, Rect, Stroke, at, clip, polygon};
 use super::font;
 use super::legend::{Key, Legend};
 use super::scale::Scale;
-use super::style::{FAINT_INK, LIMIT, SeriesStyle, TEXT, Width, interval, mark, series_style};
+use super::style::{FAINT_INK, LIMIT, SeriesStyle, TEXT, Width, mark, series_style, tint};
 use super::units::TimeUnit;
 use super::{Figure, vega};
-use sim::half_width;
+use sim::Interval;
 
 const AREA_HEIGHT: f64 = 118.0;
 const LEGEND_GAP: f64 = 4.0;
@@ -24,6 +24,8 @@ const MARKED: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 const LOG_FROM_RATIO: f64 = 31.6;
 /// Points of a curve, evenly spread over the height of the axis: a quarter of a point of the page apart.
 const CURVE_POINTS: usize = 480;
+/// Of these, every so many-th is one of the band.
+const BAND_STEP: usize = 3;
 
 /// One system's distribution.
 #[derive(Clone, Debug)]
@@ -34,18 +36,18 @@ pub(crate) struct CdfSeries {
     curve: Vec<(f64, f64)>,
     /// The same at the percentages that carry a mark.
     marks: Vec<(f64, f64)>,
-    /// 95 % intervals over seeds at these percentages, in seconds.
-    intervals: Vec<(f64, f64, f64)>,
+    /// Percentages and the ends of the 95 % interval of the values there over seeds, in seconds; ascending, empty with one seed.
+    band: Vec<(f64, f64, f64)>,
+    /// How many seeds it is the mean of.
+    seeds: usize,
 }
 
 /// The latencies of one run, from which quantiles can be had.
-pub(crate) trait Sample: Clone {
+pub(crate) trait Sample {
     /// How many there are.
     fn count(&self) -> u64;
     /// Values at ascending quantiles, in nanoseconds.
     fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64>;
-    /// Adds those of another run.
-    fn merge(&mut self, other: &Self);
 }
 
 impl Sample for Distribution {
@@ -55,10 +57,6 @@ impl Sample for Distribution {
 
     fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64> {
         Distribution::quantiles_ns(self, quantiles)
-    }
-
-    fn merge(&mut self, other: &Self) {
-        Distribution::merge(self, other);
     }
 }
 
@@ -70,31 +68,29 @@ impl Sample for WeightedHistogram {
     fn quantiles_ns(&mut self, quantiles: &[f64]) -> Vec<f64> {
         WeightedHistogram::quantiles_ns(self, quantiles)
     }
-
-    fn merge(&mut self, other: &Self) {
-        WeightedHistogram::merge(self, other);
-    }
 }
 
 impl CdfSeries {
-    /// The distribution of all seeds together, and at the marked percentiles the 95 % interval of their mean over seeds.
+    /// At every percentage the mean over seeds of the values that they have there, and its 95 % interval: so the marks stand where
+    /// tables have the percentiles, and the band has the width of their intervals. Percentiles that the smallest of the seeds has are
+    /// marked.
     pub(crate) fn of_seeds<S: Sample>(label: impl Into<String>, seeds: &mut [S]) -> Self {
-        let Some((first, others)) = seeds.split_first() else { return CdfSeries::new(label, 0, |_| Vec::new()) };
-        let mut pooled = first.clone();
-        for other in others {
-            pooled.merge(other);
-        }
-        let mut series = CdfSeries::new(label, pooled.count(), |quantiles| pooled.quantiles_ns(quantiles));
-        let marked: Vec<f64> = series.marks.iter().map(|(percent, _)| percent / 100.0).collect();
-        let values: Vec<Vec<f64>> =
-            seeds.iter_mut().map(|seed| seed.quantiles_ns(&marked)).filter(|values| !values.is_empty()).collect();
-        for (index, &(percent, _)) in series.marks.iter().enumerate() {
-            let of_seeds: Vec<f64> = values.iter().map(|values| values[index] * 1e-9).collect();
-            if let Some(half) = half_width(&of_seeds) {
-                let mean = of_seeds.iter().sum::<f64>() / of_seeds.len() as f64;
-                series.intervals.push((percent, mean - half, mean + half));
-            }
-        }
+        let counts: Vec<u64> = seeds.iter().map(Sample::count).filter(|count| *count > 0).collect();
+        let mut band: Vec<(f64, f64)> = Vec::new();
+        let mut places: Vec<f64> = Vec::new();
+        let means = |quantiles: &[f64]| {
+            let values: Vec<Vec<f64>> =
+                seeds.iter_mut().map(|seed| seed.quantiles_ns(quantiles)).filter(|values| !values.is_empty()).collect();
+            let of_seeds = |place: usize| values.iter().map(|values| values[place] * 1e-9).collect::<Vec<f64>>();
+            let over_seeds = (0..quantiles.len()).filter_map(|place| Interval::over_seeds(&of_seeds(place)));
+            band = over_seeds.map(|interval| (interval.low.max(0.0), interval.high)).collect();
+            places = quantiles.iter().map(|quantile| 100.0 * quantile).collect();
+            let mean = |place| of_seeds(place).iter().sum::<f64>() / values.len() as f64 * 1e9;
+            (0..quantiles.len()).map(mean).collect()
+        };
+        let mut series = CdfSeries::new(label, counts.iter().copied().min().unwrap_or(0), means);
+        series.band = places.into_iter().zip(band).map(|(percent, (low, high))| (percent, low, high)).collect();
+        series.seeds = counts.len();
         series
     }
 
@@ -113,7 +109,7 @@ impl CdfSeries {
         let points = || percents.iter().zip(&values).map(|(&(percent, marked), ns)| (percent, ns * 1e-9, marked));
         let curve = points().map(|(percent, value_s, _)| (percent, value_s)).collect();
         let marks = points().filter(|point| point.2).map(|(percent, value_s, _)| (percent, value_s)).collect();
-        CdfSeries { label: label.into(), count, curve, marks, intervals: Vec::new() }
+        CdfSeries { label: label.into(), count, curve, marks, band: Vec::new(), seeds: 1 }
     }
 
     /// Smallest and largest value shown, in seconds.
@@ -128,15 +124,25 @@ impl CdfSeries {
         }
     }
 
-    fn draw_marks(&self, drawing: &mut Drawing, panel: &Panel, unit: TimeUnit, style: SeriesStyle) {
-        let thin = Stroke { width: 0.7, dash: &[], ..style.stroke };
-        for &(percent, low_s, high_s) in &self.intervals {
-            let end = |seconds: f64| {
-                let place = panel.place(unit.of(seconds), percent);
-                at(place.x.clamp(panel.area.left, panel.area.right), place.y)
-            };
-            interval(drawing, end(low_s), end(high_s), thin);
+    /// What lies between the ends of the intervals, under all curves.
+    fn draw_band(&self, drawing: &mut Drawing, panel: &Panel, unit: TimeUnit, style: SeriesStyle) {
+        let end = |percent: f64, seconds: f64| {
+            let place = panel.place(unit.of(seconds), percent);
+            at(place.x.clamp(panel.area.left, panel.area.right), place.y.clamp(panel.area.top, panel.area.bottom))
+        };
+        let every = || self.band.iter().step_by(BAND_STEP).chain(self.band.last());
+        let lows: Vec<Point> = every().map(|&(percent, low_s, _)| end(percent, low_s)).collect();
+        let highs: Vec<Point> = every().map(|&(percent, _, high_s)| end(percent, high_s)).collect();
+        if lows.len() < 2 {
+            return;
         }
+        let around: Vec<Point> = lows.iter().copied().chain(highs.iter().rev().copied()).collect();
+        drawing.outline(Layer::Data, polygon(&around), tint(style.stroke.color, 0.82), None);
+        let edge = Stroke { color: tint(style.stroke.color, 0.45), width: 0.4, dash: &[] };
+        drawing.lines(Layer::Data, [lows, highs], edge);
+    }
+
+    fn draw_marks(&self, drawing: &mut Drawing, panel: &Panel, unit: TimeUnit, style: SeriesStyle) {
         for &(percent, value_s) in &self.marks {
             mark(drawing, Layer::Data, style, panel.place(unit.of(value_s), percent), 4.4);
         }
@@ -188,6 +194,9 @@ impl Figure for CdfFigure<'_> {
             draw_limit(&mut drawing, &panel, slo_s, unit);
         }
         for (i, series) in self.series.iter().enumerate() {
+            series.draw_band(&mut drawing, &panel, unit, series_style(i));
+        }
+        for (i, series) in self.series.iter().enumerate() {
             series.draw_line(&mut drawing, &panel, unit, series_style(i));
         }
         for (i, series) in self.series.iter().enumerate() {
@@ -209,7 +218,7 @@ impl Figure for CdfFigure<'_> {
             rows.extend(series.curve.iter().map(
                 |&(percent, value_s)| json!({ "series": series.label, "x": unit.of(value_s), "percent": percent }),
             ));
-            rows.extend(series.intervals.iter().map(|&(percent, low_s, high_s)| {
+            rows.extend(series.band.iter().step_by(BAND_STEP).map(|&(percent, low_s, high_s)| {
                 json!({ "series": series.label, "percent": percent, "low": vega::inside(unit.of(low_s), scale), "high": vega::inside(unit.of(high_s), scale) })
             }));
         }
@@ -218,17 +227,17 @@ impl Figure for CdfFigure<'_> {
         let y = json!({ "field": "percent", "type": "quantitative", "title": format!("{} (%)", self.counted) });
         let color = vega::colors(&labels);
         let mut layers = vec![
+            json!({ "mark": { "type": "area", "orient": "horizontal", "opacity": 0.2 }, "transform": [{ "filter": "isValid(datum.low)" }],
+                "encoding": { "x": { "field": "low", "type": "quantitative" }, "x2": { "field": "high" }, "y": y, "color": color } }),
             json!({ "mark": "line", "transform": [{ "filter": "isValid(datum.x)" }],
                 "encoding": { "x": x, "y": y, "order": { "field": "percent" }, "color": color, "strokeDash": vega::dashes(&labels) } }),
-            json!({ "mark": "rule", "transform": [{ "filter": "isValid(datum.low)" }],
-                "encoding": { "x": { "field": "low", "type": "quantitative" }, "x2": { "field": "high" }, "y": y, "color": color } }),
         ];
         layers.extend(self.slo_s.map(|slo_s| {
             json!({ "data": { "values": [{}] }, "mark": { "type": "rule", "strokeDash": [2, 2] }, "encoding": { "x": { "datum": unit.of(slo_s) } } })
         }));
         let mut body = vega::size(self.width, AREA_HEIGHT);
         body["layer"] = layers.into();
-        vega::specification(&format!("Cumulative distribution of {}", self.quantity), rows, body)
+        vega::specification(&vega::described(&format!("Cumulative distribution of {}", self.quantity), &self.seed_words()), rows, body)
     }
 }
 
@@ -238,7 +247,14 @@ impl CdfFigure<'_> {
             0 => (Key::Absent, format!("{} (no data)", series.label)),
             _ => (Key::Curve(series_style(i)), series.label.clone()),
         };
-        Legend::new(self.series.iter().enumerate().map(entry).collect(), width)
+        let entries = self.series.iter().enumerate().map(entry);
+        Legend::new(entries.chain(super::legend::note("shaded", &self.seed_words())).collect(), width)
+    }
+
+    /// What the bands are, and over how many seeds; empty where there are none.
+    fn seed_words(&self) -> String {
+        let seeds = self.series.iter().filter(|series| !series.band.is_empty()).map(|series| series.seeds).max();
+        seeds.map(|seeds| format!("95 % interval of the mean over {seeds} seeds")).unwrap_or_default()
     }
 
     /// Smallest and largest value that the figure has to show, in seconds, the limit included.

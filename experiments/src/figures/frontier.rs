@@ -31,6 +31,8 @@ pub(crate) struct FrontierFigure {
     pub(crate) noted: String,
     /// What the values in the names of curves are of; empty if they hold none.
     pub(crate) varied: String,
+    /// What intervals are over.
+    pub(crate) intervals: String,
     /// Whether the points that no other one beats in both measures are joined.
     pub(crate) shows_frontier: bool,
     pub(crate) width: Width,
@@ -54,11 +56,14 @@ pub(crate) struct FrontierSeries {
     pub(crate) joined: bool,
 }
 
-/// A point in the units of the axes, with halves of its intervals.
+/// A value and the ends of its interval.
+pub(crate) type Value = (f64, Option<(f64, f64)>);
+
+/// A point in the units of the axes.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontierPoint {
-    pub(crate) x: (f64, Option<f64>),
-    pub(crate) y: (f64, Option<f64>),
+    pub(crate) x: Value,
+    pub(crate) y: Value,
     /// What was varied to come here.
     pub(crate) note: String,
 }
@@ -91,13 +96,12 @@ impl Figure for FrontierFigure {
         let (x_scale, y_scale) = (self.scale(|point| point.x), self.scale(|point| point.y));
         let rows = self.series.iter().flat_map(|series| {
             series.points.iter().enumerate().map(|(order, point)| {
-                let end = |(mean, half): (f64, Option<f64>), sign: f64, scale| {
-                    half.map(|half: f64| vega::inside(mean + sign * half, scale))
-                };
+                let inside = |end: Option<f64>, scale| end.map(|end| vega::inside(end, scale));
+                let ((x_low, x_high), (y_low, y_high)) = (point.x.1.unzip(), point.y.1.unzip());
                 json!({
                     "series": series.label, "order": order, "note": point.note, "x": point.x.0, "y": point.y.0,
-                    "x_low": end(point.x, -1.0, x_scale), "x_high": end(point.x, 1.0, x_scale),
-                    "y_low": end(point.y, -1.0, y_scale), "y_high": end(point.y, 1.0, y_scale),
+                    "x_low": inside(x_low, x_scale), "x_high": inside(x_high, x_scale),
+                    "y_low": inside(y_low, y_scale), "y_high": inside(y_high, y_scale),
                 })
             })
         });
@@ -124,7 +128,7 @@ impl Figure for FrontierFigure {
         let mut body = vega::size(self.width, PANEL_HEIGHT);
         body["encoding"] = json!({ "color": vega::colors(&labels) });
         body["layer"] = layers.into();
-        vega::specification(&self.title, rows.collect(), body)
+        vega::specification(&vega::described(&self.title, self.interval_words()), rows.collect(), body)
     }
 }
 
@@ -149,14 +153,20 @@ impl FrontierFigure {
         }
         entries.extend(super::legend::note("curves", &self.varied));
         entries.extend(super::legend::note("beside points", &self.noted));
+        entries.extend(super::legend::note("intervals", self.interval_words()));
         entries
     }
 
-    fn scale(&self, of: fn(&FrontierPoint) -> (f64, Option<f64>)) -> Scale {
+    /// What the intervals that are drawn are over.
+    fn interval_words(&self) -> &str {
+        if self.points().any(|point| point.x.1.is_some() || point.y.1.is_some()) { &self.intervals } else { "" }
+    }
+
+    fn scale(&self, of: fn(&FrontierPoint) -> Value) -> Scale {
         let ends = self.points().flat_map(|point| {
-            let (mean, half) = of(point);
-            let half = half.unwrap_or(0.0);
-            [mean, mean + half].into_iter().chain((mean > half).then_some(mean - half))
+            let (mean, interval) = of(point);
+            let (low, high) = interval.unzip();
+            [Some(mean), high, low.filter(|low| *low > 0.0)].into_iter().flatten()
         });
         Scale::around(ends, Scale::LOG_FROM_RATIO_UP)
     }
@@ -192,8 +202,9 @@ impl FrontierFigure {
         let place = |point: &FrontierPoint| panel.place(point.x.0, point.y.0);
         let mut taken: Vec<Rect> = self.points().map(|point| around(place(point), 0.55 * MARK)).collect();
         for point in self.points() {
-            let (x, y) = (point.x.1.unwrap_or(0.0), point.y.1.unwrap_or(0.0));
-            let (low, high) = (panel.place(point.x.0 - x, point.y.0 - y), panel.place(point.x.0 + x, point.y.0 + y));
+            let ends = |(mean, interval): Value| interval.unwrap_or((mean, mean));
+            let (x, y) = (ends(point.x), ends(point.y));
+            let (low, high) = (panel.place(x.0, y.0), panel.place(x.1, y.1));
             let center = place(point);
             taken.push(Rect { left: low.x, top: center.y - 0.4, right: high.x, bottom: center.y + 0.4 });
             taken.push(Rect { left: center.x - 0.4, top: high.y, right: center.x + 0.4, bottom: low.y });
@@ -286,12 +297,12 @@ impl FrontierSeries {
         let inside =
             |p: Point| at(p.x.clamp(panel.area.left, panel.area.right), p.y.clamp(panel.area.top, panel.area.bottom));
         for (point, &center) in self.points.iter().zip(&points) {
-            if let (x, Some(half)) = point.x {
-                let ends = [x - half, x + half].map(|x| inside(panel.place(x, point.y.0)));
+            if let Some((low, high)) = point.x.1 {
+                let ends = [low, high].map(|x| inside(panel.place(x, point.y.0)));
                 interval(drawing, ends[0], ends[1], thin);
             }
-            if let (y, Some(half)) = point.y {
-                let ends = [y - half, y + half].map(|y| inside(panel.place(point.x.0, y)));
+            if let Some((low, high)) = point.y.1 {
+                let ends = [low, high].map(|y| inside(panel.place(point.x.0, y)));
                 interval(drawing, ends[0], ends[1], thin);
             }
             mark(drawing, Layer::Data, style, center, MARK);

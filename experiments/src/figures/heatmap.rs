@@ -7,6 +7,7 @@ use super::font;
 use super::scale::Scale;
 use super::style::{AXIS, INK, PAPER, TEXT, Width, shade};
 use super::{Figure, vega};
+use crate::output::is_centred;
 
 const CELL_HEIGHT: f64 = 20.0;
 /// Size of the numbers in cells: the smallest that stays readable in print.
@@ -31,11 +32,13 @@ pub(crate) struct HeatmapFigure {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<String>,
     pub(crate) maps: Vec<HeatMap>,
+    /// What intervals are over.
+    pub(crate) intervals: String,
     pub(crate) width: Width,
 }
 
-/// A value and half of its interval.
-pub(crate) type Cell = (f64, Option<f64>);
+/// A value and the ends of its interval.
+pub(crate) type Cell = (f64, Option<(f64, f64)>);
 
 /// The cells of one system.
 #[derive(Clone, Debug)]
@@ -63,7 +66,13 @@ impl Figure for HeatmapFigure {
         let mut drawing = Drawing::new(width, height, self.title.as_str());
         let scale = self.scale();
         self.draw_color_bar(&mut drawing, scale);
-        let rows = font::fit(&format!("↑ {}", self.y_label), TEXT, width - 2.0);
+        let spreads = match self.interval_words() {
+            "" => String::new(),
+            words => font::fit(&format!("intervals: {words}"), TEXT, 0.6 * width),
+        };
+        drawing.text(Layer::Legend, &spreads, at(width - 2.0, head - 4.5), TEXT, Anchor::End, INK);
+        let room = width - 2.0 - font::width(&spreads, TEXT) - 6.0;
+        let rows = font::fit(&format!("↑ {}", self.y_label), TEXT, room);
         let baseline = at(1.0, head - 4.5);
         drawing.text(Layer::Axes, &rows, baseline, TEXT, Anchor::Start, INK);
         for (index, map) in self.maps.iter().enumerate() {
@@ -85,8 +94,9 @@ impl Figure for HeatmapFigure {
         for map in &self.maps {
             for (row, cells) in self.rows.iter().zip(&map.cells) {
                 for (column, cell) in self.columns.iter().zip(cells) {
-                    if let Some((value, half)) = cell {
-                        rows.push(json!({ "series": map.label, "x": column, "y": row, "value": value, "half": half, "dark": scale.position(*value) > DARK }));
+                    if let Some((value, interval)) = cell {
+                        let (low, high) = interval.unzip();
+                        rows.push(json!({ "series": map.label, "x": column, "y": row, "value": value, "low": low, "high": high, "dark": scale.position(*value) > DARK }));
                     }
                 }
             }
@@ -110,11 +120,17 @@ impl Figure for HeatmapFigure {
                 ],
             },
         });
-        vega::specification(&self.title, rows, body)
+        vega::specification(&vega::described(&self.title, self.interval_words()), rows, body)
     }
 }
 
 impl HeatmapFigure {
+    /// What the intervals that are written are over.
+    fn interval_words(&self) -> &str {
+        let mut cells = self.maps.iter().flat_map(|map| map.cells.iter().flatten().flatten());
+        if cells.any(|(_, interval)| interval.is_some()) { &self.intervals } else { "" }
+    }
+
     /// From the smallest to the largest value.
     fn scale(&self) -> Scale {
         let values = self.maps.iter().flat_map(|map| map.cells.iter().flatten().flatten().map(|cell| cell.0));
@@ -189,7 +205,7 @@ impl HeatmapFigure {
 fn draw_cell(drawing: &mut Drawing, rect: Rect, cell: Option<Cell>, scale: Scale) {
     let middle = f64::midpoint(rect.left, rect.right);
     let center = f64::midpoint(rect.top, rect.bottom) + font::CAP_HEIGHT * NUMBER / 2.0;
-    let Some((value, half)) = cell else {
+    let Some((value, interval)) = cell else {
         // Struck through: nothing is known here, which is not the same as little.
         let stroke = Stroke { color: Color(0xBB, 0xBB, 0xBB), width: 0.5, dash: &[] };
         return drawing.line(Layer::Data, &[at(rect.left, rect.bottom), at(rect.right, rect.top)], stroke);
@@ -201,8 +217,12 @@ fn draw_cell(drawing: &mut Drawing, rect: Rect, cell: Option<Cell>, scale: Scale
     if font::width(&mean, NUMBER) > rect.width() - 1.5 {
         return;
     }
-    let spread =
-        half.map(|half| format!("±{}", short(half))).filter(|text| font::width(text, NUMBER) <= rect.width() - 1.5);
+    let spread = interval
+        .map(|(low, high)| match is_centred((low, high), value) {
+            true => format!("±{}", short((high - low) / 2.0)),
+            false => format!("{}…{}", short(low), short(high)),
+        })
+        .filter(|text| font::width(text, NUMBER) <= rect.width() - 1.5);
     if let Some(spread) = spread {
         drawing.text(Layer::Data, &mean, at(middle, center - 4.3), NUMBER, Anchor::Middle, ink);
         drawing.text(Layer::Data, &spread, at(middle, center + 4.3), NUMBER, Anchor::Middle, ink);

@@ -26,6 +26,8 @@ pub(crate) struct LinesFigure {
     pub(crate) limits: Vec<f64>,
     /// What the values in the names of curves are of; empty if they hold none.
     pub(crate) varied: String,
+    /// What intervals are over.
+    pub(crate) intervals: String,
     pub(crate) width: Width,
 }
 
@@ -43,8 +45,8 @@ pub(crate) struct LineSeries {
 pub(crate) struct LinePoint {
     pub(crate) x: f64,
     pub(crate) y: f64,
-    /// Half of the interval of `y`.
-    pub(crate) half: Option<f64>,
+    /// Ends of the interval of `y`.
+    pub(crate) interval: Option<(f64, f64)>,
 }
 
 impl Figure for LinesFigure {
@@ -56,6 +58,7 @@ impl Figure for LinesFigure {
             legend: legend
                 .map(|(i, series)| (Key::Curve(series_style(i)), series.label.clone()))
                 .chain(super::legend::note("curves", &self.varied))
+                .chain(super::legend::note("intervals", self.interval_words()))
                 .collect(),
             x: self.x_scale(),
             y: self.y_scale(),
@@ -81,8 +84,8 @@ impl Figure for LinesFigure {
         let scale = self.y_scale();
         let rows = self.series.iter().flat_map(|series| {
             series.points.iter().map(|point| {
-                let end = |sign: f64| point.half.map(|half| vega::inside(point.y + sign * half, scale));
-                json!({ "series": series.label, "x": point.x, "y": point.y, "low": end(-1.0), "high": end(1.0) })
+                let (low, high) = point.interval.map(|(low, high)| (vega::inside(low, scale), vega::inside(high, scale))).unzip();
+                json!({ "series": series.label, "x": point.x, "y": point.y, "low": low, "high": high })
             })
         });
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
@@ -106,7 +109,7 @@ impl Figure for LinesFigure {
             }
         }
         body["layer"] = layers.into();
-        vega::specification(&self.title, rows.collect(), body)
+        vega::specification(&vega::described(&self.title, self.interval_words()), rows.collect(), body)
     }
 }
 
@@ -115,17 +118,20 @@ impl LinesFigure {
         self.series.iter().flat_map(|series| &series.points)
     }
 
+    /// What the intervals that are drawn are over.
+    fn interval_words(&self) -> &str {
+        if self.points().any(|point| point.interval.is_some()) { &self.intervals } else { "" }
+    }
+
     fn x_scale(&self) -> Scale {
         Scale::around(self.points().map(|point| point.x), Scale::LOG_FROM_RATIO_ACROSS)
     }
 
     fn y_scale(&self) -> Scale {
         let ends = self.points().flat_map(|point| {
-            let half = point.half.unwrap_or(0.0);
+            let (low, high) = point.interval.unzip();
             // An interval that reaches below nothing is no reason for an axis without an end.
-            [point.y, point.y + half]
-                .into_iter()
-                .chain((point.half.is_some() && point.y > half).then_some(point.y - half))
+            [Some(point.y), high, low.filter(|low| *low > 0.0)].into_iter().flatten()
         });
         // Shares of a whole are compared by their differences.
         let log_from = if self.y_label.ends_with("(%)") { f64::INFINITY } else { Scale::LOG_FROM_RATIO_UP };
@@ -142,9 +148,9 @@ impl LineSeries {
             drawing.line(Layer::Data, &run, style.stroke);
         }
         for (point, &center) in self.points.iter().zip(&points) {
-            if let Some(half) = point.half {
+            if let Some((low, high)) = point.interval {
                 let end = |y: f64| panel.place(point.x, y).y.clamp(panel.area.top, panel.area.bottom);
-                interval(drawing, at(center.x, end(point.y - half)), at(center.x, end(point.y + half)), thin);
+                interval(drawing, at(center.x, end(low)), at(center.x, end(high)), thin);
             }
             mark(drawing, Layer::Data, style, center, MARK);
         }
@@ -156,7 +162,7 @@ mod tests {
     use super::*;
 
     fn figure(xs: [f64; 3], half: f64) -> LinesFigure {
-        let points = xs.map(|x| LinePoint { x, y: 30.0, half: Some(half) }).to_vec();
+        let points = xs.map(|x| LinePoint { x, y: 30.0, interval: Some((30.0 - half, 30.0 + half)) }).to_vec();
         LinesFigure {
             title: "Prompt tokens reused".to_owned(),
             x_label: "Capacity (GB)".to_owned(),
@@ -164,6 +170,7 @@ mod tests {
             series: vec![LineSeries { label: "marconi".to_owned(), points }],
             limits: Vec::new(),
             varied: String::new(),
+            intervals: String::new(),
             width: Width::Column,
         }
     }

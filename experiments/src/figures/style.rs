@@ -83,6 +83,12 @@ pub(crate) fn series_style(index: usize) -> SeriesStyle {
     SERIES[index % SERIES.len()]
 }
 
+/// A colour mixed with so much of the paper's (0 to 1).
+pub(crate) fn tint(color: Color, paper: f64) -> Color {
+    let mix = |ink: u8, paper_ink: u8| (f64::from(ink) + paper * (f64::from(paper_ink) - f64::from(ink))).round() as u8;
+    Color(mix(color.0, PAPER.0), mix(color.1, PAPER.1), mix(color.2, PAPER.2))
+}
+
 /// Draws a mark of about `size` points across.
 pub(crate) fn mark(drawing: &mut Drawing, layer: Layer, style: SeriesStyle, center: Point, size: f64) {
     let edge = Stroke { color: PAPER, width: 0.5, dash: &[] };

@@ -38,7 +38,7 @@ fn timeline(bars: &[Bar]) -> Drawing {
 
 fn lines(half: Option<f64>) -> LinesFigure {
     let points =
-        |factor: f64| [1.0, 2.0, 4.0].map(|x| LinePoint { x, y: factor * x, half: half.map(|half| half * x) }).to_vec();
+        |factor: f64| [1.0, 2.0, 4.0].map(|x| LinePoint { x, y: factor * x, interval: half.map(|half| ((factor - half) * x, (factor + half) * x)) }).to_vec();
     let series = |label: &str, factor| LineSeries { label: label.to_owned(), points: points(factor) };
     LinesFigure {
         title: "P99 TTFT over the rate".to_owned(),
@@ -47,13 +47,14 @@ fn lines(half: Option<f64>) -> LinesFigure {
         series: vec![series("chunked, 512", 100.0), series("layered, 512", 80.0)],
         limits: vec![350.0],
         varied: "max_num_batched_tokens".to_owned(),
+        intervals: "95 %, over 3 seeds".to_owned(),
         width: Width::Column,
     }
 }
 
 fn frontier() -> FrontierFigure {
     let point =
-        |x: f64, y: f64, note: &str| FrontierPoint { x: (x, Some(x / 9.0)), y: (y, Some(2.0)), note: note.to_owned() };
+        |x: f64, y: f64, note: &str| FrontierPoint { x: (x, Some((x - x / 9.0, x + x / 9.0))), y: (y, Some((y - 2.0, y + 2.0))), note: note.to_owned() };
     let series = |label: &str, points| FrontierSeries { label: label.to_owned(), points, joined: true };
     FrontierFigure {
         title: "P99 TBT against P99 TTFT".to_owned(),
@@ -66,6 +67,7 @@ fn frontier() -> FrontierFigure {
         ],
         noted: "max_num_batched_tokens (tokens)".to_owned(),
         varied: String::new(),
+        intervals: "95 %, over 3 seeds".to_owned(),
         shows_frontier: true,
         width: Width::Column,
     }
@@ -85,12 +87,13 @@ fn bars(parts: &[&str]) -> BarFigure {
         parts: parts.iter().map(|part| (*part).to_owned()).collect(),
         whole: None,
         rows: vec![row(Some("rate 4"), "chunked", 0.22), row(None, "layered", 0.15), absent],
+        intervals: "95 %, over 3 seeds".to_owned(),
         width: Width::Column,
     }
 }
 
 fn heatmap() -> HeatmapFigure {
-    let cells = vec![vec![Some((100.0, Some(0.5))), Some((62.5, Some(8.0)))], vec![Some((15.2, None)), None]];
+    let cells = vec![vec![Some((100.0, Some((99.5, 100.5)))), Some((62.5, Some((61.0, 67.0))))], vec![Some((15.2, None)), None]];
     HeatmapFigure {
         title: "Requests in time".to_owned(),
         x_label: "Offered rate (req/s)".to_owned(),
@@ -102,6 +105,7 @@ fn heatmap() -> HeatmapFigure {
             HeatMap { label: "chunked".to_owned(), cells: cells.clone() },
             HeatMap { label: "layered".to_owned(), cells },
         ],
+        intervals: "95 %, over 3 seeds".to_owned(),
         width: Width::Page,
     }
 }
@@ -136,9 +140,9 @@ fn work() -> WorkFigure {
 }
 
 fn attainment() -> AttainmentFigure {
-    let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5)].map(|(rate, share)| (rate, (share, Some(0.04)))).to_vec();
+    let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5)].map(|(rate, share)| (rate, (share, Some((share - 0.04, share + 0.04))))).to_vec();
     let series = AttainmentSeries { label: "chunked".to_owned(), points, goodput: Some(2.1), searched: true };
-    AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), width: Width::Column }
+    AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column }
 }
 
 /// Figures of every kind, as small as they show what they are.

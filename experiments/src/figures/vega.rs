@@ -28,6 +28,11 @@ pub(super) fn specification(title: &str, rows: Vec<Json>, body: Json) -> Json {
     json
 }
 
+/// A title with what intervals are over, if there are any.
+pub(super) fn described(title: &str, intervals: &str) -> String {
+    if intervals.is_empty() { title.to_owned() } else { format!("{title}; intervals: {intervals}") }
+}
+
 /// Width and height of one panel, in pixels of 1/72 inch.
 pub(super) fn size(width: Width, height: f64) -> Json {
     json!({ "width": width.points() - 60.0, "height": height })

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use sim::half_width;
+use sim::Interval;
 
 use super::limit::Limited;
 use super::probe::Probe;
@@ -97,11 +97,13 @@ fn figure(experiment: &Experiment, found: &[Limited]) -> AttainmentFigure {
     let mut wanted: Vec<f64> = found.iter().map(|limited| experiment.demands[limited.tightest].share).collect();
     wanted.sort_by(f64::total_cmp);
     wanted.dedup();
-    AttainmentFigure { series: series.collect(), wanted, varied: String::new(), width: Width::Column }
+    let intervals = crate::results::over_seeds(experiment.seeds.len());
+    AttainmentFigure { series: series.collect(), wanted, varied: String::new(), intervals, width: Width::Column }
 }
 
-/// The share and half of its interval over seeds, which is what `probes.csv` tells.
-fn over_seeds(limit: Limit, probe: &Probe) -> (f64, Option<f64>) {
+/// The share and the ends of its interval over seeds, which is what `probes.csv` tells.
+fn over_seeds(limit: Limit, probe: &Probe) -> (f64, Option<(f64, f64)>) {
     let shares: Vec<f64> = probe.summaries.iter().filter_map(|run| limit.share_in(run)).collect();
-    (shares.iter().sum::<f64>() / shares.len() as f64, half_width(&shares))
+    let interval = Interval::over_seeds(&shares).map(|interval| (interval.low, interval.high));
+    (shares.iter().sum::<f64>() / shares.len() as f64, interval)
 }

@@ -7,6 +7,7 @@ use super::comparison::{Comparison, Run, by_point, compare, systems};
 use super::estimate;
 use super::evidence;
 use super::label::RunLabel;
+use super::shown::{Reach, four_digits, reach, reach_of_change, signed};
 
 /// How the table may look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,13 +103,12 @@ impl Mean {
     fn with_interval(&self, interval: Option<Interval>) -> String {
         let (scale, unit) = if self.kind == Kind::Share { (100.0, " %") } else { (1.0, "") };
         let text = self.text();
-        let Some(interval) = interval.filter(|interval| interval.half_width() > 0.0) else { return text };
         let number = text.trim_end_matches(" %");
-        let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-        if is_centred(&interval, self.value) {
-            return format!("{number} ± {:.decimals$}{unit}", scale * interval.half_width());
+        match interval.and_then(|Interval { low, high, .. }| reach(number, self.value, (low, high), scale)) {
+            None => text,
+            Some(Reach::Half(half)) => format!("{number} ± {half}{unit}"),
+            Some(Reach::Ends(low, high)) => format!("{number} ({low} … {high}){unit}"),
         }
-        format!("{number} ({:.decimals$} … {:.decimals$}){unit}", scale * interval.low, scale * interval.high)
     }
 
     fn text(&self) -> String {
@@ -130,37 +130,14 @@ impl Mean {
             Kind::Count | Kind::Quantity => (100.0 / comparison.baseline_mean, "%"),
         };
         let difference = signed(comparison.difference() * scale);
-        let interval = comparison.interval.map(|interval| {
-            if is_centred(&interval, comparison.difference()) {
-                return format!(" ± {:.1}", (interval.half_width() * scale).abs());
+        let interval = comparison.interval.map(|Interval { low, high, .. }| {
+            match reach_of_change(comparison.difference(), (low, high), scale) {
+                Reach::Half(half) => format!(" ± {half}"),
+                Reach::Ends(low, high) => format!(" [{low} … {high}]"),
             }
-            let (from, to) = (interval.low * scale, interval.high * scale);
-            format!(" [{} … {}]", signed(from.min(to)), signed(from.max(to)))
         });
         Some(format!("({difference}{} {unit})", interval.unwrap_or_default()))
     }
-}
-
-/// Whether the value is the middle of its interval, as it is over seeds. Those of one run may be skewed, and half of their
-/// width would then stand for neither end. Reports follow the same rule.
-fn is_centred(interval: &Interval, value: f64) -> bool {
-    let skew = (f64::midpoint(interval.low, interval.high) - value).abs();
-    skew <= 0.02 * interval.half_width() + 1e-5 * value.abs()
-}
-
-/// One decimal, with its sign unless it rounds to nothing.
-fn signed(value: f64) -> String {
-    match format!("{value:+.1}").as_str() {
-        "+0.0" | "-0.0" => "0.0".to_owned(),
-        text => text.replace('-', "−"),
-    }
-}
-
-/// Four significant digits, or all those before the point.
-pub(crate) fn four_digits(value: f64) -> String {
-    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
-    let decimals = (3.0 - magnitude).clamp(0.0, 9.0) as usize;
-    format!("{value:.decimals$}")
 }
 
 /// Which system is best; `None` where nothing is better, all look the same, or the intervals leave it open.
@@ -288,14 +265,5 @@ mod tests {
         let runs = [("a", 1, 100), ("b", 1, 90)];
         assert!(table(&runs, Look { color: true, width: None }).contains("\u{1b}["));
         assert!(!table(&runs, Look { color: false, width: Some(100) }).contains('\u{1b}'));
-    }
-
-    #[test]
-    fn numbers_keep_four_digits() {
-        for (value, text) in
-            [(0.0, "0.000"), (123.456, "123.5"), (98_765.4, "98765"), (0.001_234_56, "0.001235"), (-1.5, "-1.500")]
-        {
-            assert_eq!(four_digits(value), text);
-        }
     }
 }

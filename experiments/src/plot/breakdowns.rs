@@ -56,6 +56,7 @@ pub(super) fn goodput(source: &Source, asked: &Asked) -> Result<Vec<Named>, Miss
         parts: vec![String::new()],
         whole: None,
         rows: (0..table.len()).map(row).collect(),
+        intervals: "surely held to surely failed".to_owned(),
         width: asked.width(Width::Column),
     };
     Ok(vec![Named::new(NAME, figure)])
@@ -206,8 +207,7 @@ fn bars(runs: &Runs, asked: &Asked, parts: Vec<Part<'_>>) -> Result<BarFigure, M
         let there: Vec<usize> = runs.rows(system, &at).filter(has_value).collect();
         let mean = |part: &Part<'_>| there.iter().map(|&row| value(row, part)).sum::<f64>() / there.len() as f64;
         let totals: Vec<f64> = there.iter().map(|&row| parts.iter().map(|part| value(row, part)).sum()).collect();
-        let interval =
-            Estimate::of(&totals).and_then(|total| Some((total.mean - total.half?, total.mean + total.half?)));
+        let interval = Estimate::of(&totals).and_then(|total| total.interval);
         let values = if there.is_empty() { Vec::new() } else { parts.iter().map(mean).collect() };
         rows.push(BarRow { heading, label: system.clone(), values, interval });
     }
@@ -218,6 +218,7 @@ fn bars(runs: &Runs, asked: &Asked, parts: Vec<Part<'_>>) -> Result<BarFigure, M
         parts,
         whole: None,
         rows,
+        intervals: runs.interval_words(),
         width: asked.width(Width::Column),
     })
 }

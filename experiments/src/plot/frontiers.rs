@@ -48,6 +48,7 @@ fn figure(source: &Source, asked: &Asked, across: &str, up: &str) -> Result<Fron
         series,
         noted,
         varied,
+        intervals: runs.interval_words(),
         shows_frontier: false,
         width: asked.width(Width::Column),
     })
@@ -62,7 +63,10 @@ struct Points {
 
 /// The points of every curve along the swept key, or one per system where none was swept.
 fn points(runs: &Runs, asked: &Asked, across: (&str, f64), up: (&str, f64)) -> Result<Points, Missing> {
-    let scaled = |estimate: Estimate, factor: f64| (estimate.mean * factor, estimate.half.map(|half| half * factor));
+    let scaled = |estimate: Estimate, factor: f64| {
+        let Estimate { mean, interval, .. } = estimate.scaled(factor);
+        (mean, interval)
+    };
     let point = |x: Option<Estimate>, y: Option<Estimate>, note: String| {
         Some(FrontierPoint { x: scaled(x?, across.1), y: scaled(y?, up.1), note })
     };

@@ -35,9 +35,8 @@ pub(super) fn make(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing
                     all.extend(asked.held.iter().map(|(key, value)| (key.as_str(), value.as_str())));
                     all.extend([(across, column.as_str()), (up, row.as_str())]);
                     let cell = runs.estimate(measure, system, &all)?;
-                    let scaled =
-                        |Estimate { mean, half, .. }| (mean * quantity.factor, half.map(|half| half * quantity.factor));
-                    line.push(cell.map(scaled));
+                    let scaled = cell.map(|cell| cell.scaled(quantity.factor));
+                    line.push(scaled.map(|Estimate { mean, interval, .. }| (mean, interval)));
                 }
                 cells.push(line);
             }
@@ -64,6 +63,7 @@ pub(super) fn make(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing
         columns: columns.iter().map(|value| without(value, &x_unit)).collect(),
         rows: rows.iter().map(|value| without(value, &y_unit)).collect(),
         maps,
+        intervals: runs.interval_words(),
         width: asked.width(usual_width),
     };
     Ok(vec![Named::new("heatmap", figure)])

@@ -34,9 +34,9 @@ fn lines_figure(
     for curve in curves {
         let mut points = Vec::new();
         for (value, x) in &axis.values {
-            if let Some(Estimate { mean, half, .. }) = curve.at(runs, measure, axis.key, value)? {
-                let half = half.map(|half| half * quantity.factor);
-                points.push(LinePoint { x: *x, y: mean * quantity.factor, half });
+            if let Some(estimate) = curve.at(runs, measure, axis.key, value)? {
+                let Estimate { mean, interval, .. } = estimate.scaled(quantity.factor);
+                points.push(LinePoint { x: *x, y: mean, interval });
             }
         }
         series.push(LineSeries { label: curve.label, points });
@@ -52,6 +52,7 @@ fn lines_figure(
         y_label: quantity.label,
         series,
         varied,
+        intervals: runs.interval_words(),
         limits: wanted.map(|wanted| 100.0 * wanted).into_iter().collect(),
         width: asked.width(Width::Column),
     })
@@ -78,8 +79,8 @@ pub(super) fn attainment(source: &Source, asked: &Asked) -> Result<Vec<Named>, M
         wanted.extend(source.objectives.share_of(limit).filter(|_| swept.is_empty()));
         let mut points = Vec::new();
         for (value, rate) in &axis.values {
-            if let Some(Estimate { mean, half, .. }) = curve.at(runs, &measure, axis.key, value)? {
-                points.push((*rate, (mean, half)));
+            if let Some(Estimate { mean, interval, .. }) = curve.at(runs, &measure, axis.key, value)? {
+                points.push((*rate, (mean, interval)));
             }
         }
         series.push(AttainmentSeries {
@@ -94,7 +95,8 @@ pub(super) fn attainment(source: &Source, asked: &Asked) -> Result<Vec<Named>, M
     }
     wanted.sort_by(f64::total_cmp);
     wanted.dedup();
-    let figure = AttainmentFigure { series, wanted, varied, width: asked.width(Width::Column) };
+    let intervals = runs.interval_words();
+    let figure = AttainmentFigure { series, wanted, varied, intervals, width: asked.width(Width::Column) };
     Ok(vec![Named::new("attainment_vs_rate", figure)])
 }
 
@@ -128,7 +130,7 @@ pub(super) fn hit_rate(source: &Source, asked: &Asked) -> Result<Vec<Named>, Mis
         let figure = lines_figure(runs, "token_hit_rate", &axis(runs, asked)?, source, asked)?;
         return Ok(vec![Named::new(NAME, figure)]);
     }
-    let table = source.results.columns("caches", &["cache", "capacity_bytes", "token_hit_rate"])?;
+    let table = source.results.columns("caches", &["cache", "capacity_bytes", "seed", "token_hit_rate"])?;
     let caches = table.words("cache")?;
     let (capacities, rates) = (table.numbers("capacity_bytes")?, table.numbers("token_hit_rate")?);
     let mut different: Vec<f64> = capacities.to_vec();
@@ -146,10 +148,11 @@ pub(super) fn hit_rate(source: &Source, asked: &Asked) -> Result<Vec<Named>, Mis
             Estimate::of(&of_seeds).map(|estimate| LinePoint {
                 x: capacity / 1e9,
                 y: estimate.mean,
-                half: estimate.half,
+                interval: estimate.interval,
             })
         };
         LineSeries { label: label.clone(), points: different.iter().filter_map(at).collect() }
     });
-    Ok(vec![Named::new(NAME, hit_rate_figure(series.collect(), width))])
+    let seeds = table.words("seed")?.names().len();
+    Ok(vec![Named::new(NAME, hit_rate_figure(series.collect(), seeds, width))])
 }

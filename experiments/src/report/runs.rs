@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use sim::{Better, Column, Section, Summary};
 
+use crate::output::{Reach, four_digits, reach, reach_of_change};
 use crate::results::{Kind, Results, ResultsError, Table, Values};
 
 /// Most values of a page: beyond, of every run only the leading measures are in it.
@@ -64,11 +65,14 @@ struct Change {
     high: Cell,
     /// How its interval was found, and from how many parts, where the table says so.
     method: Option<String>,
+    /// How far its interval reaches, as the terminal shows it: half of it, both ends, or nothing.
+    reach: Vec<String>,
 }
 
-/// The interval of a mean: point, system, measure, both ends, and how it was found.
+/// The interval of a mean: point, system, measure, both ends, how it was found, and the mean and how far the interval reaches from it
+/// as the terminal shows them (half of it, or both ends).
 #[derive(Serialize)]
-struct Interval(usize, usize, usize, Cell, Cell, String);
+struct Interval(usize, usize, usize, Cell, Cell, String, String, Vec<String>);
 
 /// Numbers of a point, a system and a measure.
 type Place = (usize, usize, usize);
@@ -128,6 +132,8 @@ impl RunsData {
         }
         if results.path("intervals").is_some() {
             data.intervals = data.intervals_of(&results.table("intervals")?)?;
+        } else {
+            data.intervals = data.intervals_over_seeds();
         }
         Ok((data, Some(table)))
     }
@@ -200,7 +206,12 @@ impl RunsData {
         let methods = if table.has("method") { Some((table.words("method")?, table.words("n")?)) } else { None };
         let mut changes = Vec::new();
         for (row, (point, system, measure)) in self.shown(table)? {
+            let share = self.measures[measure].share;
+            let scale = if share { 100.0 } else { 100.0 / baseline[row] };
+            let ends = (low[row], high[row]);
+            let has_reach = !low[row].is_nan() && scale.is_finite();
             changes.push(Change {
+                reach: if has_reach { parts(reach_of_change(difference[row], ends, scale)) } else { Vec::new() },
                 point,
                 system,
                 measure,
@@ -221,12 +232,44 @@ impl RunsData {
     fn intervals_of(&self, table: &Table) -> Result<Vec<Interval>, ResultsError> {
         let (low, high) = (table.numbers("mean_low")?, table.numbers("mean_high")?);
         let (method, parts) = (table.words("method")?, table.words("n")?);
+        let mean = table.numbers("mean")?;
         let known = self.shown(table)?.into_iter().filter(|(row, _)| !low[*row].is_nan());
-        let interval = |(row, (point, system, measure)): (usize, Place)| {
+        let interval = |(row, place): (usize, Place)| {
             let how = format!("{}, n = {}", method.get(row), parts.get(row));
-            Interval(point, system, measure, Cell::number(low[row]), Cell::number(high[row]), how)
+            self.interval(place, mean[row], (low[row], high[row]), how)
         };
         Ok(known.map(interval).collect())
+    }
+
+    /// The intervals over seeds of what the runs have, where the folder has no table of them.
+    fn intervals_over_seeds(&self) -> Vec<Interval> {
+        let mut values: BTreeMap<Place, Vec<f64>> = BTreeMap::new();
+        for run in &self.runs {
+            for (measure, cell) in run.values.iter().enumerate() {
+                if let Cell::Number(number) = cell {
+                    values.entry((run.point, run.system, measure)).or_default().push(*number);
+                }
+            }
+        }
+        let interval = |(place, values): (&Place, &Vec<f64>)| {
+            let found = sim::Interval::over_seeds(values)?;
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let how = format!("{}, n = {}", found.method.name(), found.parts);
+            Some(self.interval(*place, mean, (found.low, found.high), how))
+        };
+        values.iter().filter_map(interval).collect()
+    }
+
+    fn interval(&self, (point, system, measure): Place, mean: f64, ends: (f64, f64), how: String) -> Interval {
+        let Measure { share, unit, .. } = &self.measures[measure];
+        let scale = if *share { 100.0 } else { 1.0 };
+        let text = match (*share, *unit) {
+            (true, _) => format!("{:.1}", 100.0 * mean),
+            (false, "") if mean.fract() == 0.0 => format!("{mean:.0}"),
+            _ => four_digits(mean),
+        };
+        let reaches = reach(&text, mean, ends, scale).map(parts).unwrap_or_default();
+        Interval(point, system, measure, Cell::number(ends.0), Cell::number(ends.1), how, text, reaches)
     }
 
     /// The rows of a table by point, system and measure whose measure is shown, with the numbers of these three.
@@ -266,6 +309,14 @@ impl RunsData {
             Cell::Number(number) => Some((run.system, number)),
             _ => None,
         })
+    }
+}
+
+/// As a list: half of the interval, or both ends.
+fn parts(reach: Reach) -> Vec<String> {
+    match reach {
+        Reach::Half(half) => vec![half],
+        Reach::Ends(low, high) => vec![low, high],
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sim::Summary;
+use sim::{Interval, Summary};
 
 use super::table::{Table, Words};
 use super::{Results, ResultsError};
-use sim::half_width;
 
 /// The runs of a `summary` or `probes` table.
 #[derive(Clone, Debug)]
@@ -15,6 +14,10 @@ pub(crate) struct Runs {
     system: Words,
     /// Swept keys and, per row, their values as they are written.
     keys: Vec<(String, Words)>,
+    /// How many different seeds there are.
+    seeds: usize,
+    /// With one seed: the 95 % intervals that its runs have of their own, by measure, system and values of the keys.
+    within: BTreeMap<Vec<String>, (f64, f64)>,
 }
 
 /// A mean over seeds.
@@ -22,8 +25,8 @@ pub(crate) struct Runs {
 pub(crate) struct Estimate {
     /// The mean.
     pub(crate) mean: f64,
-    /// Half of its 95 % interval (Student's t over seeds); `None` with one seed.
-    pub(crate) half: Option<f64>,
+    /// Ends of its 95 % interval: by Student's t over seeds; with one seed that within its run, `None` where it has none.
+    pub(crate) interval: Option<(f64, f64)>,
     /// Seeds that have the measure.
     pub(crate) seeds: usize,
 }
@@ -32,7 +35,14 @@ impl Estimate {
     /// Of the values of several seeds; `None` if there are none.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        (!values.is_empty()).then(|| Estimate { mean, half: half_width(values), seeds: values.len() })
+        let interval = Interval::over_seeds(values).map(|interval| (interval.low, interval.high));
+        (!values.is_empty()).then_some(Estimate { mean, interval, seeds: values.len() })
+    }
+
+    /// In a unit that is one part in `factor` of the present one.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        let interval = self.interval.map(|(low, high)| (low * factor, high * factor));
+        Estimate { mean: self.mean * factor, interval, ..self }
     }
 }
 
@@ -55,8 +65,16 @@ impl Runs {
                 let words = table.words(&name)?;
                 Ok((name, words))
             })
-            .collect::<Result<_, ResultsError>>()?;
-        Ok(Runs { table, system, keys })
+            .collect::<Result<Vec<_>, ResultsError>>()?;
+        let seeds = table.words("seed")?.names().len();
+        let has_intervals = seeds == 1 && results.path("intervals").is_some();
+        let within = if has_intervals { within_runs(results, &keys)? } else { BTreeMap::new() };
+        Ok(Runs { table, system, keys, seeds, within })
+    }
+
+    /// What intervals of measures are over, in words for a legend.
+    pub(crate) fn interval_words(&self) -> String {
+        if self.seeds > 1 { over_seeds(self.seeds) } else { "95 %, within the run (one seed)".to_owned() }
     }
 
     /// The table.
@@ -96,9 +114,13 @@ impl Runs {
         point: &[(&str, &str)],
     ) -> Result<Option<Estimate>, ResultsError> {
         let numbers = self.table.numbers(measure)?;
-        let values: Vec<f64> =
-            self.rows(system, point).map(|row| numbers[row]).filter(|value| !value.is_nan()).collect();
-        Ok(Estimate::of(&values))
+        let rows: Vec<usize> = self.rows(system, point).filter(|&row| !numbers[row].is_nan()).collect();
+        let values: Vec<f64> = rows.iter().map(|&row| numbers[row]).collect();
+        let estimate = Estimate::of(&values);
+        let [row] = rows[..] else { return Ok(estimate) };
+        let keys = self.keys.iter().map(|(_, words)| words.get(row).to_owned());
+        let place: Vec<String> = [measure.to_owned(), system.to_owned()].into_iter().chain(keys).collect();
+        Ok(estimate.map(|estimate| Estimate { interval: self.within.get(&place).copied(), ..estimate }))
     }
 
     /// Whether a system's measures differ over a swept key, all other keys and the seed being the same; also where no two runs can
@@ -135,4 +157,23 @@ impl Runs {
                 && wanted.iter().all(|at| at.is_some_and(|(words, code)| words.codes()[row] as usize == code))
         })
     }
+}
+
+/// What intervals over so many seeds are, in words for a legend.
+pub(crate) fn over_seeds(seeds: usize) -> String {
+    format!("95 %, over {seeds} seeds")
+}
+
+/// The intervals of the `intervals` table, by measure, system and values of the swept keys.
+fn within_runs(
+    results: &Results,
+    keys: &[(String, Words)],
+) -> Result<BTreeMap<Vec<String>, (f64, f64)>, ResultsError> {
+    let table = results.table("intervals")?;
+    let names = ["measure", "system"].into_iter().chain(keys.iter().map(|(name, _)| name.as_str()));
+    let words: Vec<Words> = names.map(|name| table.words(name)).collect::<Result<_, _>>()?;
+    let (low, high) = (table.numbers("mean_low")?, table.numbers("mean_high")?);
+    let known = (0..table.len()).filter(|&row| !low[row].is_nan() && !high[row].is_nan());
+    let row = |row: usize| (words.iter().map(|words| words.get(row).to_owned()).collect(), (low[row], high[row]));
+    Ok(known.map(row).collect())
 }

@@ -125,8 +125,21 @@ fn runs_are_sorted_out_by_point_system_and_seed() {
     let at = |system, rate| runs.estimate("mean_ttft_ms", system, &[("workload.rate", rate)]).expect("numbers");
     let two = at("chunked", "2").expect("two seeds");
     // Student's t with one degree of freedom: 12.706 × (0.5 √2) ÷ √2.
-    assert!((two.mean - 11.0).abs() < 1e-12 && (two.half.expect("two seeds") - 6.353).abs() < 1e-3, "{two:?}");
+    assert!((two.mean - 11.0).abs() < 1e-12 && (two.interval.expect("two seeds").1 - 17.353).abs() < 1e-3, "{two:?}");
     assert_eq!(at("chunked", "4"), None, "an empty field is no value");
-    assert_eq!(at("a, b", "4"), Some(Estimate { mean: 9.0, half: None, seeds: 1 }));
+    assert_eq!(at("a, b", "4"), Some(Estimate { mean: 9.0, interval: None, seeds: 1 }));
     assert_eq!(at("a, b", "2"), None);
+}
+
+#[test]
+fn one_seed_has_the_intervals_within_its_runs_and_says_so() {
+    let summary = "workload.rate,system,seed,mean_ttft_ms\n2,a,7,10\n4,a,7,12\n";
+    let intervals = "workload.rate,system,measure,unit,seeds,mean,mean_low,mean_high,method,n,note\n\
+                     2,a,mean_ttft_ms,ms,1,10,9,13,batch-means,20,\n4,a,mean_ttft_ms,ms,1,12,,,,,one seed: no interval\n";
+    let folder = folder(&[("summary.csv", summary), ("intervals.csv", intervals)]);
+    let runs = Runs::read(&Results::open(folder.path()).expect("results"), "summary").expect("readable");
+    let at = |rate| runs.estimate("mean_ttft_ms", "a", &[("workload.rate", rate)]).expect("numbers").expect("a value");
+    assert_eq!((at("2").interval, at("4").interval), (Some((9.0, 13.0)), None));
+    assert_eq!(at("2").scaled(0.1), Estimate { mean: 1.0, interval: Some((0.9, 1.3)), seeds: 1 });
+    assert_eq!(runs.interval_words(), "95 %, within the run (one seed)");
 }

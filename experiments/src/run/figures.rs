@@ -20,7 +20,7 @@ pub(super) fn remove(results: &Path) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// Draws and writes them. Distributions are over the requests of all seeds together.
+/// Draws and writes them. Distributions are means over seeds.
 pub(super) fn draw(
     experiment: &Experiment,
     finished: Vec<Finished>,

@@ -35,7 +35,7 @@ function compared(point, wanted) {
   const means = new Map(systems.map((system) => [system, D.measures.map((_, m) => valueOver(runs.filter((run) => run.system === system), m))]));
   const rows = D.measures.map((_, m) => m).filter((m) => wanted(D.measures[m]) && systems.some((system) => means.get(system)[m] !== null));
   const changes = new Map(D.changes.filter((change) => change.point === point).map((change) => [`${change.system} ${change.measure}`, change]));
-  const intervals = new Map(D.intervals.filter((row) => row[0] === point).map(([, system, m, low, high, how]) => [`${system} ${m}`, { low, high, how }]));
+  const intervals = new Map(D.intervals.filter((row) => row[0] === point).map((row) => [`${row[1]} ${row[2]}`, intervalOf(row)]));
   const columns = [
     { title: "Measure", text: true, value: (row) => D.measures[rows[row]].name, show: (row) => named(D.measures[rows[row]]) },
     { title: "Unit", text: true, value: (row) => unitOf(D.measures[rows[row]]) },
@@ -69,18 +69,20 @@ function compared(point, wanted) {
   return table({ caption: "Comparison of the systems", columns, rows: rows.length });
 }
 
+/** A row of `D.intervals`: both ends, how it was found, and the mean and how far the interval reaches as the terminal shows them. */
+function intervalOf([, , , low, high, how, text, reach]) {
+  return { low, high, how, text, reach };
+}
+
 /** A mean and half of its interval, or both ends of a skewed one, to the digits of the mean; where they come from on hover. */
 function around(measure, value, interval) {
-  const text = measured(measure, value);
-  if (!interval || typeof value !== "number" || interval.high === interval.low) return text;
+  if (!interval || typeof value !== "number" || interval.reach.length === 0) return measured(measure, value);
   const hint = `95 % interval: ${measured(measure, interval.low)} to ${measured(measure, interval.high)} (${interval.how})`;
-  const decimals = /\.(\d+)/.exec(text)?.[1].length ?? 0;
-  const [digits, unit] = measure.share ? [text.split(THIN_SPACE)[0], `${THIN_SPACE}%`] : [text, ""];
-  const scale = measure.share ? 100 : 1;
-  const shown = (part) => (Math.abs(value) >= 1e9 ? number(part) : minus(grouped((scale * part).toFixed(decimals))));
-  const { low, high } = interval;
-  const spread = isCentred(interval, value) ? ` ± ${shown((high - low) / 2)}` : ` (${shown(low)} … ${shown(high)})`;
-  return el("span", { title: hint }, digits, el("span", { class: "unit" }, spread), unit);
+  const large = Math.abs(value) >= 1e9;
+  const shown = (text) => (large ? number(Number(text)) : minus(grouped(text)));
+  const reach = interval.reach.map(shown);
+  const spread = reach.length === 1 ? ` ± ${reach[0]}` : ` (${reach[0]} … ${reach[1]})`;
+  return el("span", { title: hint }, shown(interval.text), el("span", { class: "unit" }, spread), measure.share ? `${THIN_SPACE}%` : "");
 }
 
 /** A measure's value over runs: the mean, or the word that all of them have. */
@@ -106,9 +108,8 @@ function changeText(change, measure) {
   if (change?.difference === 0) return "0";
   const by = relative(change, measure);
   if (by === null) return NONE;
-  const scale = measure.share ? 1 : change.baseline;
   const unit = measure.share ? "pp" : "%";
-  return `${signed(by)}${interval(change, scale)}${THIN_SPACE}${unit}`;
+  return `${signed(by)}${reachOf(change)}${THIN_SPACE}${unit}`;
 }
 
 /** A share as percent or points, with its sign unless it rounds to nothing. */
@@ -117,18 +118,10 @@ function signed(share) {
   return digits === "0.0" ? digits : `${share > 0 ? "+" : "−"}${digits}`;
 }
 
-/** Whether the value is the middle of its interval; those of one run may be skewed. The terminal follows the same rule. */
-function isCentred({ low, high }, value) {
-  return Math.abs((high + low) / 2 - value) <= (0.02 * (high - low)) / 2 + 1e-5 * Math.abs(value);
-}
-
 /** ` ± half` where the interval has the change in its middle, both ends where it does not, nothing without one. */
-function interval(change, scale) {
-  if (change.low === null) return "";
-  const half = (change.high - change.low) / 2;
-  if (isCentred(change, change.difference)) return ` ± ${Math.abs((half / scale) * 100).toFixed(1)}`;
-  const [from, to] = [change.low / scale, change.high / scale].sort((a, b) => a - b);
-  return ` (${signed(from)} … ${signed(to)})`;
+function reachOf({ reach }) {
+  if (reach.length === 0) return "";
+  return reach.length === 1 ? ` ± ${reach[0]}` : ` (${reach[0]} … ${reach[1]})`;
 }
 
 /** `better`, `worse` or `other` where the interval leaves no doubt; `open` where it does; nothing without an interval. */
@@ -164,16 +157,27 @@ function curves() {
     const measure = D.measures[view.y];
     const kept = D.runs.filter((run) => D.keys.every((_, at) => at === view.x || D.points[run.point][at] === view.fixed[at]));
     const scale = measure.share ? 100 : 1;
+    const known = new Map(D.intervals.filter((row) => row[2] === view.y).map((row) => [`${row[0]} ${row[1]}`, intervalOf(row)]));
+    const found = new Set();
     const series = D.systems.map((system, index) => {
       const byX = new Map();
+      const pointsAt = new Map();
       for (const run of kept.filter((run) => run.system === index && typeof run.values[view.y] === "number")) {
         const x = Number(D.points[run.point][view.x]);
         byX.set(x, [...(byX.get(x) ?? []), run.values[view.y] * scale]);
+        pointsAt.set(x, (pointsAt.get(x) ?? new Set()).add(run.point));
       }
       const x = [...byX.keys()].sort((a, b) => a - b);
-      const over = (f) => x.map((at) => f(byX.get(at)));
-      return { system: index, label: system.name, x, y: over(mean), low: over((all) => Math.min(...all)), high: over((all) => Math.max(...all)) };
+      const y = x.map((at) => mean(byX.get(at)));
+      // An interval of one point; where several keys vary together, several may stand at the same x, and there is none of all.
+      const intervals = x.map((at) => (pointsAt.get(at).size === 1 ? known.get(`${[...pointsAt.get(at)][0]} ${index}`) : undefined));
+      intervals.forEach((interval) => interval && found.add(interval.how.split(",")[0]));
+      const floor = y.every((value) => value >= 0) ? 0 : -Infinity;
+      const ends = (of) => intervals.map((interval, i) => (interval ? Math.max(floor, interval[of] * scale) : y[i]));
+      return { system: index, label: system.name, x, y, low: ends("low"), high: ends("high") };
     });
+    const seeds = Math.max(...D.systems.map((_, index) => kept.filter((run) => run.system === index && run.point === kept[0].point).length));
+    const bars = found.size === 0 ? "There are no intervals." : `Bars are 95 % intervals (${[...found].join(", ")}${found.has("seeds") ? `: Student's t over ${seeds}` : ": within the run of the one seed"}).`;
     const unit = unitOf(measure);
     holder.replaceChildren(
       chart({
@@ -183,7 +187,7 @@ function curves() {
         series,
         marks: true,
       }),
-      el("p", { class: "note" }, `${measure.doc} Points are means over seeds, bars go from the lowest to the highest seed.`),
+      el("p", { class: "note" }, `${measure.doc} Points are means over seeds. ${bars}`),
     );
   }
   fill();
