@@ -41,7 +41,7 @@ pub(crate) use plan::{OutputOptions, OutputPlan, REPLICAS, RunOutputs, SCHEDULE}
 pub(crate) use reference::metric_reference;
 pub(crate) use replay::{REPLAY_TABLES, buckets_csv, claim, operators_csv, steps_csv, write_whole};
 pub(crate) use series::part_path;
+pub(crate) use shown::{Reach, four_digits, is_centred, reach, reach_of_change};
 pub(crate) use summary::{summary_header, summary_rows};
 pub(crate) use sweep::{SWEEP_TABLES, SweepTables};
-pub(crate) use shown::{Reach, four_digits, is_centred, reach, reach_of_change};
 pub(crate) use table::{Look, comparison_table};

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::axis::Panel;
 use super::drawing::{Drawing, Layer, Point, Stroke, at, clip};
 use super::frame::{Frame, PANEL_HEIGHT};
+use super::frontier::Value;
 use super::legend::Key;
 use super::scale::Scale;
 use super::style::{LIMIT, Width, interval, mark, series_style};
@@ -24,7 +25,7 @@ pub(crate) struct AttainmentSeries {
     /// What the legend calls it.
     pub(crate) label: String,
     /// Rates in requests per second, ascending; the share of requests at each (0 to 1), and the ends of its interval.
-    pub(crate) points: Vec<(f64, (f64, Option<(f64, f64)>))>,
+    pub(crate) points: Vec<(f64, Value)>,
     /// The highest rate that holds, in requests per second.
     pub(crate) goodput: Option<f64>,
     /// Whether that was searched, so that the legend says if there is none.
@@ -172,8 +173,13 @@ mod tests {
             goodput: Some(2.0),
             searched: true,
         };
-        let figure =
-            AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column };
+        let figure = AttainmentFigure {
+            series: vec![series],
+            wanted: vec![0.9],
+            varied: String::new(),
+            intervals: String::new(),
+            width: Width::Column,
+        };
         assert_eq!(figure.x_scale(), Scale::from_zero(4.0));
         let words: Vec<_> = figure.draw().shapes.into_iter().filter_map(|shape| shape.text).collect();
         assert!(words.contains(&"a (2.000 req/s)".to_owned()), "{words:?}");
@@ -184,7 +190,14 @@ mod tests {
         let lone =
             AttainmentSeries { label: "a".to_owned(), points: vec![(5.0, (0.1, None))], goodput: None, searched: true };
         for series in [Vec::new(), vec![lone]] {
-            AttainmentFigure { series, wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column }.draw();
+            AttainmentFigure {
+                series,
+                wanted: vec![0.9],
+                varied: String::new(),
+                intervals: String::new(),
+                width: Width::Column,
+            }
+            .draw();
         }
     }
 }

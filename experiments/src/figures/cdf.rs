@@ -237,7 +237,11 @@ impl Figure for CdfFigure<'_> {
         }));
         let mut body = vega::size(self.width, AREA_HEIGHT);
         body["layer"] = layers.into();
-        vega::specification(&vega::described(&format!("Cumulative distribution of {}", self.quantity), &self.seed_words()), rows, body)
+        vega::specification(
+            &vega::described(&format!("Cumulative distribution of {}", self.quantity), &self.seed_words()),
+            rows,
+            body,
+        )
     }
 }
 

@@ -218,9 +218,12 @@ fn draw_cell(drawing: &mut Drawing, rect: Rect, cell: Option<Cell>, scale: Scale
         return;
     }
     let spread = interval
-        .map(|(low, high)| match is_centred((low, high), value) {
-            true => format!("±{}", short((high - low) / 2.0)),
-            false => format!("{}…{}", short(low), short(high)),
+        .map(|(low, high)| {
+            if is_centred((low, high), value) {
+                format!("±{}", short((high - low) / 2.0))
+            } else {
+                format!("{}…{}", short(low), short(high))
+            }
         })
         .filter(|text| font::width(text, NUMBER) <= rect.width() - 1.5);
     if let Some(spread) = spread {

@@ -84,7 +84,8 @@ impl Figure for LinesFigure {
         let scale = self.y_scale();
         let rows = self.series.iter().flat_map(|series| {
             series.points.iter().map(|point| {
-                let (low, high) = point.interval.map(|(low, high)| (vega::inside(low, scale), vega::inside(high, scale))).unzip();
+                let (low, high) =
+                    point.interval.map(|(low, high)| (vega::inside(low, scale), vega::inside(high, scale))).unzip();
                 json!({ "series": series.label, "x": point.x, "y": point.y, "low": low, "high": high })
             })
         });

@@ -37,8 +37,15 @@ fn timeline(bars: &[Bar]) -> Drawing {
 }
 
 fn lines(half: Option<f64>) -> LinesFigure {
-    let points =
-        |factor: f64| [1.0, 2.0, 4.0].map(|x| LinePoint { x, y: factor * x, interval: half.map(|half| ((factor - half) * x, (factor + half) * x)) }).to_vec();
+    let points = |factor: f64| {
+        [1.0, 2.0, 4.0]
+            .map(|x| LinePoint {
+                x,
+                y: factor * x,
+                interval: half.map(|half| ((factor - half) * x, (factor + half) * x)),
+            })
+            .to_vec()
+    };
     let series = |label: &str, factor| LineSeries { label: label.to_owned(), points: points(factor) };
     LinesFigure {
         title: "P99 TTFT over the rate".to_owned(),
@@ -53,8 +60,11 @@ fn lines(half: Option<f64>) -> LinesFigure {
 }
 
 fn frontier() -> FrontierFigure {
-    let point =
-        |x: f64, y: f64, note: &str| FrontierPoint { x: (x, Some((x - x / 9.0, x + x / 9.0))), y: (y, Some((y - 2.0, y + 2.0))), note: note.to_owned() };
+    let point = |x: f64, y: f64, note: &str| FrontierPoint {
+        x: (x, Some((x - x / 9.0, x + x / 9.0))),
+        y: (y, Some((y - 2.0, y + 2.0))),
+        note: note.to_owned(),
+    };
     let series = |label: &str, points| FrontierSeries { label: label.to_owned(), points, joined: true };
     FrontierFigure {
         title: "P99 TBT against P99 TTFT".to_owned(),
@@ -93,7 +103,10 @@ fn bars(parts: &[&str]) -> BarFigure {
 }
 
 fn heatmap() -> HeatmapFigure {
-    let cells = vec![vec![Some((100.0, Some((99.5, 100.5)))), Some((62.5, Some((61.0, 67.0))))], vec![Some((15.2, None)), None]];
+    let cells = vec![
+        vec![Some((100.0, Some((99.5, 100.5)))), Some((62.5, Some((61.0, 67.0))))],
+        vec![Some((15.2, None)), None],
+    ];
     HeatmapFigure {
         title: "Requests in time".to_owned(),
         x_label: "Offered rate (req/s)".to_owned(),
@@ -140,9 +153,17 @@ fn work() -> WorkFigure {
 }
 
 fn attainment() -> AttainmentFigure {
-    let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5)].map(|(rate, share)| (rate, (share, Some((share - 0.04, share + 0.04))))).to_vec();
+    let points = [(1.0, 1.0), (2.0, 0.95), (3.0, 0.5)]
+        .map(|(rate, share)| (rate, (share, Some((share - 0.04, share + 0.04)))))
+        .to_vec();
     let series = AttainmentSeries { label: "chunked".to_owned(), points, goodput: Some(2.1), searched: true };
-    AttainmentFigure { series: vec![series], wanted: vec![0.9], varied: String::new(), intervals: String::new(), width: Width::Column }
+    AttainmentFigure {
+        series: vec![series],
+        wanted: vec![0.9],
+        varied: String::new(),
+        intervals: String::new(),
+        width: Width::Column,
+    }
 }
 
 /// Figures of every kind, as small as they show what they are.

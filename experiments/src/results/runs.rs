@@ -165,10 +165,7 @@ pub(crate) fn over_seeds(seeds: usize) -> String {
 }
 
 /// The intervals of the `intervals` table, by measure, system and values of the swept keys.
-fn within_runs(
-    results: &Results,
-    keys: &[(String, Words)],
-) -> Result<BTreeMap<Vec<String>, (f64, f64)>, ResultsError> {
+fn within_runs(results: &Results, keys: &[(String, Words)]) -> Result<BTreeMap<Vec<String>, (f64, f64)>, ResultsError> {
     let table = results.table("intervals")?;
     let names = ["measure", "system"].into_iter().chain(keys.iter().map(|(name, _)| name.as_str()));
     let words: Vec<Words> = names.map(|name| table.words(name)).collect::<Result<_, _>>()?;

@@ -135,16 +135,16 @@ mod tests {
         Trial { first: SimTime::from_nanos(10), last: SimTime::from_nanos(last), warm_up }
     }
 
-    fn window(start: u64, end: u64) -> Option<Window> {
-        Some(Window { start: SimTime::from_nanos(start), end: SimTime::from_nanos(end) })
+    fn window(start: u64, end: u64) -> Window {
+        Window { start: SimTime::from_nanos(start), end: SimTime::from_nanos(end) }
     }
 
     #[test]
     fn systems_that_are_compared_are_measured_from_where_the_last_of_them_is_steady() {
         let both = common(&[("a", trial(100, Some((5, false)))), ("b", trial(100, Some((20, false))))], 1);
-        assert_eq!(both, [(window(30, 101), None), (window(30, 101), None)]);
+        assert_eq!(both, [(Some(window(30, 101)), None), (Some(window(30, 101)), None)]);
         let closed_loop = common(&[("a", trial(80, Some((5, false)))), ("b", trial(100, Some((20, false))))], 1);
-        assert_eq!(closed_loop, [(window(30, 81), None), (window(30, 81), None)]);
+        assert_eq!(closed_loop, [(Some(window(30, 81)), None), (Some(window(30, 81)), None)]);
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         else {
             panic!("two systems")
         };
-        assert_eq!((steady, &odd.0), (&(window(15, 101), None), &window(15, 101)));
+        assert_eq!((steady, &odd.0), (&(Some(window(15, 101)), None), &Some(window(15, 101))));
         assert_eq!(
             odd.1.as_deref(),
             Some(
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn where_no_time_is_left_each_system_has_a_window_of_its_own_and_says_so() {
         let apart = common(&[("a", trial(30, Some((5, false)))), ("b", trial(100, Some((40, false))))], 1);
-        assert_eq!([apart[0].0, apart[1].0], [window(15, 31), window(50, 101)]);
+        assert_eq!([apart[0].0, apart[1].0], [Some(window(15, 31)), Some(window(50, 101))]);
         assert!(apart.iter().all(|(_, remark)| remark.as_ref().is_some_and(|it| it.contains("different requests"))));
     }
 }
