@@ -17,6 +17,7 @@ mod cli {
     pub(crate) mod fit;
     pub(crate) mod goodput;
     pub(crate) mod import;
+    pub(crate) mod intervals;
     pub(crate) mod kernel_tables;
     pub(crate) mod layered;
     pub(crate) mod mixed_pool;

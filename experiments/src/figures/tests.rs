@@ -309,6 +309,42 @@ fn marks_stand_only_where_enough_values_lie_above() {
     assert_eq!([1, 10, 99, 100, 999, 1_000].map(marks), [1, 2, 2, 3, 3, 4]);
 }
 
+#[test]
+fn a_distribution_of_several_seeds_stands_where_tables_have_its_percentiles_and_is_shaded_by_their_intervals() {
+    let mut seeds = [10_u64, 20, 60].map(|shift| {
+        let mut sample = sim::Distribution::new();
+        (0..=1000).for_each(|ms| sample.add(workloads::SimDuration::from_nanos((ms + shift) * 1_000_000)));
+        sample
+    });
+    let lone = cdf(vec![CdfSeries::of_seeds("a", &mut seeds[..1])], None);
+    assert!(!words(&lone).iter().any(|word| word.starts_with("shaded")), "one seed has no band: {:?}", words(&lone));
+    let series = CdfSeries::of_seeds("a", &mut seeds);
+    let figure =
+        CdfFigure { quantity: "TTFT", counted: "Requests", series: vec![series], slo_s: None, width: Width::Column };
+    let said = words(&figure.draw()).join(" ");
+    assert!(said.contains("shaded: 95 % interval of the mean over 3 seeds"), "{said}");
+    // Shifts of 10, 20 and 60 ms: 30 on average, ± 4.302 65 × 26.458 ÷ √3.
+    let rows = figure.vega()["data"]["values"].clone();
+    let rows = rows.as_array().expect("values").iter();
+    let mut banded = 0;
+    for row in rows {
+        let percent = row["percent"].as_f64().expect("a share");
+        let (mean, half) = (10.0 * percent + 30.0, 65.725);
+        let expected: &[(&str, f64)] = if row.get("x").is_some() {
+            &[("x", mean)]
+        } else {
+            &[("low", (mean - half).max(0.0)), ("high", mean + half)]
+        };
+        for (field, expected) in expected {
+            let found = row[*field].as_f64().expect("a number");
+            let at_the_edge = *field == "high" && found < *expected && percent > 90.0;
+            assert!((found - expected).abs() < 0.01 || at_the_edge, "{percent} %, {field}: {found}, not {expected}");
+        }
+        banded += usize::from(row.get("low").is_some());
+    }
+    assert!(banded > 100, "{banded}");
+}
+
 /// Panics unless `document` is well-formed XML of the few kinds of markup that a figure has.
 fn assert_well_formed(name: &str, document: &str) {
     let mut open: Vec<&str> = Vec::new();

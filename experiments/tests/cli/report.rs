@@ -486,6 +486,29 @@ fn a_sweep_has_a_page_that_compares_at_each_point() {
         let (_, tokens) = column(browser, "#runs-table", "system.scheduler");
         assert_eq!(tokens, [["256"; 8], ["512"; 8]].concat(), "keys sort as numbers");
         assert_eq!(browser.run("return document.querySelectorAll('#curves path.series').length"), 2);
+        // Curves carry the intervals of the tables.
+        browser.run(
+            "const select = document.querySelector('#curve-measure'); \
+             select.selectedIndex = [...select.options].findIndex((option) => option.text === 'mean_ttft_ms'); \
+             select.dispatchEvent(new Event('change'))",
+        );
+        let note = browser.text("#curves .note");
+        assert!(note.ends_with("Bars are 95 % intervals (seeds: Student's t over 2)."), "{note}");
+        let [left, top, width, height] = browser.place("#curves .chart");
+        browser.point(left + width * 0.95, top + height * 0.5);
+        let lines = browser.texts("#tip > div");
+        let (_, range) = lines[1].split_once('(').expect("an interval");
+        let (low, high) = range.split_once(" … ").expect("two ends");
+        let intervals = rows(&place, "out/intervals.csv");
+        let is_of = |row: &&BTreeMap<String, String>| {
+            let at = (row["workload.rate"].as_str(), row["system.scheduler.max_num_batched_tokens"].as_str());
+            at == ("20", "256") && row["system"] == "chunked" && row["measure"] == "mean_ttft_ms"
+        };
+        let row = intervals.iter().find(is_of).expect("it has an interval");
+        // Times are read in seconds.
+        assert_near(1e3 * shown(high), number(row, "mean_high"), "the upper end");
+        let floor = number(row, "mean_low").max(0.0);
+        assert!((1e3 * shown(low) - floor).abs() <= 1e-3 * floor, "{low} is not {floor}");
     });
 }
 

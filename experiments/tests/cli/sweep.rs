@@ -40,7 +40,7 @@ pub(crate) fn assert_same_as(place: &Place, folder: &str, expected: &BTreeMap<St
 }
 
 /// The rows of a table, each a map from column to field.
-fn rows(place: &Place, file: &str) -> Vec<BTreeMap<String, String>> {
+pub(crate) fn rows(place: &Place, file: &str) -> Vec<BTreeMap<String, String>> {
     let bytes = place.read(file);
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let names = reader.headers().expect("a header").clone();
