@@ -3,6 +3,8 @@
     servesim run experiments/quickstart.toml -o as_csv
     servesim run experiments/quickstart.toml -o as_parquet --format parquet
     python3 experiments/python/check.py as_csv as_parquet
+
+The folders may also be of a sweep, which has no table of requests; of one seed, its intervals have to be those within runs.
 """
 
 import math
@@ -12,7 +14,8 @@ from pathlib import Path
 import pandas
 import polars
 
-TABLES = ["summary", "intervals", "comparison", "requests"]
+TABLES = ["summary", "intervals", "comparison"]
+REQUESTS = "requests"
 TEXTS = {"system", "percentile_method", "steadiness", "method", "baseline", "measure", "unit", "better", "note", "status"}
 
 
@@ -40,7 +43,9 @@ def same(left, right, what):
 
 
 def main(as_csv, as_parquet):
-    for table in TABLES:
+    is_run = (as_csv / f"{REQUESTS}.csv").exists()
+    tables = TABLES + [REQUESTS] * is_run
+    for table in tables:
         csv, parquet = as_csv / f"{table}.csv", as_parquet / f"{table}.parquet"
         # The one line of each.
         pandas_csv, pandas_parquet = pandas.read_csv(csv), pandas.read_parquet(parquet)
@@ -53,11 +58,27 @@ def main(as_csv, as_parquet):
                 full = frame[column].drop_nulls().len() > 0
                 assert not full or (kind == polars.String) == (column in TEXTS), (table, column, kind)
 
+    if not is_run:
+        return check_sweep(as_csv)
     requests, summary = pandas.read_csv(as_csv / "requests.csv"), pandas.read_csv(as_csv / "summary.csv")
     means = requests[requests.status == "completed"].groupby(["system", "seed"]).ttft_s.mean() * 1e3
     for row in summary.itertuples():
         assert math.isclose(means[row.system, row.seed], row.mean_ttft_ms, rel_tol=1e-6), (row.system, row.seed)
-    print(f"{len(TABLES)} tables, {len(requests)} requests: the same from CSV and Parquet, in pandas and polars")
+    print(f"{len(tables)} tables, {len(requests)} requests: the same from CSV and Parquet, in pandas and polars")
+
+
+def check_sweep(folder):
+    """Holds that every point and system of a sweep has intervals, over seeds or within the run of one."""
+    summary, intervals = pandas.read_csv(folder / "summary.csv"), pandas.read_csv(folder / "intervals.csv")
+    keys = list(summary.columns[: summary.columns.get_loc("system") + 1])
+    known = intervals[intervals.method.notna()]
+    methods = {"seeds"} if summary.seed.nunique() > 1 else {"batch-means", "batch-shares"}
+    assert set(known.method) == methods, (set(known.method), methods)
+    mean = known[known.measure == "mean_ttft_ms"]
+    assert ((mean.mean_low <= mean["mean"]) & (mean["mean"] <= mean.mean_high)).all()
+    points, with_interval = summary[keys].drop_duplicates(), known[keys].drop_duplicates()
+    assert len(points.merge(with_interval)) == len(points), "a point has no interval at all"
+    print(f"{len(TABLES)} tables, {len(points)} points and systems with intervals by {', '.join(sorted(methods))}")
 
 
 if __name__ == "__main__":
