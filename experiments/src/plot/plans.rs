@@ -197,6 +197,7 @@ pub(super) fn costs(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missin
         parts: colours.into_iter().map(|part| types[part].to_owned()).collect(),
         whole: None,
         rows: rows.into_iter().map(|(.., row)| row).collect(),
+        intervals: String::new(),
         width: asked.width(Width::Page),
     };
     Ok(vec![Named::new("deployment_costs", figure)])
@@ -279,6 +280,7 @@ pub(super) fn placements(source: &Source, asked: &Asked) -> Result<Vec<Named>, M
         parts: vec![String::new()],
         whole: None,
         rows: rows.collect(),
+        intervals: String::new(),
         width: asked.width(Width::Page),
     };
     Ok(vec![Named::new("goodput_bars", figure)])
