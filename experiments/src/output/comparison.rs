@@ -26,6 +26,8 @@ pub(super) struct Comparison {
     /// The 95 % interval of the difference of the means: by Student's t distribution over the differences of each seed; with one
     /// seed, from its runs alone. `None` where that tells nothing about it.
     pub(super) interval: Option<Interval>,
+    /// Whether under some seed the two were measured from different moments on, and so over different requests.
+    pub(super) apart: bool,
 }
 
 impl Comparison {
@@ -59,6 +61,8 @@ pub(super) fn compare_against(baseline: &str, runs: &[RunLabel], summaries: &[Su
     for (point, group) in by_point(runs, summaries) {
         for system in systems(&group).into_iter().filter(|system| *system != baseline) {
             let pairs = pairs(&group, baseline, system);
+            let start = |run: &Summary| run.measured_from_s.to_bits();
+            let apart = pairs.iter().any(|(baseline, system)| start(baseline) != start(system));
             rows.extend(Summary::columns().iter().filter_map(|measure| {
                 let (baseline_mean, system_mean, differences) = means(measure, &pairs)?;
                 Some(Comparison {
@@ -70,6 +74,7 @@ pub(super) fn compare_against(baseline: &str, runs: &[RunLabel], summaries: &[Su
                     baseline_mean,
                     system_mean,
                     interval: interval(measure, &pairs, &differences),
+                    apart,
                 })
             }));
         }
@@ -139,14 +144,18 @@ fn interval(measure: &Column, pairs: &[(&Summary, &Summary)], differences: &[f64
     Interval::over_seeds(differences).or_else(within)
 }
 
+/// What there is to say of an estimate over so many seeds that may have an interval.
+pub(super) fn note(interval: Option<&Interval>, seeds: u32) -> &'static str {
+    if interval.is_none() && seeds == 1 { "one seed: no interval" } else { "" }
+}
+
 /// The last fields of a row: the ends of an interval, how it was found, over how many seeds or stretches, and what there is to say
 /// where there is none.
-pub(super) fn push_interval(file: &mut Vec<u8>, interval: Option<&Interval>, seeds: u32) {
+pub(super) fn push_interval(file: &mut Vec<u8>, interval: Option<&Interval>, note: &str) {
     let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
     let (low, high) = (end(interval.map(|interval| interval.low)), end(interval.map(|interval| interval.high)));
     let method = interval.map_or("", |interval| interval.method.name());
     let parts = interval.map(|interval| interval.parts.to_string()).unwrap_or_default();
-    let note = if interval.is_none() && seeds == 1 { "one seed: no interval" } else { "" };
     file.extend_from_slice(format!(",{low},{high},{method},{parts},{note}\n").as_bytes());
 }
 
@@ -183,7 +192,10 @@ pub(super) fn comparison_csv<'a>(keys: impl IntoIterator<Item = &'a String>, row
             file.push(b',');
             file.extend_from_slice(number.map(|number| number.to_string()).unwrap_or_default().as_bytes());
         }
-        push_interval(&mut file, row.interval.as_ref(), row.seeds);
+        let missing = note(row.interval.as_ref(), row.seeds);
+        let apart = if row.apart { "measured from different moments" } else { "" };
+        let notes: Vec<&str> = [apart, missing].into_iter().filter(|note| !note.is_empty()).collect();
+        push_interval(&mut file, row.interval.as_ref(), &notes.join("; "));
     }
     file
 }
@@ -238,6 +250,15 @@ mod tests {
             assert!(line.contains(&format!(",{method},20,")), "{line}");
         }
         assert_eq!(find(&rows, "request_throughput").interval, None, "no figure of single requests");
+    }
+
+    #[test]
+    fn systems_that_were_measured_from_different_moments_are_noted() {
+        let (first, second) = (summary(100_000_000), Summary { measured_from_s: 2.5, ..summary(90_000_000) });
+        let rows = compare(&[RunLabel::new("a", 1), RunLabel::new("b", 1)], &[first, second]);
+        let file = String::from_utf8(comparison_csv([], &rows)).expect("CSV is text");
+        let row = file.lines().find(|line| line.starts_with("b,a,mean_e2el_ms")).expect("a row");
+        assert!(row.ends_with(",-10,,,,,measured from different moments; one seed: no interval"), "{row}");
     }
 
     #[test]

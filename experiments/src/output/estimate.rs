@@ -2,7 +2,7 @@
 
 use sim::{Column, Interval, Summary};
 
-use super::comparison::{Run, by_point, interval_header, push_interval, systems};
+use super::comparison::{Run, by_point, interval_header, note, push_interval, systems};
 use super::decimal::push_integer;
 use super::label::{RunLabel, push_field};
 
@@ -78,7 +78,7 @@ pub(super) fn intervals_csv<'a>(keys: impl IntoIterator<Item = &'a String>, rows
         }
         push_integer(&mut file, row.seeds);
         file.extend_from_slice(format!(",{}", row.mean).as_bytes());
-        push_interval(&mut file, row.interval.as_ref(), row.seeds);
+        push_interval(&mut file, row.interval.as_ref(), note(row.interval.as_ref(), row.seeds));
     }
     file
 }

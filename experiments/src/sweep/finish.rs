@@ -60,6 +60,13 @@ pub(super) fn tables(
             summaries.len()
         ));
     }
+    let unsteady = summaries.iter().filter(|run| run.steadiness == Steadiness::Unsteady).count();
+    if unsteady > 0 {
+        terminal.note(&format!(
+            "note: {unsteady} of {} runs never became steady: latencies had a trend to the end; `steadiness` in summary.csv",
+            summaries.len()
+        ));
+    }
     remarks.sort_unstable();
     remarks.dedup();
     for remark in remarks.iter().take(SHOWN_REMARKS) {

@@ -19,6 +19,10 @@ use crate::file::{self, SWEEP};
 use crate::request::Request;
 use crate::run::experiment_text;
 
+/// What is to be known of windows that are found.
+const ONE_WINDOW: &str = "measure = \"auto\": at each point and seed all systems are measured over one window, from where the last of them \
+                          is steady on (`measured_from_s` in summary.csv)";
+
 /// Points that are resolved before what they share is put together.
 const CHUNK: usize = 256;
 
@@ -271,6 +275,7 @@ impl Shared {
         let systems: Vec<Arc<System>> = systems.into_iter().map(Arc::new).collect();
         let mut beside = Vec::new();
         if conditions.measuring == Measuring::Auto {
+            self.notes.push(ONE_WINDOW.to_owned());
             beside = addresses.iter().cloned().zip(systems.iter().cloned()).collect();
         }
         let all = addresses.join(" ");

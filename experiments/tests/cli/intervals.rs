@@ -102,7 +102,8 @@ fn intervals_of_one_seed_are_the_same_bytes_in_parts_and_after_an_interruption()
 #[test]
 fn compared_systems_are_measured_over_one_window_in_runs_and_in_sweeps_and_in_parts_of_these() {
     let place = place("seeds = [1, 2]\nmeasure = \"auto\"\n", 500);
-    place.succeed(&["sweep", "x.toml", "-o", "out"]);
+    let said = place.succeed(&["sweep", "x.toml", "-o", "out"]).stderr;
+    assert_eq!(said.matches("all systems are measured over one window").count(), 1, "{said}");
     let mut starts: BTreeMap<[String; 2], Vec<f64>> = BTreeMap::new();
     for row in rows(&place, "out/summary.csv") {
         let place = ["workload.rate", "seed"].map(|column| row[column].clone());
