@@ -100,6 +100,11 @@ pub(crate) fn find(word: &str) -> Vec<Entry> {
     if found.is_empty() {
         found.extend(shipped::by_another_name(word));
     }
+    let of_gaps = word.to_lowercase().replace("tbt", "itl");
+    if found.is_empty() && of_gaps != word.to_lowercase() {
+        // Measures have vLLM's name for what `[slo]` and figures call TBT.
+        return find(&of_gaps);
+    }
     found
 }
 
@@ -142,6 +147,12 @@ mod tests {
             assert!(!entry.about.trim().is_empty(), "{} is not explained", entry.name);
             assert!(!entry.about.contains("<br>"), "{} is a text for pages", entry.name);
         }
+    }
+
+    #[test]
+    fn what_figures_call_tbt_finds_the_measures_of_it() {
+        assert_eq!(one("p99_tbt_ms").name, "p99_itl_ms");
+        assert!(find("p98_tbt_ms").is_empty());
     }
 
     #[test]

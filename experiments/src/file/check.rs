@@ -104,12 +104,27 @@ fn value(
         }
         _ => {
             if let Err(label) = scalar(&node.value, kind) {
-                let explained = matches!((kind, &node.value), (Kind::Choice(_), Value::Text(_)));
                 let problem = wrong(label);
-                let help = || format!("servesim explain {name}: what each of them is");
-                problems.push(if explained { problem.help(help()) } else { problem });
+                problems.push(match advice(&node.value, kind, &name) {
+                    Some(advice) => problem.help(advice),
+                    None => problem,
+                });
             }
         }
+    }
+}
+
+/// What to do about a value that is none of the choices, or a number where there may be a distribution.
+fn advice(value: &Value, kind: Kind, name: &str) -> Option<String> {
+    match (kind, value) {
+        (Kind::Choice(_), Value::Text(_)) => Some(format!("servesim explain {name}: what each of them is")),
+        (Kind::Table(inner), Value::Integer(number)) => {
+            let tag = inner.tag.key()?;
+            let of_fixed = |key: &&&Key| key.only == ["fixed"] && matches!(key.kind, Kind::Integer(..));
+            let key = inner.keys.iter().find(of_fixed)?;
+            Some(format!("always the same is {{ {} = \"fixed\", {} = {number} }}", tag.name, key.name))
+        }
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::choose::Chosen;
 use super::judge::{Outcome, Row};
 use super::placement::Placement;
 use crate::cli::{new_table, right_aligned};
-use crate::experiment::{Algorithm, Experiment, PlanSpec};
+use crate::experiment::{Algorithm, Experiment, Objective, PlanSpec};
 use crate::goodput::Limited;
 use crate::goodput::search::Found;
 use crate::output::four_digits;
@@ -149,6 +149,14 @@ fn notes(spec: &PlanSpec, chosen: &Chosen) -> Vec<String> {
         not.push("pairs of GPU types within a server");
     }
     notes.push(format!("not searched: {}", not.join(", ")));
+    if let (Some(rate), false) = (spec.rate, spec.objective == Objective::Cost) {
+        notes.push(format!(
+            "the plan serves {} req/s in as many replicas as that takes, but is the best by {} at its highest rate; the cheapest that \
+             serves the rate: plan.deployments, which searches whole deployments, or plan.objective = \"cost\"",
+            four_digits(rate),
+            spec.objective.name()
+        ));
+    }
     if spec.algorithms != [Algorithm::CoLocated] && spec.network == "instant" {
         notes.push("KV caches were taken to travel in no time; plan.network names what carries them".to_owned());
     }

@@ -91,6 +91,7 @@ pub(super) fn tables(
             terminal::print(&comparison_table(&runs, &summaries, look));
         }
         show_paths(&paths);
+        terminal.note(&format!("servesim plot {} draws what it found", short(directory)));
     }
     match failures.first() {
         None => Ok(()),

@@ -154,6 +154,16 @@ fn a_choice_that_is_none_says_where_the_choices_are_explained() {
 }
 
 #[test]
+fn a_number_where_there_may_be_a_distribution_is_shown_as_one() {
+    let place = Place::new();
+    let system = "[[system]]\nname = \"a\"\ngpu = \"H100-SXM-80GB\"\n";
+    let workload = "model = \"meta-llama/Llama-3.1-8B\"\n[workload]\nrate = 1\ninput = 300\noutput = \"fixed\"\n";
+    place.write("x.toml", &(workload.to_owned() + system));
+    let message = place.fail(2, &["run", "x.toml"]);
+    assert!(message.contains("help: always the same is { distribution = \"fixed\", tokens = 300 }"), "{message}");
+}
+
+#[test]
 fn a_model_or_device_that_is_not_shipped_is_told_how_to_be_described() {
     let model = message(&[("model = \"meta-llama/Llama-3.1-8B\"", "model = \"Qwen/Qwen2.5-7B\"")]);
     assert!(model.contains("write the path of its Hugging Face config.json"), "{model}");

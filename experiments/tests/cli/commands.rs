@@ -108,6 +108,12 @@ fn models_and_devices_of_ones_own_are_shown_from_their_files() {
     // Llama-3.2-3B has 3.21 billion parameters.
     let parameters = shown["parameters"].as_f64().expect("a number");
     assert!((3.205e9..3.215e9).contains(&parameters), "{shown}");
+    let shown = place.succeed(&["profiles", "show", "tiny.json"]).stdout;
+    let layers = shown.lines().find(|line| line.starts_with("28 layers")).expect("its layers");
+    for part in ["query_heads 24", "kv_heads 8", "head_dim 128", "dense (gated, intermediate_size 8192)"] {
+        assert!(layers.contains(part), "{shown}");
+    }
+    assert!(!layers.contains("bias"), "there are none: {shown}");
     place.write("mine.toml", "name = \"Mine\"\nsms = 40\n");
     let message = place.fail(2, &["profiles", "show", "mine.toml"]);
     assert!(message.contains("mine.toml: missing: `memory_gib`, `memory_bandwidth_gb_per_s`"), "{message}");

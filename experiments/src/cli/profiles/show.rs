@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use profiles::cost::Architecture;
 use profiles::fitted::FittedProfile;
-use profiles::{DType, DeviceSpec, ModelSpec, ProfileError};
+use profiles::{DType, DeviceSpec, LayerSpec, ModelSpec, ProfileError};
 use serde_json::{Value, json};
 
 use crate::diagnostic::nearest_file;
@@ -31,20 +31,20 @@ pub(in crate::cli) struct ShowArgs {
 /// Prints the figures.
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let (figures, details) = match found(&args.name)? {
-        Shown::Model(model) => (model_json(&model), format!("{:#?}", first_of_each_kind(&model))),
-        Shown::Device(device) => (device_json(&device), String::new()),
+        Shown::Model(model) => (model_json(&model), layers(&model)),
+        Shown::Device(device) => (device_json(&device), Vec::new()),
     };
     if args.json {
         terminal::print_line(&figures.to_string());
         return Ok(());
     }
     for (key, value) in figures.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        terminal::print_line(&format!("{key:<28} {value}"));
+        for (n, line) in lines(value).iter().enumerate() {
+            terminal::print_line(&format!("{:<28} {line}", if n == 0 { key } else { "" }));
+        }
     }
-    terminal::print(&details);
-    if !details.is_empty() {
-        terminal::print_line("");
+    for line in details {
+        terminal::print_line(&line);
     }
     Ok(())
 }
@@ -86,15 +86,49 @@ fn found(name: &str) -> Result<Shown, Failure> {
     }
 }
 
-/// One layer of each kind, so that a page shows what a model is made of.
-fn first_of_each_kind(model: &ModelSpec) -> Vec<&profiles::LayerSpec> {
-    let mut kinds: Vec<&profiles::LayerSpec> = Vec::new();
+/// A figure as a reader takes it in: large ones by their power of ten, lists by their items.
+fn lines(value: &Value) -> Vec<String> {
+    /// From here on digits are not counted at a glance.
+    const LARGE: f64 = 1e6;
+    match value {
+        Value::Null => vec!["-".to_owned()],
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(lines).collect(),
+        Value::Number(number) if number.is_f64() && number.as_f64().is_some_and(|number| number >= LARGE) => {
+            vec![format!("{:e}", number.as_f64().unwrap_or_default())]
+        }
+        other => vec![other.to_string()],
+    }
+}
+
+/// A line for each kind of layer: how many there are, and what they are made of.
+fn layers(model: &ModelSpec) -> Vec<String> {
+    let mut kinds: Vec<(&LayerSpec, usize)> = Vec::new();
     for layer in &model.layers {
-        if !kinds.contains(&layer) {
-            kinds.push(layer);
+        match kinds.iter_mut().find(|(kind, _)| *kind == layer) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((layer, 1)),
         }
     }
-    kinds
+    let of = |(layer, count): &(&LayerSpec, usize)| {
+        let (mixer, feed_forward) = (parts(&json!(layer.mixer)), parts(&json!(layer.feed_forward)));
+        format!("{:<28} {mixer}, {feed_forward}", format!("{count} layers"))
+    };
+    kinds.iter().map(of).collect()
+}
+
+/// The parts of a layer with their figures, those that are absent or off left out.
+fn parts(value: &Value) -> String {
+    let of_object = |object: &serde_json::Map<String, Value>| {
+        let shown = |(name, value): (&String, &Value)| match value {
+            Value::Null | Value::Bool(false) => None,
+            Value::Bool(true) => Some(name.clone()),
+            Value::Object(_) => Some(format!("{name} ({})", parts(value))),
+            other => Some(format!("{name} {}", parts(other))),
+        };
+        object.iter().filter_map(shown).collect::<Vec<_>>().join(", ")
+    };
+    value.as_object().map_or_else(|| lines(value).join(" "), of_object)
 }
 
 /// The figures of a model.

@@ -150,8 +150,9 @@ pub(crate) static NETWORK: Key = Key::new(
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
     path: "plan",
-    doc: "What `servesim plan` searches: placements of a model on GPUs, each judged by its highest rate within `[slo]` as \
-          `[goodput]` searches it.",
+    doc: "What `servesim plan` searches. With `deployments`: systems of this file on GPUs of several types and counts, each judged as \
+          a whole at `rate`, for the cheapest that serves. Without: placements of a model's replicas on GPUs, each judged by its \
+          highest rate within `[slo]` as `[goodput]` searches it.",
     tag: Tag::None,
     keys: &[
         &SYSTEM,
