@@ -1,6 +1,7 @@
 //! `servesim goodput`: the highest rate at which each system meets the objectives.
 
 mod files;
+mod known;
 mod limit;
 mod probe;
 mod progress;

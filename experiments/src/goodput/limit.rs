@@ -2,8 +2,9 @@
 
 use sim::{Slos, Steadiness, Summary};
 
+use super::known::Standing;
 use super::probe::{Probe, Question};
-use super::search::{Found, Interval, Standing, search};
+use super::search::{Found, search};
 use crate::experiment::{Experiment, SearchLimits, System};
 use crate::failure::Failure;
 
@@ -37,10 +38,13 @@ pub(crate) fn find(
 ) -> Result<Limited, Failure> {
     let facts = system.facts();
     let mut probes: Vec<Probe> = Vec::new();
-    let found = search(limits, f64::from(facts.devices), |rate| {
-        let probe = look(question, system, limits, rate)?;
+    let most_extension = if question.can_extend() { limits.most_extension } else { 1 };
+    let limits = SearchLimits { most_extension, ..limits };
+    let found = search(limits, f64::from(facts.devices), |rate, times| {
+        let probe = look(question, system, most_extension, rate, times)?;
         let standing = probe.standing;
         each(&probe)?;
+        probes.retain(|shorter| shorter.rate.total_cmp(&rate).is_ne());
         probes.push(probe);
         Ok(standing)
     })?;
@@ -61,48 +65,47 @@ pub(crate) fn find(
     })
 }
 
-/// Offers a rate with ever more requests until it is certain whether the demands hold, or there may be no more.
-fn look(question: &Question<'_>, system: &System, limits: SearchLimits, rate: f64) -> Result<Probe, Failure> {
-    let most = if question.can_extend() { limits.most_extension } else { 1 };
-    let extensions: Vec<u32> = extensions(most).collect();
-    for (place, extension) in extensions.iter().enumerate() {
-        let mut probe = question.probe_extended(system, rate, *extension)?;
-        let mut standing = question.standing_at_looks(&probe, extensions.len() as u32);
-        let overloaded = |run: &Summary| run.steadiness == Steadiness::Overloaded;
-        // It holds because the run ends before the queue is long, or for want of time to tell.
-        let swallowed = probe.summaries.iter().all(overloaded) || !is_settled(question.slos, &probe);
-        let burst = standing.holds && extensions.len() > 1 && swallowed;
-        let last = place + 1 == extensions.len();
-        if last && burst && probe.summaries.iter().all(overloaded) {
-            // That the queue grows is a judgement of trends without an interval, and the shares themselves say otherwise: where the
-            // demands fail beyond noise stays to be found, above.
-            standing = Standing { holds: false, certain: standing.certain.map(|_| false) };
-        }
-        probe.standing = standing;
-        if last || (standing.certain == Some(true) && !burst) {
+/// Offers a rate with so many times the requests, and with more, up to `most` times, where the demands may hold only because the run ends
+/// before the queue is long.
+fn look(question: &Question<'_>, system: &System, most: u32, rate: f64, times: u32) -> Result<Probe, Failure> {
+    let mut times = times;
+    loop {
+        let mut probe = question.probe_extended(system, rate, times)?;
+        let overloaded = probe.summaries.iter().all(|run| run.steadiness == Steadiness::Overloaded);
+        let settling = times_to_settle(question.slos, &probe);
+        if !probe.standing.holds() || !(overloaded || settling > times) {
             return Ok(probe);
         }
+        if times == most {
+            if overloaded && most > 1 {
+                probe.standing = in_doubt(probe.standing);
+            }
+            return Ok(probe);
+        }
+        times = settling.max(times.saturating_mul(4)).min(most);
     }
-    unreachable!("there is a last look")
 }
 
-/// Whether requests come for long enough, against the longest limit, for a queue to show.
-fn is_settled(slos: Slos, probe: &Probe) -> bool {
+/// Holds by its shares, but the queue grows: that is a judgement of trends without an interval, so where the demands fail beyond noise stays
+/// to be found, above.
+fn in_doubt(standing: Standing) -> Standing {
+    let just_below = -f64::EPSILON;
+    let interval = standing.interval.map(|(low, high)| (low.min(just_below), high));
+    Standing { margin: just_below, interval }
+}
+
+/// How many times the requests of a probe come for long enough, against the longest limit, for a queue to show.
+fn times_to_settle(slos: Slos, probe: &Probe) -> u32 {
     let longest = [slos.ttft, slos.e2e, slos.tbt, slos.tpot].into_iter().flatten().max();
     let longest_s = longest.map_or(0.0, workloads::SimDuration::as_secs_f64);
-    probe.summaries.iter().all(|run| run.requests.issued as f64 >= SETTLED * longest_s * probe.rate)
-}
-
-/// 1, 4, 16 … up to `most`.
-fn extensions(most: u32) -> impl Iterator<Item = u32> {
-    std::iter::successors(Some(1_u32), |last| last.checked_mul(4)).take_while(move |extension| *extension <= most)
+    let issued = probe.summaries.iter().map(|run| run.requests.issued).min().unwrap_or(1).max(1) as f64;
+    (SETTLED * longest_s * probe.rate / issued * f64::from(probe.times)).ceil() as u32
 }
 
 impl Limited {
-    /// Whether noise leaves nothing open between the rate that holds and the one that fails.
-    pub(crate) fn is_beyond_noise(&self) -> bool {
-        matches!(self.found, Found::Between { holds, fails, interval: Some(Interval { low: Some(low), high: Some(high) }) }
-            if low >= holds && high <= fails)
+    /// Whether noise leaves no more open than `tolerance` on either side.
+    pub(crate) fn is_within(&self, tolerance: f64) -> bool {
+        matches!(self.found, Found::Between { interval: Some(interval), .. } if interval.is_within(tolerance))
     }
 
     /// Requests of each run at the highest rate that holds.
@@ -147,7 +150,9 @@ impl Limited {
     pub(crate) fn remarks(&self, experiment: &Experiment) -> Vec<String> {
         let mut remarks: Vec<String> = self.at_limit().map(|probe| probe.remarks.clone()).unwrap_or_default();
         if let Found::Between { holds, fails, .. } = self.found {
-            if let Some(above) = self.probes.iter().find(|probe| probe.rate > fails && probe.standing.holds) {
+            let times = self.at_limit().map_or(1, |probe| probe.times);
+            let misses = |probe: &&Probe| probe.rate > fails && probe.times >= times && probe.standing.holds();
+            if let Some(above) = self.probes.iter().find(misses) {
                 remarks.push(format!(
                     "warning: `{}` also meets the objectives at {:.4} req/s, above {fails:.4} where it misses them: attainment \
                      does not fall evenly with the rate; more requests or seeds show whether that is noise",

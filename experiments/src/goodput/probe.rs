@@ -1,12 +1,10 @@
 //! One system under one rate, every seed.
 
 use rayon::prelude::*;
-use sim::{
-    Ending, Measures, Observer, RequestRecord, Slos, Summary, Window, WithinRun, half_width, student_t_quantile,
-};
+use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary, Window, WithinRun, half_width};
 use workloads::{SimDuration, SimTime};
 
-use super::search::Standing;
+use super::known::Standing;
 use crate::experiment::{Demand, Measuring, System, Workload};
 use crate::failure::Failure;
 use crate::run::{failed, rejections, unreadable, window};
@@ -39,6 +37,8 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Probe {
     /// Requests per second.
     pub(crate) rate: f64,
+    /// How many times the requests that were asked for.
+    pub(crate) times: u32,
     /// Of the runs, in the order of the seeds.
     pub(crate) summaries: Vec<Summary>,
     /// Per demand: the share that met it, and the half-width of its 95 % interval.
@@ -81,39 +81,17 @@ impl Question<'_> {
         let runs: Vec<Result<(Summary, Option<String>), Failure>> = self.seeds.par_iter().map(one).collect();
         let runs = runs.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (summaries, remarks): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
-        let shares: Vec<_> = self.demands.iter().map(|demand| mean_share(demand, &summaries, CONFIDENCE)).collect();
-        let standing = self.standing_of(&shares);
-        Ok(Probe { rate, summaries, shares, standing, remarks: remarks.into_iter().flatten().collect() })
+        let shares: Vec<_> = self.demands.iter().map(|demand| mean_share(demand, &summaries)).collect();
+        let remarks = remarks.into_iter().flatten().collect();
+        let requests = summaries.iter().map(|summary| summary.requests.issued).sum();
+        let standing = standing(self.demands, &shares, requests);
+        Ok(Probe { rate, times, summaries, shares, standing, remarks })
     }
 
-    /// Whether a probe meets every demand.
+    /// How far a probe is from the demands.
     pub(crate) fn standing(&self, probe: &Probe) -> Standing {
-        self.standing_of(&probe.shares)
-    }
-
-    /// The same if the answer is sought at so many looks, with ever more requests, until it is certain: then each look is given its part
-    /// of the 5 % in which chance may mislead (Bonferroni).
-    pub(crate) fn standing_at_looks(&self, probe: &Probe, looks: u32) -> Standing {
-        let confidence = 1.0 - (1.0 - CONFIDENCE) / f64::from(looks);
-        let shares: Vec<_> =
-            self.demands.iter().map(|demand| mean_share(demand, &probe.summaries, confidence)).collect();
-        self.standing_of(&shares)
-    }
-
-    fn standing_of(&self, shares: &[(f64, Option<f64>)]) -> Standing {
-        let judged = || self.demands.iter().zip(shares);
-        let holds = judged().all(|(demand, (share, _))| share >= &demand.share);
-        let certain = judged()
-            .map(|(demand, (share, half))| {
-                // Of a share of all requests there is no more to know than that all met it.
-                let holds = |half| share - half >= demand.share || (*share >= 1.0 && demand.share >= 1.0);
-                half.map(|half| (holds(half), share + half < demand.share))
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(
-                |sure| if holds { sure.iter().all(|(holds, _)| *holds) } else { sure.iter().any(|(_, fails)| *fails) },
-            );
-        Standing { holds, certain }
+        let requests = probe.summaries.iter().map(|summary| summary.requests.issued).sum();
+        standing(self.demands, &probe.shares, requests)
     }
 
     /// The demand that a probe misses by most, or comes nearest to missing.
@@ -153,24 +131,41 @@ impl Observer for Client {
     }
 }
 
+/// The least over the demands of the log-odds of the attained share over those of the wanted one, at the mean and at the ends of its
+/// interval. Shares of 0 and 1 count as half a request of all.
+fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], requests: u64) -> Standing {
+    let least = 0.5 / requests.max(1) as f64;
+    let log_odds = |share: f64| {
+        let share = share.clamp(least, 1.0 - least);
+        (share / (1.0 - share)).ln()
+    };
+    let over = |demand: &Demand, share: f64| log_odds(share) - log_odds(demand.share);
+    let margin = |(demand, (share, _)): (&Demand, &(f64, Option<f64>))| over(demand, *share);
+    let ends = |(demand, (share, half)): (&Demand, &(f64, Option<f64>))| {
+        let half = (*half)?;
+        // Of a share of all requests there is no more to know than that all met it.
+        let is_all = *share >= 1.0 && demand.share >= 1.0;
+        Some((if is_all { 0.0 } else { over(demand, share - half) }, over(demand, share + half)))
+    };
+    let each = || demands.iter().zip(shares);
+    let least_of = |low: (f64, f64), next: (f64, f64)| (low.0.min(next.0), low.1.min(next.1));
+    Standing {
+        margin: each().map(margin).fold(f64::INFINITY, f64::min),
+        interval: each().map(ends).try_fold((f64::INFINITY, f64::INFINITY), |least, ends| Some(least_of(least, ends?))),
+    }
+}
+
 /// Mean over seeds of the share of requests that met a limit, and half of its interval: by the batch means of all runs together, or,
 /// where a run is too short for these, over seeds.
-fn mean_share(demand: &Demand, summaries: &[Summary], confidence: f64) -> (f64, Option<f64>) {
+fn mean_share(demand: &Demand, summaries: &[Summary]) -> (f64, Option<f64>) {
     let share = |summary: &Summary| demand.limit.share_in(summary).expect("demands are made of limits that are given");
     let shares: Vec<f64> = summaries.iter().map(share).collect();
     let mean = shares.iter().sum::<f64>() / shares.len() as f64;
     let runs: Vec<&WithinRun> = summaries.iter().map(|summary| &*summary.within_run).collect();
-    let pooled = WithinRun::pooled_mean(&runs, demand.limit.figure(), confidence).and_then(|(_, half)| half);
+    let pooled = WithinRun::pooled_mean(&runs, demand.limit.figure(), CONFIDENCE).and_then(|(_, half)| half);
     let requests: u64 = summaries.iter().map(|summary| summary.requests.issued).sum();
     // Where none, or all, of n requests meet it, up to −ln(5 %) ÷ n may (Hanley & Lippman-Hand 1983: the rule of three).
-    let least = -(1.0 - confidence).ln() / requests as f64;
-    let half = pooled.or_else(|| half_width_at(&shares, confidence)).map(|half| half.max(least));
+    let least = -(1.0 - CONFIDENCE).ln() / requests as f64;
+    let half = pooled.or_else(|| half_width(&shares)).map(|half| half.max(least));
     (mean, half)
-}
-
-/// Half of the interval of the mean of one figure per seed.
-fn half_width_at(figures: &[f64], confidence: f64) -> Option<f64> {
-    let degrees = figures.len().checked_sub(1).filter(|degrees| *degrees > 0)? as u32;
-    let quantile = |confidence: f64| student_t_quantile(f64::midpoint(1.0, confidence), degrees);
-    Some(half_width(figures)? * quantile(confidence) / quantile(CONFIDENCE))
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
+use super::known::Interval;
 use super::limit::Limited;
 use super::probe::Probe;
-use super::search::{Found, Interval};
+use super::search::Found;
 use crate::cli::{new_table, right_aligned};
 use crate::experiment::Experiment;
 use crate::output::four_digits;
@@ -129,11 +130,11 @@ fn conditions(experiment: &Experiment, found: &[Limited]) -> String {
 }
 
 /// How sure its end is.
-fn decided(limited: &Limited) -> &'static str {
+fn decided(experiment: &Experiment, limited: &Limited) -> &'static str {
     match limited.found {
         Found::Between { interval: None, .. } => "on the mean: the runs are too short for an interval",
-        Found::Between { .. } if limited.is_beyond_noise() => "beyond noise",
-        Found::Between { .. } => "within noise",
+        Found::Between { .. } if limited.is_within(experiment.search.tolerance) => "to the tolerance",
+        Found::Between { .. } => "within noise wider than the tolerance",
         Found::BelowLowest | Found::AboveHighest => "",
     }
 }
@@ -175,7 +176,7 @@ fn limit_json(experiment: &Experiment, limited: &Limited) -> Json {
         "system": limited.system,
         "gpus": limited.gpus,
         "search": end_name(limited.found),
-        "decided": decided(limited),
+        "decided": decided(experiment, limited),
         "requests_per_run": limited.requests_per_run(),
         "fails_first": experiment.demands[limited.tightest].limit.name(),
         "probes": limited.probes.iter().map(probe_json).collect::<Vec<_>>(),
@@ -205,7 +206,7 @@ pub(super) fn table_csv(experiment: &Experiment, found: &[Limited]) -> String {
         let lead = [limited.system.clone(), limited.gpus.to_string(), end_name(limited.found).to_owned()];
         let first = experiment.demands[limited.tightest].limit.name().to_owned();
         let requests = limited.requests_per_run().map(|requests| requests.to_string()).unwrap_or_default();
-        let tail = [decided(limited).to_owned(), requests, first, limited.probes.len().to_string()];
+        let tail = [decided(experiment, limited).to_owned(), requests, first, limited.probes.len().to_string()];
         let row = lead.into_iter().chain(figures.iter().map(|(_, value)| number(value))).chain(tail);
         writer.write_record(row).expect("memory takes it");
     }

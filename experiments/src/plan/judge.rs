@@ -128,7 +128,7 @@ impl Planner<'_> {
         // A placement that is too slow for a lone request is found out at once, not after halving its rate many times.
         let lone = question.probe(system, limits.lowest_rate)?;
         self.progress.probed();
-        if !question.standing(&lone).holds {
+        if !question.standing(&lone).holds() {
             let index = question.tightest(&lone);
             return Ok(Outcome::Out(format!(
                 "misses the objectives at the lowest rate: {} met by {:.1} % of requests",

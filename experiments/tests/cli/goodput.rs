@@ -101,7 +101,7 @@ fn few_requests_are_made_more_where_noise_leaves_it_open() {
     assert!(probes.iter().any(|probe| requests(probe) > 1000.0), "near the limit, 300 requests cannot tell");
     assert!(probes.iter().any(|probe| (requests(probe) - 300.0).abs() < 0.5), "far from it they can");
     let said =
-        place.succeed(&["goodput", "x.toml", "--no-figures", "--force", "--set", "goodput.tolerance=0.3"]).stdout;
+        place.succeed(&["goodput", "x.toml", "--no-figures", "--force", "--set", "goodput.tolerance=0.05"]).stdout;
     assert!(said.contains("rates took more than the 300 requests asked for, up to"), "{said}");
 }
 
@@ -137,7 +137,8 @@ fn limits_judged_by_themselves_are_easier_than_together_and_each_can_have_its_sh
         ],
     );
     let rate = |found: &serde_json::Value| number(&found["systems"][0]["goodput_rps"]);
-    assert!((rate(&alone) - rate(&apart)).abs() < 1e-12);
+    // The rates tried are not the same: far from the limit, both limits have a say in how far it is.
+    assert!((rate(&apart) / rate(&alone) - 1.0).abs() < 0.02, "{} and {}", rate(&alone), rate(&apart));
     assert_eq!(apart["systems"][0]["fails_first"], "ttft");
     let tighter = json(&queue(&[]), &["--set", "seeds=[1]", "--set", "slo.ttft_attainment=0.99"]);
     assert!(rate(&tighter) < rate(&alone), "P99 within the limit is harder than P90");

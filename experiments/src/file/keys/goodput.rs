@@ -32,19 +32,20 @@ pub(crate) static LEAST_DURATION: Key = Key::new(
 pub(crate) static MOST_EXTENSION: Key = Key::new(
     "most_extension",
     Kind::Integer(1, 1024),
-    "How many times as many requests a rate may get where noise leaves it open whether the objectives hold, or where they hold although \
-     latencies grow through the whole run: four times as many at each look. A rate under which every run is overloaded even so does not \
-     count as one that holds. 1: never more. Traces cannot be made longer.",
+    "How many times as many requests a rate may get: as many as it takes for noise to move the rate that is found by no more than \
+     `tolerance`, and more where objectives hold only because all requests come before a queue can show, or although latencies grow \
+     through the whole run. A rate under which every run is overloaded even so does not count as one that holds. 1: never more. Traces \
+     cannot be made longer.",
 )
-.value("16");
+.value("64");
 
 /// The table.
 pub(crate) static TABLE: TableDef = TableDef {
     path: "goodput",
     doc: "How `servesim goodput` searches the highest rate at which the objectives of `[slo]` hold: it doubles or halves the rate \
-          from one request per second and GPU until one holds and one fails, and bisects between them. Every seed plays the \
-          same requests at every rate, faster or slower, and more of them where the 95 % interval of the share that meets the \
-          objectives leaves it open.",
+          from one request per second and GPU until one holds and one fails, and closes in on where the objectives start to \
+          fail. Every seed plays the same requests at every rate, faster or slower, and then as many more as it takes for the \
+          95 % interval of the rate to be as narrow as the tolerance.",
     tag: Tag::None,
     keys: &[&LOWEST_RATE, &HIGHEST_RATE, &TOLERANCE, &LEAST_DURATION, &MOST_EXTENSION],
 };

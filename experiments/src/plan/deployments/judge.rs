@@ -48,9 +48,9 @@ impl Judged {
         let shares =
             probe.summaries.iter().map(|summary| limit.share_in(summary).expect("the limit is given")).collect();
         Ok(Judged {
-            holds: standing.holds,
-            certain: standing.certain,
-            clearly_misses: !standing.holds && clearly(question, &probe),
+            holds: standing.holds(),
+            certain: standing.certain(),
+            clearly_misses: !standing.holds() && clearly(question, &probe),
             tightest: (tightest, shares),
             figures: Figures::of(&probe.summaries),
             remarks: probe.remarks,
