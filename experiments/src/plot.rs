@@ -218,8 +218,32 @@ fn chosen(request: &PlotRequest) -> Result<Vec<&'static Entry>, Failure> {
             Failure::Request(format!("there is no figure `{name}`{hint} `servesim plot DIR --list` names all"))
         })
     };
-    request.figures.iter().map(named).collect()
+    let entries: Vec<&Entry> = request.figures.iter().map(named).collect::<Result<_, _>>()?;
+    for (option, asked, takers) in
+        [("--x", &request.asked.keys, &TAKE_KEYS[..]), ("--y", &request.asked.measures, &TAKE_MEASURES[..])]
+    {
+        if !asked.is_empty() && !entries.iter().any(|entry| takers.contains(&entry.name)) {
+            return Err(Failure::Request(format!(
+                "{option} has no effect on `{}`; figures that take it: {}",
+                request.figures.join("`, `"),
+                takers.join(", ")
+            )));
+        }
+    }
+    Ok(entries)
 }
+
+/// Figures over a swept key that can be chosen.
+const TAKE_KEYS: [&str; 6] = [
+    catalogue::LINES,
+    "heatmap",
+    "ttft_tbt_frontier",
+    "throughput_vs_latency",
+    "attainment_vs_rate",
+    "hit_rate_vs_capacity",
+];
+/// Figures of measures that can be chosen.
+const TAKE_MEASURES: [&str; 4] = [catalogue::LINES, "heatmap", "ttft_tbt_frontier", "throughput_vs_latency"];
 
 fn list(source: &Source, entries: &[&Entry], asked: &Asked, terminal: Terminal) -> Result<(), Failure> {
     let mut table = new_table(terminal, &["figure", "what it shows", "here"]);

@@ -307,6 +307,10 @@ fn figures_have_names_of_their_own() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), FIGURES.len());
+    assert!(
+        TAKE_KEYS.iter().chain(&TAKE_MEASURES).all(|name| names.contains(name)),
+        "an axis of a figure that is none"
+    );
 }
 
 #[test]
