@@ -3,6 +3,8 @@
 mod file;
 mod shipped;
 
+use crate::cost::Architecture;
+
 /// An accelerator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSpec {
@@ -10,6 +12,8 @@ pub struct DeviceSpec {
     pub name: String,
     /// Other names that mean the same device.
     pub aliases: Vec<String>,
+    /// Whose kernels' efficiency curves hold for it, as its file says; `None`: it is told from the name.
+    pub architecture: Option<Architecture>,
     /// Device memory in bytes, as the driver reports it to an engine (`cudaMemGetInfo`): 1-8 % less than the name says.
     pub memory_bytes: u64,
     /// Memory bandwidth in bytes/s.

@@ -69,8 +69,8 @@ pub enum ProfileError {
     DoesNotFit(Box<DoesNotFit>),
     /// No efficiency curves are shipped for a device.
     #[error(
-        "the architecture of `{device}` (ampere, ada, hopper or blackwell) cannot be told from its name: known are names that \
-         contain one of {known}"
+        "the architecture of `{device}` cannot be told from its name, and its file does not say `architecture = \"ampere\"` (or ada, \
+         hopper, blackwell); known are names that contain one of {known}"
     )]
     UnknownArchitecture {
         /// The device's name.

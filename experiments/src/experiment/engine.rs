@@ -29,7 +29,7 @@ pub(super) fn architecture(reader: &mut Reader<'_>, device: &DeviceSpec) -> Resu
     let recognised = Architecture::of(device);
     if let (false, Err(error)) = (reader.has(&s::ARCHITECTURE), &recognised) {
         let problem = reader.problem(&s::GPU, "nothing is known of how fast this device's kernels are");
-        let help = "beside `gpu`, `architecture = \"ampere\"` (or ada, hopper, blackwell) takes those of the architecture it is of";
+        let help = "`architecture` in the device's file, or beside `gpu`, says whose kernels it is taken to have";
         return Err(problem.label(error.to_string()).help(help));
     }
     let name = reader.or(&s::ARCHITECTURE, || {

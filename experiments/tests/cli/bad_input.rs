@@ -172,6 +172,16 @@ fn a_model_or_device_that_is_not_shipped_is_told_how_to_be_described() {
 }
 
 #[test]
+fn an_axis_that_a_figure_does_not_have_is_not_ignored() {
+    let place = Place::with_small(&[]);
+    place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);
+    let message = place.fail(2, &["plot", "out", "ttft_cdf", "e2e_cdf", "--y", "p99_ttft_ms"]);
+    assert!(message.contains("--y has no effect on `ttft_cdf`, `e2e_cdf`; figures that take it: lines,"), "{message}");
+    let message = place.fail(2, &["plot", "out", "time_breakdown", "--x", "workload.rate"]);
+    assert!(message.contains("--x has no effect on `time_breakdown`"), "{message}");
+}
+
+#[test]
 fn a_folder_of_results_names_the_experiment_that_it_holds() {
     let place = Place::with_small(&[]);
     place.succeed(&["run", "x.toml", "--no-figures", "-o", "out"]);

@@ -28,23 +28,26 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The architecture of a device, recognised by its name or one of its aliases.
+    /// The architecture of a device: what its file says, or else what its name or one of its aliases tells.
     ///
     /// # Errors
     ///
-    /// [`ProfileError::UnknownArchitecture`] if no name is recognised.
+    /// [`ProfileError::UnknownArchitecture`] if the file does not say and no name is recognised.
     pub fn of(device: &DeviceSpec) -> Result<Self, ProfileError> {
+        device.architecture.or_else(|| Self::told_by_name(device)).ok_or_else(|| ProfileError::UnknownArchitecture {
+            device: device.name.clone(),
+            known: SHIPPED.class.iter().flat_map(|class| &class.names).cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// The architecture that a device's name or one of its aliases tells, if any does.
+    pub(crate) fn told_by_name(device: &DeviceSpec) -> Option<Self> {
         let named = |class: &&Curves| {
             std::iter::once(&device.name)
                 .chain(&device.aliases)
                 .any(|name| class.names.iter().any(|part| name.to_ascii_uppercase().contains(part.as_str())))
         };
-        SHIPPED.class.iter().find(named).map(|class| class.architecture).ok_or_else(|| {
-            ProfileError::UnknownArchitecture {
-                device: device.name.clone(),
-                known: SHIPPED.class.iter().flat_map(|class| &class.names).cloned().collect::<Vec<_>>().join(", "),
-            }
-        })
+        SHIPPED.class.iter().find(named).map(|class| class.architecture)
     }
 
     /// Its curves.

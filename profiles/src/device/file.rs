@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::DeviceSpec;
+use crate::cost::Architecture;
 use crate::error::ProfileError;
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -15,6 +16,7 @@ struct DeviceFile {
     name: String,
     #[serde(default)]
     aliases: Vec<String>,
+    architecture: Option<Architecture>,
     memory_gib: f64,
     memory_bandwidth_gb_per_s: f64,
     bf16_tflops: f64,
@@ -32,7 +34,7 @@ struct DeviceFile {
 }
 
 impl DeviceSpec {
-    /// Reads a device file. Its keys, with the units of datasheets: `name`, `aliases` (may be left out), `memory_gib`,
+    /// Reads a device file. Its keys, with the units of datasheets: `name`, `aliases` and `architecture` (may be left out), `memory_gib`,
     /// `memory_bandwidth_gb_per_s`, `bf16_tflops`, `fp8_tflops` and `int8_tops` (left out where there is none), `sms`,
     /// `l2_mib`, `power_limit_w`, `idle_power_w`, `peer_link`, `peer_bandwidth_gb_per_s` (one direction),
     /// `usd_per_hour`, `source`, `price_source`. Peaks are dense. `file` is the name used in errors.
@@ -48,7 +50,18 @@ impl DeviceSpec {
         keys_are_those(&table).map_err(syntax)?;
         let parsed: DeviceFile = toml::from_str(text).map_err(from_toml)?;
         parsed.check(file)?;
-        Ok(parsed.into_spec())
+        let device = parsed.into_spec();
+        match (device.architecture, Architecture::told_by_name(&device)) {
+            (Some(said), Some(told)) if said != told => Err(ProfileError::Field {
+                file: file.to_string(),
+                field: "architecture".to_string(),
+                problem: format!(
+                    "{said:?}, but what is called {} is {told:?}; rename one or leave the other out",
+                    device.name
+                ),
+            }),
+            _ => Ok(device),
+        }
     }
 }
 
@@ -69,15 +82,12 @@ fn keys_are_those(table: &toml::Table) -> Result<(), String> {
         "source",
         "price_source",
     ];
-    const OPTIONAL: [&str; 3] = ["aliases", "fp8_tflops", "int8_tops"];
+    const OPTIONAL: [&str; 4] = ["aliases", "architecture", "fp8_tflops", "int8_tops"];
     let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let known = |key: &str| NEEDED.contains(&key) || OPTIONAL.contains(&key);
     let unknown: Vec<&str> = table.keys().map(String::as_str).filter(|key| !known(key)).collect();
     let missing: Vec<&str> = NEEDED.into_iter().filter(|key| !table.contains_key(*key)).collect();
     let mut said = Vec::new();
-    if unknown.contains(&"architecture") {
-        said.push("`architecture` is said in the experiment file, beside `gpu`".to_string());
-    }
     if !unknown.is_empty() {
         said.push(format!("not a key of a device file: {}", quoted(unknown)));
     }
@@ -129,6 +139,7 @@ impl DeviceFile {
         DeviceSpec {
             name: self.name,
             aliases: self.aliases,
+            architecture: self.architecture,
             memory_bytes: (self.memory_gib * GIB).round() as u64,
             memory_bandwidth: self.memory_bandwidth_gb_per_s * 1e9,
             bf16_flops: self.bf16_tflops * 1e12,

@@ -1,5 +1,6 @@
 //! Shipped devices, and device files.
 
+use profiles::cost::Architecture;
 use profiles::{DType, DeviceSpec, Precision};
 
 use crate::shared_data;
@@ -92,11 +93,26 @@ fn a_device_file_is_read_in_datasheet_units() {
 }
 
 #[test]
+fn a_device_file_says_whose_kernels_it_is_taken_to_have() {
+    let silent = DeviceSpec::from_toml(OWN, "mine.toml").unwrap();
+    let message = Architecture::of(&silent).unwrap_err().to_string();
+    assert!(message.contains("its file does not say `architecture = \"ampere\"`"), "{message}");
+    let text = OWN.replace("sms = 40", "sms = 40\narchitecture = \"ampere\"");
+    let device = DeviceSpec::from_toml(&text, "mine.toml").unwrap();
+    assert_eq!(Architecture::of(&device), Ok(Architecture::Ampere));
+}
+
+#[test]
 fn a_wrong_device_file_names_the_field() {
     for (from, to, reason) in [
         ("sms = 40", "sms = 40\nwarp_size = 32", "not a key of a device file: `warp_size`"),
         ("sms = 40\nl2_mib = 4.0\n", "shared = 1\n", "not a key of a device file: `shared`; missing: `sms`, `l2_mib`"),
-        ("sms = 40", "sms = 40\narchitecture = \"ada\"", "`architecture` is said in the experiment file, beside `gpu`"),
+        ("sms = 40", "sms = 40\narchitecture = \"volta\"", "unknown variant `volta`"),
+        (
+            "name = \"Mine\"",
+            "name = \"H100-of-mine\"\narchitecture = \"ada\"",
+            "`architecture`: Ada, but what is called H100-of-mine is Hopper",
+        ),
         ("sms = 40", "sms = 40.5", "line 6"),
         ("= 500.0", "= 500e9", "`memory_bandwidth_gb_per_s`: 500000000000 is out of range"),
         ("= 500.0", "= nan", "`memory_bandwidth_gb_per_s`: NaN is out of range"),

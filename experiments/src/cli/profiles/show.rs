@@ -153,7 +153,7 @@ fn kernel_times(device: &DeviceSpec) -> String {
     FittedProfile::shipped(device).map_or_else(
         || match Architecture::of(device) {
             Ok(architecture) => format!("curves of its architecture, {architecture:?}"),
-            Err(_) => "its name tells no architecture: name one in the experiment file, beside `gpu`".to_owned(),
+            Err(_) => "its name tells no architecture, and its file says none (docs/gpu-file.md)".to_owned(),
         },
         |profile| format!("a fitted profile of its own ({} numbers, {})", profile.values(), profile.date),
     )

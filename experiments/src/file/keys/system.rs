@@ -95,7 +95,7 @@ pub(crate) static ARCHITECTURE: Key = Key::new(
     ]),
     "Whose kernels' efficiency curves hold for the device.",
 )
-.computed("recognised by the device's name");
+.computed("what the device says in its file, or its name tells");
 /// Measured kernels.
 pub(crate) static KERNEL_TABLES: Key = Key::new(
     "kernel_tables",
