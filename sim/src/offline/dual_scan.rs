@@ -53,6 +53,9 @@ pub(crate) struct Sides {
     /// By side: twice the tokens that its requests are expected to hold on average.
     held: [u64; 2],
     part: [f64; 2],
+    /// By side: prompt tokens per step that keep its part full, and how many may still be let in.
+    rate: [f64; 2],
+    credit: [f64; 2],
     per_step: [u32; 2],
     tokens: [u32; 2],
 }
@@ -66,7 +69,17 @@ pub(crate) const QUANTUM: u32 = 128;
 impl Sides {
     pub(crate) fn new(memory_tokens: u64, dual: bool) -> Self {
         let memory = 2.0 * memory_tokens as f64;
-        Sides { memory, density: 0.0, dual, held: [0; 2], part: [0.0; 2], per_step: [0; 2], tokens: [0; 2] }
+        Sides {
+            memory,
+            density: 0.0,
+            dual,
+            held: [0; 2],
+            part: [0.0; 2],
+            rate: [0.0; 2],
+            credit: [0.0; 2],
+            per_step: [0; 2],
+            tokens: [0; 2],
+        }
     }
 
     /// A step is composed, with these units at the head and the tail of the queue.
@@ -82,16 +95,26 @@ impl Sides {
         };
         for (side, unit) in units.iter().enumerate() {
             let population = self.part[side] / (2.0 * unit.prompt + unit.output);
-            let per_step = population * unit.prompt / unit.output;
+            self.rate[side] = (population * unit.prompt / unit.output).min(MOST_TOKENS);
             let least = if self.dual || side == 0 { QUANTUM } else { 0 };
-            self.per_step[side] = (per_step.min(MOST_TOKENS) as u32).max(least);
+            self.per_step[side] = (self.rate[side] as u32).max(least);
+            self.credit[side] = (self.credit[side] + self.rate[side]).min(self.rate[side].max(f64::from(QUANTUM)));
         }
         self.tokens = self.per_step;
     }
 
-    pub(crate) fn view(&self, side: Side, refused: bool) -> SideView {
+    /// `again`: whether its next request has begun its answer already.
+    pub(crate) fn view(&self, side: Side, again: bool, refused: bool) -> SideView {
         let at = side as usize;
-        SideView { tokens: self.tokens[at], open: (self.held[at] as f64) < self.part[at], refused }
+        let paced = self.dual && self.credit[at] <= 0.0 && !again;
+        SideView { tokens: self.tokens[at], open: (self.held[at] as f64) < self.part[at] && !paced, refused }
+    }
+
+    /// A request of this side is let in that computes so many prompt tokens: others follow when the side would have let in as many
+    /// had it done so evenly. Were they let in at once, they would grow and end together, and their mean be no measure of what they
+    /// hold.
+    pub(crate) fn let_in(&mut self, side: Side, tokens: u32) {
+        self.credit[side as usize] -= f64::from(tokens);
     }
 
     /// A request of this side computes `tokens` prompt tokens.
@@ -138,6 +161,41 @@ mod tests {
         {
             let [on_the_left, on_the_right] = partition(60.0, root, left, right);
             assert!((on_the_left - parts[0]).abs() < 1e-9 && (on_the_right - parts[1]).abs() < 1e-9, "root {root}");
+        }
+    }
+
+    /// A unit like that of videos: each of its requests holds 1,000 tokens on average, for 1,800 steps.
+    fn videos() -> ScanUnit {
+        ScanUnit { requests: 50, density: 0.1, prompt: 100.0, output: 1800.0 }
+    }
+
+    #[test]
+    fn a_side_of_long_answers_lets_in_one_after_the_other() {
+        let mut sides = Sides::new(100_000, true);
+        sides.density = 0.1;
+        let mut came = Vec::new();
+        for step in 0..5400 {
+            sides.begin_step(Some([ScanUnit { density: 20.0, ..videos() }, videos()]));
+            if sides.view(Side::Right, false, false).open {
+                sides.let_in(Side::Right, 100);
+                came.push(step);
+            }
+        }
+        // Memory for a hundred of them, each of which generates for 1,800 steps: one every 18 steps, and the first at once.
+        assert!((300..=301).contains(&came.len()), "{} came", came.len());
+        let gaps: Vec<usize> = came.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.iter().all(|gap| (17..=19).contains(gap)), "{gaps:?}");
+    }
+
+    #[test]
+    fn who_was_preempted_does_not_wait_for_the_pace_and_one_order_has_none() {
+        for (dual, paced) in [(true, true), (false, false)] {
+            let mut sides = Sides::new(100_000, dual);
+            sides.density = 20.0;
+            sides.begin_step(Some([videos(), videos()]));
+            sides.let_in(Side::Left, 1000);
+            assert_eq!(sides.view(Side::Left, false, false).open, !paced, "dual: {dual}");
+            assert!(sides.view(Side::Left, true, false).open, "dual: {dual}");
         }
     }
 }

@@ -133,21 +133,28 @@ impl Replica {
     pub(super) fn sides_view(&self, refused: [bool; 2], continued: Option<LiveId>) -> Option<SidesView> {
         let sides = &self.blend.as_ref()?.sides;
         let next = continued.and_then(|id| Some(self.lives.get(id).side?.0));
+        let idle = self.lives.running() == 0;
+        let has_begun = |id: Option<&LiveId>| id.is_some_and(|id| self.lives.get(*id).generated > 0);
+        let begun = [has_begun(self.waiting.front()), has_begun(self.waiting.back())];
         let view = |side: Side| {
-            let view = sides.view(side, refused[side as usize]);
+            // No step brings anybody nearer while nobody runs.
+            let view = sides.view(side, begun[side as usize] || idle, refused[side as usize]);
             // Prefixes that stay may be all that a side is to hold: its members must be let in all the same.
-            SideView { open: view.open || self.prefixes.is_some() && self.lives.running() == 0, ..view }
+            SideView { open: view.open || self.prefixes.is_some() && idle, ..view }
         };
         Some(SidesView { ends: [view(Side::Left), view(Side::Right)], next })
     }
 
-    /// A request is let in from this end.
-    pub(super) fn join_side(&mut self, id: LiveId, side: Side) {
+    /// A request is let in from this end, of which so many tokens are to be computed.
+    pub(super) fn join_side(&mut self, id: LiveId, side: Side, tokens: u32) {
         let Some(blend) = &mut self.blend else { return };
         let live = self.lives.get_mut(id);
         let held = holds(live, live.expected_output);
         live.side = Some((side, held));
         blend.sides.hold(side, held);
+        if live.generated == 0 {
+            blend.sides.let_in(side, tokens);
+        }
     }
 
     /// A request gives its blocks back.

@@ -289,7 +289,7 @@ impl Replica {
             Side::Right => self.waiting.pop_back(),
         };
         self.lives.link(id);
-        self.join_side(id, admission.from);
+        self.join_side(id, admission.from, total - cached);
         draft.admitted += 1;
         let hold = self.kv.pin(found);
         let live = self.lives.get_mut(id);

@@ -247,13 +247,13 @@ fn compare_mixed(kind: PolicyKind) {
 
 #[test]
 fn blendserve_is_exact() {
-    let least = Shares { preemptions: 15, relabelled: 5, reordered: 30, cut_apart: 10, ..Shares::COMMON };
+    let least = Shares { preemptions: 15, relabelled: 5, paced: 10, reordered: 30, cut_apart: 10, ..Shares::COMMON };
     compare_drawn("blendserve", Scenario::draw_blended, least);
 }
 
 #[test]
 fn groups_in_blendserves_order_are_exact() {
-    let least = Shares { opened_at_the_tail: 15, reordered: 30, relabelled: 3, ..Shares::GROUPED };
+    let least = Shares { opened_at_the_tail: 15, reordered: 30, relabelled: 3, paced: 10, ..Shares::GROUPED };
     compare_drawn("groups in blendserve's order", Scenario::draw_blended_groups, least);
 }
 

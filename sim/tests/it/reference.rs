@@ -119,6 +119,8 @@ pub(crate) struct Coverage {
     pub(crate) cut_apart: u64,
     /// Requests that moved from the left side to the right one.
     pub(crate) relabelled: u64,
+    /// Requests that there was room for, and that were not let in because their side lets in evenly.
+    pub(crate) paced: u64,
     /// Groups whose prefix was computed.
     pub(crate) opened_groups: u64,
     /// Those of them whose prefix was let in from the tail.
@@ -169,6 +171,7 @@ impl Coverage {
         self.reordered += other.reordered;
         self.cut_apart += other.cut_apart;
         self.relabelled += other.relabelled;
+        self.paced += other.paced;
         self.opened_groups += other.opened_groups;
         self.opened_at_the_tail += other.opened_at_the_tail;
         self.preempted_prefixes += other.preempted_prefixes;

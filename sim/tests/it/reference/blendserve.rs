@@ -17,9 +17,11 @@ const QUANTUM: u32 = 128;
 #[derive(Default)]
 pub(super) struct Batch {
     density: f64,
-    /// Of both sides, twice the tokens; and prompt tokens per step.
+    /// Of both sides, twice the tokens; prompt tokens per step, as a limit and as a pace; and how many may be let in.
     part: [f64; 2],
     per_step: [u32; 2],
+    pace: [f64; 2],
+    credit: [f64; 2],
     /// Of each batch that was prepared.
     optima_ns: Vec<f64>,
 }
@@ -128,7 +130,11 @@ impl Replica {
         };
         for (side, unit) in ends.iter().enumerate() {
             let population = self.batch.part[side] / (2.0 * unit.prompt + unit.output);
-            let tokens = (population * unit.prompt / unit.output).min(1e9) as u32;
+            let pace = (population * unit.prompt / unit.output).min(1e9);
+            let saved = if pace < f64::from(QUANTUM) { f64::from(QUANTUM) } else { pace };
+            self.batch.pace[side] = pace;
+            self.batch.credit[side] = (self.batch.credit[side] + pace).min(saved);
+            let tokens = pace as u32;
             let one_sided = self.spec.scheduler.order != QueueOrder::Density && side == 1;
             self.batch.per_step[side] = if one_sided { tokens } else { tokens.max(QUANTUM) };
         }
@@ -170,6 +176,13 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
                 break;
             }
             let Some(head) = replica.end(side) else { break };
+            let answered = head.total > replica.jobs[&head.id].request.prompt.tokens();
+            let both = replica.spec.scheduler.order == QueueOrder::Density;
+            let early = replica.batch.credit[side as usize] <= 0.0;
+            if both && early && !answered && !replica.running.is_empty() {
+                replica.coverage.paced += u64::from(replica.fits(&head, head.total, replica.watermark()));
+                break;
+            }
             let fits = replica.fits(&head, head.total, replica.watermark());
             let may_begin = !groups || replica.may_begin(head.id);
             replica.coverage.kept_out += u64::from(fits && !may_begin);
@@ -177,9 +190,13 @@ pub(super) fn plan(replica: &mut Replica, plan: &mut Plan) {
                 break;
             }
             replica.note_begun(head.id);
-            let n = head.remaining().min(left[side as usize]).min(quota);
+            let uncached = head.remaining();
+            let n = uncached.min(left[side as usize]).min(quota);
             let (id, reserve) = (head.id, head.total);
             replica.join_side(id, side);
+            if !answered {
+                replica.batch.credit[side as usize] -= f64::from(uncached);
+            }
             replica.let_in(plan, head, n, reserve);
             (left[side as usize], quota) = (left[side as usize] - n, quota - n);
         }
