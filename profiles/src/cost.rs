@@ -43,7 +43,7 @@ pub use popularity::{share_touched, zipf_popularity};
 pub use sampling::Sampling;
 pub use servers::Servers;
 pub use shared_prefix::PrefixAttention;
-pub use totals::{CostTotals, Evidence, Operator, OperatorTotals};
+pub use totals::{CostTotals, Evidence, Operator, OperatorClass, OperatorTotals};
 
 use crate::step::{StepCost, StepShape};
 

@@ -15,7 +15,7 @@ mod step;
 pub mod table;
 pub mod topology;
 
-pub use cost::{CostModel, CostTotals, Evidence, Operator, OperatorTotals};
+pub use cost::{CostModel, CostTotals, Evidence, Operator, OperatorClass, OperatorTotals};
 pub use device::DeviceSpec;
 pub use error::{DoesNotFit, ProfileError};
 pub use memory::{MemoryOptions, MemoryPlan, StageMemory};

@@ -360,6 +360,14 @@ impl Replica {
             stage.idle += end - stage.free_at;
             assert_eq!(stage.busy + stage.idle, elapsed, "busy and idle time do not add up to the elapsed time");
         }
+        let cost = self.cost.totals();
+        let drawn_j = cost.sum().dynamic_energy_j;
+        // A cost model that does not tell operators apart says nothing of them.
+        assert!(
+            drawn_j <= 0.0 || (drawn_j - self.dynamic_energy_j).abs() <= 1e-6 * self.dynamic_energy_j,
+            "operators drew {drawn_j} J, and steps {} J",
+            self.dynamic_energy_j
+        );
         ReplicaOutcome {
             role: self.role,
             requests: self.counts.requests,
@@ -380,7 +388,7 @@ impl Replica {
             devices: self.devices,
             idle_energy_j: self.idle_power_w * elapsed.as_secs_f64(),
             dynamic_energy_j: self.dynamic_energy_j,
-            cost: self.cost.totals(),
+            cost,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Bars: goodput, and what energy, cost, time and bytes are made of.
 
-use profiles::Operator;
+use profiles::{Operator, OperatorClass};
 
 use super::curves::{check_held, combinations, free_keys, in_words};
 use super::source::Source;
@@ -89,6 +89,27 @@ pub(super) fn energy(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missi
         ..bars(runs, asked, parts)?
     };
     Ok(vec![Named::new("energy_breakdown", figure)])
+}
+
+/// Energy per output token: what devices take when idle, and above that by operator.
+pub(super) fn energy_by_operator(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
+    let runs = source.runs()?;
+    let tokens = column(runs, "total_output_tokens")?;
+    let per_token = |joules: Option<f64>, row: usize| Some(joules? / tokens(row).filter(|tokens| *tokens > 0.0)?);
+    let idle = column(runs, "idle_energy_j")?;
+    // Idle energy is known of every run, what operators draw is not.
+    let known = column(runs, "dynamic_energy_j")?;
+    let mut parts = vec![Part::new("idle", move |row| known(row).and_then(|_| per_token(idle(row), row)))];
+    for class in OperatorClass::ALL {
+        let joules = column(runs, &format!("{}_energy_j", class.name()))?;
+        parts.push(Part::new(&class.name().replace('_', " "), move |row| per_token(joules(row), row)));
+    }
+    let figure = BarFigure {
+        title: "Energy per output token by operator".to_owned(),
+        x_label: "Energy per output token (J/tok)".to_owned(),
+        ..bars(runs, asked, parts)?
+    };
+    Ok(vec![Named::new("energy_by_operator", figure)])
 }
 
 /// Cost per million output tokens, of prefill and decode replicas where there are such.

@@ -24,7 +24,7 @@ impl Entry {
 pub(super) const LINES: &str = "lines";
 
 /// All of them.
-pub(super) static FIGURES: [Entry; 22] = [
+pub(super) static FIGURES: [Entry; 23] = [
     Entry {
         name: "ttft_cdf",
         about: "distribution of the time to first token",
@@ -82,6 +82,11 @@ pub(super) static FIGURES: [Entry; 22] = [
         name: "energy_breakdown",
         about: "energy per output token: idle and dynamic, by pool",
         make: breakdowns::energy,
+    },
+    Entry {
+        name: "energy_by_operator",
+        about: "energy per output token: idle, and above it by operator",
+        make: breakdowns::energy_by_operator,
     },
     Entry { name: "cost_breakdown", about: "cost per million output tokens, by pool", make: breakdowns::cost },
     Entry { name: "time_breakdown", about: "step time by operator", make: breakdowns::time },

@@ -43,6 +43,8 @@ fn usual(system: &str, point: &[&str], seed: u64, name: &str) -> Option<f64> {
         "total_output_tokens" => Some(1e6),
         "idle_energy_j" => Some(2e4),
         "dynamic_energy_j" => Some(1e5 * factor),
+        "products_energy_j" => Some(6e4 * factor),
+        "experts_energy_j" => Some(4e4 * factor),
         _ => None,
     }
 }
@@ -277,6 +279,12 @@ fn bars_are_stacked_from_what_runs_have_and_grouped_by_point() {
         assert!(words.iter().any(|word| word == label), "{label}: {words:?}");
     }
     assert!(!words.iter().any(|word| word.contains("prefill")), "parts that nobody has are left out: {words:?}");
+    let of_operators =
+        self::words(&made(&folder, "energy_by_operator", &Asked::default()).expect("it can be drawn")[0]);
+    for label in ["idle", "products", "experts", "0.1220"] {
+        assert!(of_operators.iter().any(|word| word == label), "{label}: {of_operators:?}");
+    }
+    assert!(!of_operators.iter().any(|word| word.contains("attention")), "{of_operators:?}");
     assert_eq!(why(made(&folder, "cost_breakdown", &Asked::default())), "no run has it");
     assert_eq!(why(made(&folder, "expert_bytes", &Asked::default())), "no model here has experts");
 }

@@ -16,6 +16,7 @@ fn every_figure_that_a_run_can_give_is_drawn_in_every_format() {
         "cost_breakdown",
         "e2e_cdf",
         "energy_breakdown",
+        "energy_by_operator",
         "goodput_bars",
         "load_over_time",
         "queue_and_kv",

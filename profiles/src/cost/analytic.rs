@@ -110,6 +110,7 @@ impl CostModel for AnalyticCost {
         };
         let dynamic_energy_j = tables.energy.capped(joules, duration_ns as f64);
         books.joules += dynamic_energy_j;
+        books.uncapped_j += joules;
         StepCost { duration_ns, dynamic_energy_j }
     }
 

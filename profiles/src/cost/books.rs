@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attention::{DecodeSums, PrefillSums};
+use super::energy::Energy;
 use super::load::{ByEvidence, Load, Timed};
 use super::parts::{Hidden, StepParts};
 use super::tables::Tables;
@@ -53,6 +54,9 @@ pub(super) struct AttentionBook {
     prefill: PrefillSums,
     decode_time: ByEvidence,
     decode: DecodeSums,
+    /// Joules of prompt pieces and of generating requests, before the cap of a step.
+    pub(super) prefill_j: f64,
+    pub(super) decode_j: f64,
 }
 
 impl AttentionBook {
@@ -80,6 +84,8 @@ pub(super) struct ExpertsBook {
     pub(super) time: ByEvidence,
     pub(super) rows: f64,
     pub(super) touched: f64,
+    /// Joules before the cap of a step.
+    pub(super) joules: f64,
 }
 
 /// Scans of one kind of layer, summed over layers and steps.
@@ -110,7 +116,9 @@ pub(super) struct Books {
     pub(super) scans: Vec<ScanBook>,
     /// Rows handed from stage to stage, once for each boundary.
     pub(super) handed_over: f64,
+    /// Joules, each step within the board limit, and what they would be without the limit.
     pub(super) joules: f64,
+    pub(super) uncapped_j: f64,
     pub(super) parts: StepParts,
     pub(super) hidden: Hidden,
 }
@@ -130,6 +138,7 @@ impl Books {
             scans: vec![ScanBook::default(); tables.scans.len()],
             handed_over: 0.0,
             joules: 0.0,
+            uncapped_j: 0.0,
             parts: StepParts::default(),
             hidden: Hidden::default(),
         }
@@ -139,11 +148,11 @@ impl Books {
     pub(super) fn totals(&self, tables: &Tables) -> CostTotals {
         let totals =
             CostTotals { steps: self.steps, dynamic_energy_j: self.joules, parts: self.parts, ..CostTotals::default() };
-        let mut sums = Sums { totals, gpus: tables.gpus };
+        let mut sums = Sums { totals, gpus: tables.gpus, energy: &tables.energy };
         self.add_rows(tables, &mut sums);
         self.add_attention(tables, &mut sums);
         for (book, experts) in self.experts.iter().zip(&tables.experts) {
-            sums.add_timed(book.time, experts.cost.load(book.rows, book.touched));
+            sums.add_timed(book.time, book.joules, experts.cost.load(book.rows, book.touched));
             sums.totals.expert_load_bytes += experts.cost.weight_bytes(book.touched) * tables.gpus;
         }
         for (book, scan) in self.scans.iter().zip(&tables.scans) {
@@ -152,9 +161,10 @@ impl Books {
         }
         sums.add(self.handed_over, (Operator::Handover, Evidence::Fitted, tables.handover_load));
         sums.hide(self.hidden);
+        sums.share_out(self);
         let engine = &tables.engine;
         let host_ns = self.steps as f64 * engine.step_gap_ns + self.requests as f64 * engine.per_request_ns;
-        sums.add(1.0, (Operator::Host, Evidence::Fitted, Load { time_ns: host_ns, ..Load::default() }));
+        sums.add_work(1.0, (Operator::Host, Evidence::Fitted, Load { time_ns: host_ns, ..Load::default() }));
         sums.totals
     }
 
@@ -186,22 +196,24 @@ impl Books {
 
     fn add_attention(&self, tables: &Tables, sums: &mut Sums) {
         for (book, attention) in self.attention.iter().zip(&tables.attention) {
-            sums.add_timed(book.prefill_time, attention.cost.prefill_load(book.prefill));
-            sums.add_timed(book.decode_time, attention.cost.decode_load(book.decode));
+            sums.add_timed(book.prefill_time, book.prefill_j, attention.cost.prefill_load(book.prefill));
+            sums.add_timed(book.decode_time, book.decode_j, attention.cost.decode_load(book.decode));
         }
     }
 }
 
 /// Totals in the making.
-struct Sums {
+struct Sums<'a> {
     totals: CostTotals,
     gpus: f64,
+    energy: &'a Energy,
 }
 
-impl Sums {
-    /// Adds a load of one GPU whose time was booked apart.
-    fn add_timed(&mut self, time: ByEvidence, (operator, load): (Operator, Load)) {
-        self.add(1.0, (operator, Evidence::Measured, Load { time_ns: 0.0, ..load }));
+impl Sums<'_> {
+    /// Adds a load of one GPU whose time and energy were booked apart.
+    fn add_timed(&mut self, time: ByEvidence, joules: f64, (operator, load): (Operator, Load)) {
+        self.add_work(1.0, (operator, Evidence::Measured, Load { time_ns: 0.0, ..load }));
+        self.totals.operator_mut(operator).dynamic_energy_j += joules;
         let booked = &mut self.totals.operator_mut(operator).time_ns_by_evidence;
         for (sum, ns) in booked.iter_mut().zip(time.0) {
             *sum += ns;
@@ -214,14 +226,46 @@ impl Sums {
         let compute_ns = self.totals.time_ns() - memory_ns;
         let left = |hidden: f64, all: f64| if hidden > 0.0 { 1.0 - hidden / all } else { 1.0 };
         let (memory, compute) = (left(hidden.memory_ns, memory_ns), left(hidden.compute_ns, compute_ns));
+        // What hidden time would draw by itself goes likewise.
+        let memory_j = self.totals.operator(Operator::DecodeAttention).dynamic_energy_j;
+        let compute_j = self.totals.sum().dynamic_energy_j - memory_j;
+        let of_memory = Hidden { compute_ns: 0.0, ..hidden };
+        let of_compute = Hidden { memory_ns: 0.0, ..hidden };
+        let memory_left = left(self.energy.busy_j(of_memory), memory_j);
+        let compute_left = left(self.energy.busy_j(of_compute), compute_j);
         for operator in Operator::ALL {
-            let factor = if operator == Operator::DecodeAttention { memory } else { compute };
-            self.totals.operator_mut(operator).time_ns_by_evidence.iter_mut().for_each(|ns| *ns *= factor);
+            let is_memory = operator == Operator::DecodeAttention;
+            let (factor, energy) = if is_memory { (memory, memory_left) } else { (compute, compute_left) };
+            let totals = self.totals.operator_mut(operator);
+            totals.time_ns_by_evidence.iter_mut().for_each(|ns| *ns *= factor);
+            totals.dynamic_energy_j *= energy;
         }
     }
 
-    /// Adds a load, which is that of one GPU, `times` times.
-    fn add(&mut self, times: f64, (operator, evidence, load): (Operator, Evidence, Load)) {
+    /// Takes what the board limit cut off in its steps off the energy of all operators alike, so that they make up the whole.
+    ///
+    /// # Panics
+    /// If what the operators drew is not what the steps drew.
+    fn share_out(&mut self, books: &Books) {
+        let sum_j = self.totals.sum().dynamic_energy_j;
+        let gap_j = (sum_j - books.uncapped_j).abs();
+        // The same terms in another order.
+        assert!(gap_j <= 1e-7 * books.uncapped_j.abs(), "operators drew {sum_j} J, and steps {} J", books.uncapped_j);
+        if books.joules < books.uncapped_j {
+            for operator in Operator::ALL {
+                self.totals.operator_mut(operator).dynamic_energy_j *= books.joules / books.uncapped_j;
+            }
+        }
+    }
+
+    /// Adds a load, which is that of one GPU, `times` times, with what it draws.
+    fn add(&mut self, times: f64, load: (Operator, Evidence, Load)) {
+        self.totals.operator_mut(load.0).dynamic_energy_j += times * self.energy.of(&load.2);
+        self.add_work(times, load);
+    }
+
+    /// The same without what it draws.
+    fn add_work(&mut self, times: f64, (operator, evidence, load): (Operator, Evidence, Load)) {
         let on_all = times * self.gpus;
         let entry = self.totals.operator_mut(operator);
         entry.time_ns_by_evidence[evidence as usize] += times * load.time_ns;

@@ -195,7 +195,9 @@ impl CostModel for OffloadedCost {
         let mut pool = self.pool.totals();
         pool.steps = 0;
         totals += &pool;
-        totals.operator_mut(Operator::Handover).link_bytes += self.rows * self.bytes_per_row();
+        let handover = totals.operator_mut(Operator::Handover);
+        handover.link_bytes += self.rows * self.bytes_per_row();
+        handover.dynamic_energy_j += self.wire_j;
         totals.dynamic_energy_j += self.wire_j;
         totals
     }

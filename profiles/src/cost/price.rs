@@ -39,7 +39,10 @@ impl Tables {
             if rows.prompt > 0 {
                 book.prefill(prompt_layers, prefill, sums);
                 let (operator, load) = attention.cost.prefill_load(sums);
-                joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: prefill.ns, ..load });
+                let prefill_j =
+                    prompt_layers * self.energy.of_operator(operator, &Load { time_ns: prefill.ns, ..load });
+                book.prefill_j += prefill_j;
+                joules += prefill_j;
             }
             if rows.decode > 0 {
                 let sums = attention.cost.decode_sums(shape.decode);
@@ -47,8 +50,11 @@ impl Tables {
                 book.decode(prompt_layers, joint, sums);
                 book.decode(alone_layers, alone, sums);
                 let (operator, load) = attention.cost.decode_load(sums);
-                joules += prompt_layers * self.energy.of_operator(operator, &Load { time_ns: joint.ns, ..load });
-                joules += alone_layers * self.energy.of_operator(operator, &Load { time_ns: alone.ns, ..load });
+                let joint_j = prompt_layers * self.energy.of_operator(operator, &Load { time_ns: joint.ns, ..load });
+                let alone_j = alone_layers * self.energy.of_operator(operator, &Load { time_ns: alone.ns, ..load });
+                book.decode_j += joint_j + alone_j;
+                joules += joint_j;
+                joules += alone_j;
             }
         }
         joules
@@ -75,7 +81,9 @@ impl Tables {
             book.rows += layer_rows;
             book.touched += touched;
             let (operator, load) = experts.cost.load(layer_rows, touched);
-            joules += self.energy.of_operator(operator, &Load { time_ns, ..load });
+            let experts_j = self.energy.of_operator(operator, &Load { time_ns, ..load });
+            book.joules += experts_j;
+            joules += experts_j;
         }
         joules
     }

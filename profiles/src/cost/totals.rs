@@ -100,6 +100,63 @@ impl Operator {
     }
 }
 
+/// Operators that are told together where there is no room for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorClass {
+    /// Attention of prompt pieces.
+    PrefillAttention,
+    /// Attention of generating requests.
+    DecodeAttention,
+    /// Products with weights that every token passes, the language-model head among them.
+    Products,
+    /// Routed experts.
+    Experts,
+    /// What goes over links between GPUs: all-reduce, all-to-all and handing over from stage to stage.
+    Collectives,
+    /// Embedding, scans of state-space mixers, small kernels, sampling and the host.
+    Others,
+}
+
+impl OperatorClass {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::PrefillAttention, Self::DecodeAttention, Self::Products, Self::Experts, Self::Collectives, Self::Others];
+
+    /// That of an operator.
+    pub fn of(operator: Operator) -> Self {
+        match operator {
+            Operator::PrefillAttention => Self::PrefillAttention,
+            Operator::DecodeAttention => Self::DecodeAttention,
+            Operator::QkvProjection
+            | Operator::OutputProjection
+            | Operator::DenseFfn
+            | Operator::Router
+            | Operator::SharedExperts
+            | Operator::StateSpaceProjection
+            | Operator::LmHead => Self::Products,
+            Operator::Experts => Self::Experts,
+            Operator::AllReduce | Operator::AllToAll | Operator::Handover => Self::Collectives,
+            Operator::Embedding
+            | Operator::StateSpaceScan
+            | Operator::Elementwise
+            | Operator::Sampling
+            | Operator::Host => Self::Others,
+        }
+    }
+
+    /// Its name in tables and CSV files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PrefillAttention => "prefill_attention",
+            Self::DecodeAttention => "decode_attention",
+            Self::Products => "products",
+            Self::Experts => "experts",
+            Self::Collectives => "collectives",
+            Self::Others => "others",
+        }
+    }
+}
+
 /// What a time stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,6 +197,8 @@ pub struct OperatorTotals {
     pub memory_bytes: f64,
     /// Bytes sent over links between GPUs, all GPUs of the replica.
     pub link_bytes: f64,
+    /// Energy above idle in joules, all GPUs of the replica. What the board power limit cuts off is taken off all operators alike.
+    pub dynamic_energy_j: f64,
 }
 
 impl OperatorTotals {
@@ -157,6 +216,7 @@ impl AddAssign for OperatorTotals {
         self.flops += other.flops;
         self.memory_bytes += other.memory_bytes;
         self.link_bytes += other.link_bytes;
+        self.dynamic_energy_j += other.dynamic_energy_j;
     }
 }
 

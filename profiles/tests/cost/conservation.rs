@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use profiles::cost::{AnalyticCost, CostOptions, ExpertRouting, OperatorTotals};
+use profiles::cost::{AnalyticCost, Composition, CostOptions, ExpertRouting, OperatorTotals};
 use profiles::{CostModel, CostTotals, DecodeBatch, LayerRange, Operator, Parallelism, PrefillPiece, StepShape};
 use proptest::prelude::*;
 
@@ -67,6 +67,16 @@ fn compile_models() -> Vec<AnalyticCost> {
     costs
 }
 
+/// A model whose decode attention runs beside everything else.
+fn overlapped() -> AnalyticCost {
+    static COMPILED: LazyLock<AnalyticCost> = LazyLock::new(|| {
+        let (model, device) = (shipped("meta-llama/Llama-3.1-8B"), h100());
+        let composition = Composition::Overlapped { interference: Composition::INTERFERENCE };
+        compile(&CostOptions { composition, ..CostOptions::new(&model, &device) })
+    });
+    COMPILED.clone()
+}
+
 fn assert_same_totals(left: &CostTotals, right: &CostTotals) {
     assert_eq!(left.steps, right.steps);
     for ((operator, left), (_, right)) in left.operators().zip(right.operators()) {
@@ -110,6 +120,19 @@ proptest! {
             prop_assert_eq!(priced.duration_ns, stage_ns.iter().sum::<u64>());
             let difference = (explained.time_ns() - priced.duration_ns as f64).abs();
             prop_assert!(difference <= stage_ns.len() as f64 + 1e-9 * explained.time_ns(), "{}", difference);
+        }
+    }
+
+    /// What operators draw is what steps draw, within the board limit or cut off by it, serial or overlapped.
+    #[test]
+    fn energy_of_operators_adds_up_to_that_of_steps(steps in prop::collection::vec(steps(24), 1..12)) {
+        for mut cost in models().into_iter().chain(std::iter::once(overlapped())) {
+            let mut stage_ns = vec![0; cost.stages()];
+            let drawn_j: f64 = steps.iter().map(|step| cost.step(&step.shape(), &mut stage_ns).dynamic_energy_j).sum();
+            let totals = cost.totals();
+            assert_same(totals.sum().dynamic_energy_j, drawn_j, "energy of all operators");
+            prop_assert!(totals.operators().all(|(_, of)| of.dynamic_energy_j >= 0.0), "{:?}", totals);
+            assert_same(totals.operator(Operator::Host).dynamic_energy_j, 0.0, "waiting draws idle power alone");
         }
     }
 

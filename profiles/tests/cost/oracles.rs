@@ -205,6 +205,25 @@ fn host_time_is_a_gap_and_a_part_per_request() {
     assert_same(totals.operator(Operator::Host).time_ns(), 307_000.0, "host");
 }
 
+/// Longer contexts cost attention of decodes more, and nothing else.
+#[test]
+fn energy_is_booked_to_the_operator_that_draws_it() {
+    let (model, device) = (tiny(vec![dense_layer(); 4]), h100());
+    let cost = compile(&bare(&model, &device));
+    let of = |context: u64| cost.explain(&shape(&[], decode(32, context)));
+    let (short, long) = (of(10_000), of(90_000));
+    for ((operator, short), (_, long)) in short.operators().zip(long.operators()) {
+        let more = long.dynamic_energy_j - short.dynamic_energy_j;
+        if operator == Operator::DecodeAttention {
+            assert!(more > 5.0 * short.dynamic_energy_j, "nine times the cache is read: {short:?}, {long:?}");
+        } else {
+            assert_same(long.dynamic_energy_j, short.dynamic_energy_j, operator.name());
+        }
+    }
+    assert_same(long.sum().dynamic_energy_j, long.dynamic_energy_j, "all of it");
+    assert!(short.operator(Operator::DenseFfn).dynamic_energy_j > 0.0, "products draw something");
+}
+
 /// Shared experts wait for nothing that rows on their way to experts do.
 #[test]
 fn overlap_hides_dispatch_behind_shared_experts() {

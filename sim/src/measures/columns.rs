@@ -241,7 +241,7 @@ impl Column {
 mod tests {
     use std::collections::BTreeSet;
 
-    use profiles::{Evidence, Operator};
+    use profiles::{Evidence, Operator, OperatorClass};
 
     use super::super::summary::tests::summary;
     use super::*;
@@ -323,6 +323,13 @@ mod tests {
         assert_eq!(sum(operators.to_vec()), 1.0);
         let evidence = Evidence::ALL.map(|evidence| format!("{}_time_share", evidence.name()));
         assert_eq!(sum(evidence.to_vec()), 1.0);
+    }
+
+    #[test]
+    fn energy_of_operators_adds_up_to_what_is_above_idle() {
+        let parts = OperatorClass::ALL.map(|class| real(&format!("{}_energy_j", class.name())));
+        assert_eq!(parts.iter().sum::<f64>(), real("dynamic_energy_j"));
+        assert_eq!((real("products_energy_j"), real("decode_attention_energy_j")), (750.0, 250.0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use profiles::cost::StepParts;
-use profiles::{Evidence, Operator};
+use profiles::{Evidence, Operator, OperatorClass};
 use serde::{Deserialize, Serialize};
 use workloads::{SimDuration, SimTime};
 
@@ -100,6 +100,8 @@ pub struct Summary {
 
     /// Seconds of step time by [`Operator`] and [`Evidence`] (index with `as usize`), summed over replicas.
     pub operator_time_s: [[f64; Evidence::COUNT]; Operator::COUNT],
+    /// Joules above idle by [`Operator`] (index with `as usize`), summed over replicas: together `dynamic_energy_j`.
+    pub operator_energy_j: [f64; Operator::COUNT],
 
     /// What the run tells of how far chance moved its figures. Files have it without single requests, so it is
     /// [condensed](WithinRun::condensed) before it is written; where it is empty it is not written.
@@ -203,6 +205,8 @@ impl Summary {
                 wait: measures.handover_wait.statistics(),
             }),
             operator_time_s: replicas.operator_time_s(),
+            operator_energy_j: Operator::ALL
+                .map(|operator| replicas.real(|replica| replica.cost.operator(operator).dynamic_energy_j)),
             within_run: Arc::new(measures.series.within_run()),
         }
     }
@@ -221,6 +225,12 @@ impl Summary {
     /// Energy of all devices over the whole run in joules, idle power included.
     pub fn energy_j(&self) -> f64 {
         self.idle_energy_j + self.dynamic_energy_j
+    }
+
+    /// Energy above idle of the operators of a class, in joules.
+    pub fn class_energy_j(&self, class: OperatorClass) -> f64 {
+        let of_class = Operator::ALL.into_iter().filter(|operator| OperatorClass::of(*operator) == class);
+        of_class.map(|operator| self.operator_energy_j[operator as usize]).sum()
     }
 
     /// Share of the step time (0 to 1) that stands on this kind of evidence; `None` if no step ran.
@@ -353,6 +363,8 @@ pub(in crate::measures) mod tests {
         cost.expert_load_bytes = 5e9;
         cost.operator_mut(Operator::DenseFfn).time_ns_by_evidence = [1e9, 2e9, 0.0];
         cost.operator_mut(Operator::DecodeAttention).time_ns_by_evidence = [0.0, 0.0, 1e9];
+        cost.operator_mut(Operator::DenseFfn).dynamic_energy_j = 750.0;
+        cost.operator_mut(Operator::DecodeAttention).dynamic_energy_j = 250.0;
         ReplicaOutcome {
             role: Role::Serve,
             requests: 2,

@@ -1,10 +1,24 @@
 //! Figures of energy and money.
 
-use super::{Better, List, Section};
+use profiles::OperatorClass;
+
+use super::{Better, List, Section, Value};
 use crate::measures::summary::{Summary, per};
 
 fn tokens(summary: &Summary) -> f64 {
     (summary.total_input_tokens + summary.total_output_tokens) as f64
+}
+
+/// What operators of a class are.
+fn words(class: OperatorClass) -> &'static str {
+    match class {
+        OperatorClass::PrefillAttention => "attention kernels of prompts",
+        OperatorClass::DecodeAttention => "attention kernels of generating requests",
+        OperatorClass::Products => "products with weights that all tokens pass, the head among them,",
+        OperatorClass::Experts => "routed experts",
+        OperatorClass::Collectives => "links between GPUs (all-reduce, all-to-all, from stage to stage)",
+        OperatorClass::Others => "small kernels, embedding, state-space scans and sampling",
+    }
 }
 
 pub(super) fn energy(list: &mut List) {
@@ -19,6 +33,13 @@ pub(super) fn energy(list: &mut List) {
     list.real(("dynamic_energy_j", "J", Lower), "The part of it above idle power.", |summary| {
         summary.of_work(summary.dynamic_energy_j)
     });
+    for class in OperatorClass::ALL {
+        let doc = format!("The part of the energy above idle that {} take.", words(class));
+        let name = format!("{}_energy_j", class.name());
+        list.push((name, "J", Lower), doc, move |summary| {
+            summary.of_work(summary.class_energy_j(class)).map(Value::Real)
+        });
+    }
     list.real(
         ("energy_j_per_token", "J/tok", Lower),
         "Energy of all devices ÷ (prompt + output tokens) of completed requests.",
