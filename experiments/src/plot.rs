@@ -131,6 +131,12 @@ pub(crate) fn run(request: &PlotRequest, terminal: Terminal) -> Result<(), Failu
             Err(Missing::Unreadable(error)) => return Err(Failure::Request(error.to_string())),
         }
     }
+    if set.is_empty() {
+        let folder = request.directory.display();
+        let message =
+            format!("nothing can be drawn of {folder}; `servesim plot {folder} --list` says what each figure needs");
+        return Err(Failure::Request(message));
+    }
     let directory = request.output.clone().unwrap_or_else(|| request.directory.join("figures"));
     let paths = set.write(&directory, &request.formats).map_err(|error| Failure::while_writing(&error))?;
     if terminal.talks() {

@@ -72,6 +72,11 @@ impl FigureSet {
         self.push(name, figure.draw(), Some(figure.vega()));
     }
 
+    /// Whether nothing was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.figures.is_empty()
+    }
+
     fn push(&mut self, name: &str, drawing: Drawing, vega: Option<Json>) {
         let plain = file_stem(name);
         let is_taken = |name: &str| self.figures.iter().any(|taken| taken.name == name);

@@ -130,8 +130,9 @@ pub(super) fn costs(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missin
     let plan = Deployments::read(source)?;
     let table = &plan.table;
     let reasons = table.words("reason")?;
-    let shape = shapes(table)?;
     let (gpus, decode_gpus) = (table.words("gpu")?, table.words("decode_gpu")?);
+    let short = ShortNames::of(gpus.names().iter().chain(decode_gpus.names()));
+    let shape = shapes(table, &short)?;
     let (usd, decode_usd) = (table.numbers("usd_per_hour")?, numbers_or_nothing(table, "decode_usd_per_hour")?);
     let mut groups: BTreeMap<(usize, Types<'_>), Vec<usize>> = BTreeMap::new();
     for row in 0..table.len() {
@@ -161,7 +162,7 @@ pub(super) fn costs(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missin
         let bar = |label: String, values: Vec<f64>| BarRow { heading: None, label, values, interval: None };
         let Some(best) = cheapest(members) else {
             let why = why_none(&plan, &reasons, members);
-            rows.push((*system, f64::INFINITY, bar(format!("{}: {why}", words(*of)), Vec::new())));
+            rows.push((*system, f64::INFINITY, bar(format!("{}: {why}", words(*of, &short)), Vec::new())));
             continue;
         };
         let second = Some(decode_usd[best]).filter(|usd| !usd.is_nan()).unwrap_or(0.0);
@@ -204,7 +205,7 @@ pub(super) fn costs(source: &Source, asked: &Asked) -> Result<Vec<Named>, Missin
 }
 
 /// What deployments are in few words: replicas and their parallelism, prefill before decode, and the token budget.
-fn shapes(table: &Table) -> Result<impl Fn(usize) -> String, ResultsError> {
+fn shapes<'a>(table: &Table, short: &'a ShortNames) -> Result<impl Fn(usize) -> String + use<'a>, ResultsError> {
     let pool = |of: &'static str| {
         let column = |name: &str| table.words(&format!("{of}{name}"));
         let parallel = [
@@ -219,7 +220,7 @@ fn shapes(table: &Table) -> Result<impl Fn(usize) -> String, ResultsError> {
                 .filter(|(name, size)| *name == "TP" || !["", "1"].contains(size))
                 .map(|(name, size)| format!("{name}{size}"))
                 .collect();
-            let of_pool = format!("{} {} × {}", gpu.get(row), replicas.get(row), sizes.join(" "));
+            let of_pool = format!("{} {} × {}", short.get(gpu.get(row)), replicas.get(row), sizes.join(" "));
             Some(of_pool).filter(|_| !replicas.get(row).is_empty())
         })
     };
@@ -233,8 +234,28 @@ fn shapes(table: &Table) -> Result<impl Fn(usize) -> String, ResultsError> {
     })
 }
 
-fn words((gpu, decode): Types<'_>) -> String {
+fn words((gpu, decode): Types<'_>, short: &ShortNames) -> String {
+    let (gpu, decode) = (short.get(gpu), short.get(decode));
     if decode.is_empty() { gpu.to_owned() } else { format!("{gpu} + {decode}") }
+}
+
+/// Types of GPU by the beginning of their names, where that tells them apart; the legend has them whole.
+struct ShortNames(Vec<(String, String)>);
+
+impl ShortNames {
+    fn of<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        let mut all: Vec<&String> = names.filter(|name| !name.is_empty()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let beginning = |name: &str| name.split('-').next().unwrap_or(name).to_owned();
+        let is_alone = |short: &str| all.iter().filter(|name| beginning(name) == short).count() == 1;
+        let one = |name: &&String| Some(((*name).clone(), Some(beginning(name)).filter(|short| is_alone(short))?));
+        ShortNames(all.iter().filter_map(one).collect())
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> &'a str {
+        self.0.iter().find(|(whole, _)| whole == name).map_or(name, |(_, short)| short)
+    }
 }
 
 /// Why none of these rows serves, as far as the search looked.

@@ -65,7 +65,11 @@ pub(crate) enum ResultsError {
         files: Vec<(&'static str, String)>,
     },
     /// A table is not there.
-    #[error("{} has no table `{table}` (.csv or .parquet): `servesim {command}` did not write one", directory.display())]
+    #[error(
+        "{} has no table `{table}` (.csv or .parquet): `servesim {command}` did not write one{}",
+        directory.display(),
+        if *command == "sweep" && table == "summary" { "; `servesim merge` does once all parts are done" } else { "" }
+    )]
     NoTable {
         /// Where.
         directory: PathBuf,

@@ -285,6 +285,13 @@ fn four_parts_merged_are_the_same_bytes_as_one() {
     assert!(message.contains("4 of 16 runs are missing, the first: workload.rate = 10, "), "{message}");
     assert!(message.contains("there are 1-of-4.jsonl, 3-of-4.jsonl, 4-of-4.jsonl"), "{message}");
     assert!(!place.files("four").contains(&"summary.csv".to_owned()), "there are no tables of a part");
+    for command in ["report", "plot"] {
+        let message = place.fail(2, &[command, "four"]);
+        assert!(
+            message.contains(if command == "plot" { "nothing can be drawn of four" } else { "`servesim merge` does" }),
+            "{message}"
+        );
+    }
     place.succeed(&["sweep", "x.toml", "-o", "elsewhere", "--shard", "2/4"]);
     let message = place.fail(2, &["merge", "four", "elsewhere"]);
     assert!(message.contains("say with -o into which folder"), "{message}");
