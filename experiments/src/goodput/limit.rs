@@ -5,7 +5,7 @@ use sim::{Slos, Steadiness, Summary};
 use super::known::Standing;
 use super::probe::{Probe, Question};
 use super::search::{Found, search};
-use crate::experiment::{Experiment, SearchLimits, System};
+use crate::experiment::{Experiment, Limit, SearchLimits, System};
 use crate::failure::Failure;
 
 const SECONDS_PER_HOUR: f64 = 3600.0;
@@ -49,20 +49,16 @@ pub(crate) fn find(
         Ok(standing)
     })?;
     probes.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let decisive = match found {
-        Found::BelowLowest => probes.first(),
-        Found::AboveHighest => probes.last(),
-        Found::Between { fails, .. } => probes.iter().find(|probe| probe.rate >= fails),
-    };
-    let tightest = question.tightest(decisive.expect("a search tries at least one rate"));
-    Ok(Limited {
+    let mut limited = Limited {
         system: system.name.clone(),
         gpus: facts.devices,
         usd_per_hour: facts.usd_per_hour.filter(|usd| *usd > 0.0),
         found,
         probes,
-        tightest,
-    })
+        tightest: 0,
+    };
+    limited.tightest = question.tightest(limited.decisive());
+    Ok(limited)
 }
 
 /// Offers a rate with so many times the requests, and with more, up to `most` times, where the demands may hold only because the run ends
@@ -103,6 +99,21 @@ fn times_to_settle(slos: Slos, probe: &Probe) -> u32 {
 }
 
 impl Limited {
+    /// Where the demands fail, or what comes nearest to it.
+    fn decisive(&self) -> &Probe {
+        let probe = match self.found {
+            Found::BelowLowest => self.probes.first(),
+            Found::AboveHighest => self.probes.last(),
+            Found::Between { fails, .. } => self.probes.iter().find(|probe| probe.rate >= fails),
+        };
+        probe.expect("a search tries at least one rate")
+    }
+
+    /// The limit that fewest requests met by itself where the demands fail.
+    pub(crate) fn worst_limit(&self) -> Option<Limit> {
+        Some(self.decisive().worst_limit()?.0)
+    }
+
     /// Whether noise leaves no more open than `tolerance` on either side.
     pub(crate) fn is_within(&self, tolerance: f64) -> bool {
         matches!(self.found, Found::Between { interval: Some(interval), .. } if interval.is_within(tolerance))

@@ -5,7 +5,7 @@ use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary, Window, With
 use workloads::{SimDuration, SimTime};
 
 use super::known::Standing;
-use crate::experiment::{Demand, Measuring, System, Workload};
+use crate::experiment::{Demand, Limit, Measuring, System, Workload};
 use crate::failure::Failure;
 use crate::run::{failed, rejections, unreadable, window};
 
@@ -99,6 +99,19 @@ impl Question<'_> {
         let slack = |index: &usize| probe.shares[*index].0 - self.demands[*index].share;
         let least = (0..self.demands.len()).min_by(|a, b| slack(a).total_cmp(&slack(b)));
         least.expect("something is demanded")
+    }
+}
+
+impl Probe {
+    /// The limit that fewest requests met by itself, and their share, mean over seeds.
+    pub(crate) fn worst_limit(&self) -> Option<(Limit, f64)> {
+        let share = |limit: Limit| {
+            let shares = self.summaries.iter().map(|summary| limit.share_in(summary));
+            let sum: f64 = shares.sum::<Option<f64>>()?;
+            Some((limit, sum / self.summaries.len() as f64))
+        };
+        let each = [Limit::Ttft, Limit::Tbt, Limit::Tpot, Limit::E2e].into_iter().filter_map(share);
+        each.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
 

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
+use sim::Slos;
 
 use super::known::Interval;
 use super::limit::Limited;
 use super::probe::Probe;
 use super::search::Found;
 use crate::cli::{new_table, right_aligned};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Limit};
 use crate::output::four_digits;
 use crate::run::wanted;
 use crate::terminal::{self, Terminal, short};
@@ -65,21 +66,23 @@ fn interval_text(limited: &Limited) -> String {
     format!("{} … {}", end(low), end(high))
 }
 
-/// The demand that fails first, and where.
+/// The demand that fails first, and where; of limits judged together, the one that fewest met.
 fn failing(experiment: &Experiment, limited: &Limited) -> String {
-    let name = experiment.demands[limited.tightest].limit.name();
-    let share = |rate: f64| {
-        let probe = limited.probes.iter().find(|probe| probe.rate >= rate)?;
-        Some(100.0 * probe.shares[limited.tightest].0)
+    let limit = experiment.demands[limited.tightest].limit;
+    let Slos { ttft, tbt, tpot, e2e } = experiment.slos;
+    let is_of_several = limit == Limit::All && [ttft, tbt, tpot, e2e].into_iter().flatten().count() > 1;
+    let at = |rate: f64| {
+        let Some(probe) = limited.probes.iter().find(|probe| probe.rate >= rate) else {
+            return limit.name().to_owned();
+        };
+        let share = 100.0 * probe.shares[limited.tightest].0;
+        let worst = probe.worst_limit().filter(|_| is_of_several);
+        let worst = worst.map(|(worst, share)| format!(" ({} {:.1} %)", worst.name(), 100.0 * share));
+        format!("{}: {share:.1} % at {}{}", limit.name(), four_digits(rate), worst.unwrap_or_default())
     };
     match limited.found {
-        Found::Between { fails, .. } => {
-            format!("{name}: {:.1} % at {}", share(fails).unwrap_or(f64::NAN), four_digits(fails))
-        }
-        Found::BelowLowest => {
-            let lowest = experiment.search.lowest_rate;
-            format!("{name}: {:.1} % at {lowest}", share(lowest).unwrap_or(f64::NAN))
-        }
+        Found::Between { fails, .. } => at(fails),
+        Found::BelowLowest => at(experiment.search.lowest_rate),
         Found::AboveHighest => "–".to_owned(),
     }
 }
@@ -179,6 +182,7 @@ fn limit_json(experiment: &Experiment, limited: &Limited) -> Json {
         "decided": decided(experiment, limited),
         "requests_per_run": limited.requests_per_run(),
         "fails_first": experiment.demands[limited.tightest].limit.name(),
+        "worst_limit": limited.worst_limit().map(Limit::name),
         "probes": limited.probes.iter().map(probe_json).collect::<Vec<_>>(),
     });
     for (name, value) in figures(limited) {
@@ -198,6 +202,7 @@ pub(super) fn table_csv(experiment: &Experiment, found: &[Limited]) -> String {
                 "decided",
                 "requests_per_run",
                 "fails_first",
+                "worst_limit",
                 "rates_tried",
             ]);
             writer.write_record(header).expect("memory takes it");
@@ -206,7 +211,8 @@ pub(super) fn table_csv(experiment: &Experiment, found: &[Limited]) -> String {
         let lead = [limited.system.clone(), limited.gpus.to_string(), end_name(limited.found).to_owned()];
         let first = experiment.demands[limited.tightest].limit.name().to_owned();
         let requests = limited.requests_per_run().map(|requests| requests.to_string()).unwrap_or_default();
-        let tail = [decided(experiment, limited).to_owned(), requests, first, limited.probes.len().to_string()];
+        let worst = limited.worst_limit().map(Limit::name).unwrap_or_default().to_owned();
+        let tail = [decided(experiment, limited).to_owned(), requests, first, worst, limited.probes.len().to_string()];
         let row = lead.into_iter().chain(figures.iter().map(|(_, value)| number(value))).chain(tail);
         writer.write_record(row).expect("memory takes it");
     }

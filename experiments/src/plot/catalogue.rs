@@ -1,7 +1,9 @@
 //! Every figure that `servesim plot` knows.
 
 use super::source::Source;
-use super::{Asked, Missing, Named, breakdowns, distributions, frontiers, heatmaps, over_time, plans, steps, swept};
+use super::{
+    Asked, Missing, Named, breakdowns, distributions, frontiers, heatmaps, lacks, over_time, plans, steps, swept,
+};
 use crate::plot::distributions::Latency;
 
 /// A kind of figure.
@@ -16,9 +18,26 @@ pub(super) struct Entry {
 impl Entry {
     /// The figures, or what is missing for them.
     pub(super) fn make(&self, source: &Source, asked: &Asked) -> Result<Vec<Named>, Missing> {
+        if !asked.held.is_empty() && !TAKE_HELD.contains(&self.name) {
+            let takers = TAKE_HELD.join(", ");
+            return lacks(format!("it has no swept keys that `--where` could hold; figures that have: {takers}"));
+        }
         (self.make)(source, asked)
     }
 }
+
+/// Figures of the runs of a sweep, of which some can be chosen.
+const TAKE_HELD: [&str; 9] = [
+    LINES,
+    "heatmap",
+    "ttft_tbt_frontier",
+    "throughput_vs_latency",
+    "attainment_vs_rate",
+    "energy_breakdown",
+    "cost_breakdown",
+    "time_breakdown",
+    "expert_bytes",
+];
 
 /// Name of the figure that takes any key and any measure.
 pub(super) const LINES: &str = "lines";

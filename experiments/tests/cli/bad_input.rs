@@ -179,6 +179,8 @@ fn an_axis_that_a_figure_does_not_have_is_not_ignored() {
     assert!(message.contains("--y has no effect on `ttft_cdf`, `e2e_cdf`; figures that take it: lines,"), "{message}");
     let message = place.fail(2, &["plot", "out", "time_breakdown", "--x", "workload.rate"]);
     assert!(message.contains("--x has no effect on `time_breakdown`"), "{message}");
+    let message = place.fail(2, &["plot", "out", "ttft_cdf", "--where", "workload.rate=2"]);
+    assert!(message.contains("it has no swept keys that `--where` could hold; figures that have: lines,"), "{message}");
 }
 
 #[test]
