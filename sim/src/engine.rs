@@ -92,15 +92,15 @@ pub fn simulate(
     let prefilling = numbers(&spec.replicas, Role::Prefill);
     let all = (0..spec.replicas.len() as u32).collect();
     let router = Router::new(spec.router, if prefilling.is_empty() { all } else { prefilling }, spec.seed, "router");
-    let mode = spec.handover.as_ref().map(|handover| (handover.mode, handover.mixing.is_some()));
     let mixing = spec.handover.as_ref().and_then(|handover| handover.mixing);
     let seed = spec.seed;
+    let handover = spec.handover;
     let build = |(number, spec): (usize, ReplicaSpec)| {
-        let piping = mode.map_or_else(Piping::default, |(mode, mixes)| Piping::new(spec.role, mode, mixes));
+        let piping = handover.as_ref().map_or_else(Piping::default, |handover| Piping::new(spec.role, handover));
         Replica::new(number as u32, spec, piping, seed)
     };
     let mut replicas: Vec<Replica> = spec.replicas.into_iter().enumerate().map(build).collect();
-    let handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed)).transpose()?;
+    let handovers = handover.map(|handover| Handovers::new(handover, decoding, seed)).transpose()?;
     let mixing = mixing.map(|mixing| Mixing::new(mixing, &replicas));
     for replica in &mut replicas {
         replica.start(first_arrival, observer.gaps_of());

@@ -58,6 +58,17 @@ pub struct Held {
     pub peak_bytes: u64,
 }
 
+/// Which blocks with checkpoints were ever of use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockReuse {
+    /// Blocks that were stored, those evicted since included.
+    pub stored: u64,
+    /// Those whose KV some prompt reused.
+    pub kv_reused: u64,
+    /// Those whose checkpoint some prompt went on from: the last block that it reused.
+    pub checkpoints_reused: u64,
+}
+
 /// The alpha a cache found for itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuned {
@@ -79,6 +90,11 @@ pub trait PrefixCache: Debug {
 
     /// What it holds.
     fn held(&self) -> Held;
+
+    /// Which of its blocks were of use, if each has a checkpoint.
+    fn block_reuse(&self) -> Option<BlockReuse> {
+        None
+    }
 
     /// The alpha it found, once it has.
     fn tuned(&self) -> Option<Tuned> {

@@ -44,7 +44,7 @@ impl NodeId {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     parent: NodeId,
     first_child: NodeId,
@@ -79,7 +79,7 @@ impl Match {
 /// A compact radix tree over the tokens of prompts: the first tokens of no two children of a node are the same.
 ///
 /// Finding and inserting take time in proportion to the spans of the prompt and the nodes on its path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RadixTree {
     nodes: Vec<Node>,
     unused: Vec<NodeId>,

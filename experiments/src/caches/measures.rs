@@ -1,6 +1,6 @@
 //! What a replay came to: every measure, defined once.
 
-use sim::prefix_cache::CacheReport;
+use sim::prefix_cache::{BlockReuse, CacheReport};
 
 /// What a replay came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,7 @@ const fn measure(
     CacheMeasure { name, unit, doc, value }
 }
 
-static MEASURES: [CacheMeasure; 19] = [
+static MEASURES: [CacheMeasure; 21] = [
     measure("requests", "", "Requests replayed.", |run| Some(run.report.requests as f64)),
     measure("requests_hit", "", "Requests with any token reused.", |run| Some(run.report.requests_hit as f64)),
     measure("input_tokens", "", "Tokens of all prompts.", |run| Some(run.report.input_tokens as f64)),
@@ -83,11 +83,25 @@ static MEASURES: [CacheMeasure; 19] = [
         "How far the most bytes held went beyond the capacity, as published policies let them.",
         |run| Some(run.report.held.peak_bytes.saturating_sub(run.capacity) as f64),
     ),
+    measure(
+        "kv_reused_percent",
+        "%",
+        "Blocks with checkpoints whose KV any prompt reused, of all that were stored.",
+        |run| blocks_percent(run, |reuse| reuse.kv_reused),
+    ),
+    measure("checkpoints_reused_percent", "%", "Those whose checkpoint any prompt went on from.", |run| {
+        blocks_percent(run, |reuse| reuse.checkpoints_reused)
+    }),
     measure("alpha", "", "Weight of saved FLOPs, given or found.", |run| run.alpha),
     measure("tuned_after", "", "Requests seen when alpha was found.", |run| {
         run.report.tuned.map(|tuned| tuned.after as f64)
     }),
 ];
+
+fn blocks_percent(run: &CacheSummary, of: fn(&BlockReuse) -> u64) -> Option<f64> {
+    let reuse = run.report.block_reuse.filter(|reuse| reuse.stored > 0)?;
+    Some(100.0 * of(&reuse) as f64 / reuse.stored as f64)
+}
 
 /// By straight lines between the ordered values.
 fn percentile_ms(run: &CacheSummary, share: f64) -> Option<f64> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use profiles::topology::{Interconnect, ServerSpec, Topology};
-use profiles::{Mixer, ModelSpec, ProfileError};
+use profiles::{DType, ModelSpec, ProfileError};
 use sim::network::{NetworkSpec, Path, RouteId};
 use sim::{DecodeChoice, HandoverSpec, MixingSpec, RouterSpec, TransferMode};
 
@@ -21,8 +21,13 @@ pub(super) fn read(
     [prefill, decode]: [&Pool; 2],
     mixing: Option<MixingSpec>,
 ) -> Result<HandoverSpec, Problem> {
-    go_together(reader, model, prefill, decode)?;
+    go_together(reader, prefill, decode)?;
     let mode = mode(reader, model, decode, mixing.is_some())?;
+    // As every state is kept: 16 bits per value.
+    let state_bytes = DType::Bf16.bytes(model.state_elements_per_sequence());
+    if state_bytes > 0 {
+        refuse_states(reader, model, mode, mixing.is_some())?;
+    }
     let router = router_unless_mixed(reader, &p::DECODE_ROUTER, mixing.is_some())?;
     if router == RouterSpec::DensityCut {
         let problem = reader.problem(&p::DECODE_ROUTER, "requests are handed over one by one, and never together");
@@ -31,18 +36,12 @@ pub(super) fn read(
     let choice = choice(reader, mode, mixing.is_some())?;
     let (links, ways) = network(reader, prefill, decode, mixing.is_some())?;
     let kv_bytes_per_token = model.kv_bytes_per_token(decode.precision.kv_cache);
-    Ok(HandoverSpec { mode, router, choice, kv_bytes_per_token, network: links, routes: ways, mixing })
+    Ok(HandoverSpec { mode, router, choice, kv_bytes_per_token, state_bytes, network: links, routes: ways, mixing })
 }
 
 /// Whether what one pool computes is of use to the other.
-fn go_together(reader: &Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &Pool) -> Result<(), Problem> {
+fn go_together(reader: &Reader<'_>, prefill: &Pool, decode: &Pool) -> Result<(), Problem> {
     let wrong = |message: String| reader.problem(&p::MODE, message);
-    if model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::StateSpace(_))) {
-        let message = format!("prefill and decode of {} cannot be on replicas of their own", model.name);
-        return Err(
-            wrong(message).label("its state-space layers have states, and only keys and values are transferred")
-        );
-    }
     let formats = [prefill, decode].map(|pool| pool.precision.kv_cache);
     if formats[0] != formats[1] {
         let label = format!("`kv_cache_dtype` comes to {} for prefill and {} for decode", formats[0], formats[1]);
@@ -54,6 +53,20 @@ fn go_together(reader: &Reader<'_>, model: &ModelSpec, prefill: &Pool, decode: &
         return Err(wrong("tokens of one request take different times to its client".to_owned()).label(label));
     }
     Ok(())
+}
+
+/// Recurrent states travel with the keys and values of a complete prompt, and wait where the memory plan has room for them.
+fn refuse_states(reader: &Reader<'_>, model: &ModelSpec, mode: TransferMode, mixed: bool) -> Result<(), Problem> {
+    let why = match mode {
+        _ if mixed => "with a mixed pool nobody counts the states of requests that leave",
+        TransferMode::AfterPrefill => return Ok(()),
+        TransferMode::Pull { .. } => {
+            "what is fetched waits beside the `max_num_seqs` requests whose states have room on a decode replica"
+        }
+        TransferMode::PushByLayer { .. } => "its layers are not alike: keys and values of some, states of others",
+    };
+    let problem = reader.problem(&p::MODE, format!("the states of {} cannot be handed over like this", model.name));
+    Err(problem.label(why).help("mode = \"after-prefill\" hands keys, values and states over together"))
 }
 
 fn mode(reader: &mut Reader<'_>, model: &ModelSpec, decode: &Pool, mixed: bool) -> Result<TransferMode, Problem> {

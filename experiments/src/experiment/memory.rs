@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use profiles::{DeviceSpec, MemoryOptions, MemoryPlan, Mixer, ModelSpec, Parallelism, Precision, ProfileError};
-use sim::{KvSpec, SchedulerSpec};
+use sim::{KvSpec, Role, SchedulerSpec};
 
 use super::prefix_cache::{self, Memory};
 use crate::diagnostic::Problem;
@@ -19,6 +19,7 @@ pub(super) fn kv(
     precision: Precision,
     scheduler: SchedulerSpec,
     max_model_len: u32,
+    role: Role,
 ) -> Result<Memory, Problem> {
     let options = MemoryOptions {
         gpu_memory_utilization: reader.get(&s::GPU_MEMORY_UTILIZATION),
@@ -35,7 +36,7 @@ pub(super) fn kv(
     })?;
     // A device with no room for a block is refused above, except where a stage without attention is all there is.
     let blocks = blocks.max(1);
-    prefix_cache::read(reader, model, &plan, (options.block_size, blocks), scheduler)
+    prefix_cache::read(reader, model, &plan, (options.block_size, blocks), scheduler, role)
 }
 
 /// `max_model_len`, or what the KV cache of an engine holds, where that is less.

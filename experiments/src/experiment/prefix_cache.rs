@@ -2,7 +2,7 @@
 
 use profiles::{MemoryPlan, Mixer, ModelSpec};
 use sim::prefix_cache::{Alpha, AlphaTuning, CacheModel, MarconiMode};
-use sim::{BranchStates, CheckpointEviction, CheckpointSpec, KvSpec, Policy, SchedulerSpec};
+use sim::{BranchStates, CheckpointEviction, CheckpointSpec, KvSpec, Policy, Role, SchedulerSpec};
 
 use crate::diagnostic::Problem;
 use crate::file::keys::offload::ATTENTION_OFFLOAD;
@@ -38,6 +38,7 @@ pub(super) fn read(
     plan: &MemoryPlan,
     (block_size, blocks): (u32, u32),
     scheduler: SchedulerSpec,
+    role: Role,
 ) -> Result<Memory, Problem> {
     let without_tree = |prefix_caching| Memory { kv: KvSpec { block_size, blocks, prefix_caching }, checkpoints: None };
     if !reader.has(&s::PREFIX_CACHE) {
@@ -68,6 +69,16 @@ pub(super) fn read(
         (_, true) => {}
     }
     let bytes = Bytes::of(reader, plan, scheduler)?;
+    if role != Role::Serve && eviction.is_none() {
+        let problem = reader.problem(&s::PREFIX_CACHE, "blocks with states of their own cannot be handed over");
+        return Err(problem
+            .label("one state of each layer travels with a prompt, that at its end")
+            .help("\"sglang-plus\" and \"marconi\" keep states in the prefill pool"));
+    }
+    if role == Role::Decode {
+        // What is decoded here goes on from what was handed over; prompts are looked up where they are computed.
+        return Ok(without_tree(false));
+    }
     let Some(eviction) = eviction else {
         // Blocks with a checkpoint each, in the same memory.
         let block = bytes.per_token * u64::from(block_size);
@@ -119,7 +130,9 @@ fn alpha(reader: &mut Reader<'_>) -> Result<Alpha, Problem> {
     Ok(Alpha::TunedOnce(AlphaTuning { multiplier, ..tuning }))
 }
 
-/// What a token and a checkpoint take on a GPU.
+/// What a token and a checkpoint take on a GPU: of several pipeline stages, on that whose checkpoints weigh the most tokens.
+///
+/// Every stage keeps its layers' share of the same tree in as many blocks as the others, so what fits there fits everywhere.
 struct Bytes {
     per_token: u64,
     checkpoint: u64,
@@ -127,16 +140,27 @@ struct Bytes {
 
 impl Bytes {
     fn of(reader: &Reader<'_>, plan: &MemoryPlan, scheduler: SchedulerSpec) -> Result<Self, Problem> {
-        let [stage] = &plan.stages[..] else {
-            let problem = reader.problem(&s::PREFIX_CACHE, "states are kept on one pipeline stage");
-            return Err(problem.label("expected `pipeline_parallel_size = 1`: stages hold different layers"));
-        };
-        let checkpoint = stage.state_bytes / u64::from(scheduler.seats());
-        if stage.kv_bytes_per_token == 0 {
+        let refuse = |label: String| {
             let problem = reader.problem(&s::PREFIX_CACHE, "states are kept in the memory of a KV cache");
-            return Err(problem.label("this model has no attention layers, and so no KV cache"));
+            Err(problem.label(label))
+        };
+        if let Some(number) =
+            plan.stages.iter().position(|stage| stage.state_bytes > 0 && stage.kv_bytes_per_token == 0)
+        {
+            return refuse(match plan.stages.len() {
+                1 => "this model has no attention layers, and so no KV cache".to_owned(),
+                stages => format!("pipeline stage {number} of {stages} has no attention layers, and so no KV cache"),
+            });
         }
-        Ok(Bytes { per_token: stage.kv_bytes_per_token, checkpoint })
+        let of_stages = plan.stages.iter().map(|stage| Bytes {
+            per_token: stage.kv_bytes_per_token,
+            checkpoint: stage.state_bytes / u64::from(scheduler.seats()),
+        });
+        let heaviest = of_stages.max_by_key(|bytes| {
+            // In 2^-32 tokens; a stage without attention has nothing.
+            (u128::from(bytes.checkpoint) << 32).checked_div(u128::from(bytes.per_token))
+        });
+        Ok(heaviest.expect("there is a stage"))
     }
 }
 

@@ -180,7 +180,7 @@ impl Handovers {
     pub(super) fn accept(&mut self, to: u32, now: SimTime, replicas: &mut [Replica]) {
         while let Some((offer, hold)) = replicas[to as usize].accept() {
             let origin = offer.origin;
-            let kv_bytes = self.spec.kv_bytes_per_token * u64::from(offer.tokens);
+            let kv_bytes = self.spec.kv_bytes_per_token * u64::from(offer.tokens) + self.spec.state_bytes;
             let tag = self.begin(Transfer { origin, to, hold, kv_bytes, accepted: now, sent: 0, messages: 0 });
             if let Some(grouped) = self.grouped.iter_mut().find(|grouped| grouped.origin == origin) {
                 grouped.tag = Some(tag);

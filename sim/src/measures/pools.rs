@@ -151,9 +151,11 @@ pub(super) fn columns(list: &mut List) {
         "KV caches that went from prefill to decode replicas: requests of more than one output token.",
         |summary| summary.transfers.as_ref().map(|transfers| Value::Count(transfers.requests)),
     );
-    list.push(("kv_transfer_bytes", "B", Better::Neither), "Their size together.", |summary| {
-        summary.transfers.as_ref().map(|transfers| Value::Count(transfers.bytes))
-    });
+    list.push(
+        ("kv_transfer_bytes", "B", Better::Neither),
+        "Their size together, that of recurrent states included.",
+        |summary| summary.transfers.as_ref().map(|transfers| Value::Count(transfers.bytes)),
+    );
     for (name, doc, count) in OF_MIXED {
         list.push((name, "", Better::Neither), doc, move |summary| {
             summary.mixed.as_ref().map(|mixed| Value::Count(count(mixed)))

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use workloads::{ContentId, Span};
 
 use super::recency::Recency;
-use super::{CacheModel, Held, Hit, PrefixCache};
+use super::{BlockReuse, CacheModel, Held, Hit, PrefixCache};
 use crate::kv::{Chain, Cursor, Run};
 
 /// Place of a block in the arena; 0 is where chains begin.
@@ -27,6 +27,8 @@ struct Block {
     runs: Vec<Run>,
     /// Partial blocks that follow, oldest first.
     partial: Vec<BlockId>,
+    /// Whether a prompt has reused its KV, and gone on from its checkpoint.
+    reused: (bool, bool),
 }
 
 /// Blocks with checkpoints.
@@ -42,6 +44,7 @@ pub(super) struct BlockCheckpoints {
     recency: Recency,
     tokens: u64,
     peak: u64,
+    reuse: BlockReuse,
 }
 
 fn chain(tokens: &[Span]) -> Chain<'_> {
@@ -85,6 +88,7 @@ impl BlockCheckpoints {
             recency: Recency::new(),
             tokens: 0,
             peak: 0,
+            reuse: BlockReuse::default(),
         }
     }
 
@@ -123,6 +127,17 @@ impl BlockCheckpoints {
     fn touch(&mut self, path: &[BlockId]) {
         for &block in path.iter().rev() {
             self.recency.touch(block as usize);
+        }
+    }
+
+    /// Counts the blocks that a prompt is the first to reuse.
+    fn note_reused(&mut self, path: &[BlockId]) {
+        for (place, &id) in path.iter().enumerate() {
+            let (kv, checkpoint) = &mut self.blocks[id as usize].reused;
+            self.reuse.kv_reused += u64::from(!std::mem::replace(kv, true));
+            if place + 1 == path.len() {
+                self.reuse.checkpoints_reused += u64::from(!std::mem::replace(checkpoint, true));
+            }
         }
     }
 
@@ -171,8 +186,9 @@ impl BlockCheckpoints {
             self.blocks[parent as usize].partial.push(id);
             0
         };
+        let reused = self.blocks[id as usize].reused;
         self.blocks[id as usize] =
-            Block { parent, tokens, key, runs: collect(chain, cursor, tokens), partial: Vec::new() };
+            Block { parent, tokens, key, runs: collect(chain, cursor, tokens), partial: Vec::new(), reused };
         id
     }
 
@@ -182,6 +198,7 @@ impl BlockCheckpoints {
             (self.blocks.len() - 1) as BlockId
         });
         self.recency.push(id as usize);
+        self.reuse.stored += 1;
         id
     }
 }
@@ -192,6 +209,7 @@ impl PrefixCache for BlockCheckpoints {
         let partial = self.partial(&chain(input), &matched);
         matched.path.extend(partial);
         self.touch(&matched.path);
+        self.note_reused(&matched.path);
         let tokens: u32 = matched.path.iter().map(|&id| self.blocks[id as usize].tokens).sum();
         Hit { tokens, ..Hit::default() }
     }
@@ -222,6 +240,10 @@ impl PrefixCache for BlockCheckpoints {
             self.touch(&path);
         }
         self.peak = self.peak.max(self.bytes());
+    }
+
+    fn block_reuse(&self) -> Option<BlockReuse> {
+        Some(self.reuse)
     }
 
     fn held(&self) -> Held {

@@ -34,7 +34,7 @@ struct Worth {
 }
 
 /// Nodes by recency and saved FLOPs per byte.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FlopAware {
     /// Weight of saved FLOPs against recency (≥ 0).
     pub(super) alpha: f64,
@@ -50,6 +50,13 @@ impl FlopAware {
     pub(super) fn new(alpha: f64, mode: MarconiMode) -> Self {
         let worth = vec![Worth::default()];
         FlopAware { alpha, mode, worth, by_efficiency: BTreeSet::new(), by_access: BTreeSet::new() }
+    }
+
+    /// The same rule for the same nodes, whoever holds them.
+    pub(super) fn relisted(&self, store: &Store) -> Self {
+        let mut rule = self.clone();
+        store.tree.pre_order(NodeId::ROOT).for_each(|id| rule.held_otherwise(store, id));
+        rule
     }
 
     fn efficiency(&self, store: &Store, id: NodeId) -> f64 {
@@ -105,8 +112,8 @@ impl FlopAware {
 
     /// The candidate with the lowest score, the first in pre-order of equals.
     ///
-    /// A score is at least either of its two terms, so candidates are looked at in the order of one of them until it
-    /// alone is above the lowest score: few, since all but the latest have next to no recency.
+    /// Candidates are looked at in the order of either term, until the next terms of both together are above the lowest
+    /// score, and so is whatever comes after them (Fagin's threshold algorithm).
     fn victim(&self, tree: &RadixTree, now: u64) -> Option<NodeId> {
         let recency = |id: NodeId| 1.0 / (now - self.worth[id.index()].last_access) as f64;
         let efficiency = |id: NodeId| self.worth[id.index()].efficiency;
@@ -119,19 +126,19 @@ impl FlopAware {
         let efficiency_term = |id| self.alpha * efficiencies.scale(efficiency(id));
         let recency_term = |id| recencies.scale(recency(id));
         let mut lowest: Option<(f64, NodeId)> = None;
-        let mut look = |id: NodeId, bound: f64| {
-            let score = efficiency_term(id) + recency_term(id);
-            match lowest {
-                Some((least, _)) if bound > least => return false,
-                Some((least, first)) if score > least || (score >= least && is_before(tree, first, id)) => {}
-                _ => lowest = Some((score, id)),
+        for (&(_, efficient), &(_, recent)) in self.by_efficiency.iter().zip(&self.by_access) {
+            let bound = efficiency_term(efficient) + recency_term(recent);
+            if lowest.is_some_and(|(least, _)| bound > least) {
+                break;
             }
-            true
-        };
-        if self.alpha > 0.0 {
-            let _ = self.by_efficiency.iter().all(|&(_, id)| look(id, efficiency_term(id)));
-        } else {
-            let _ = self.by_access.iter().all(|&(_, id)| look(id, recency_term(id)));
+            for id in [efficient, recent] {
+                let score = efficiency_term(id) + recency_term(id);
+                let stays = lowest
+                    .is_some_and(|(least, first)| score > least || (score >= least && !is_before(tree, id, first)));
+                if !stays {
+                    lowest = Some((score, id));
+                }
+            }
         }
         lowest.map(|(_, id)| id)
     }
@@ -139,6 +146,9 @@ impl FlopAware {
 
 /// Whether `a` comes before `b` in pre-order.
 fn is_before(tree: &RadixTree, a: NodeId, b: NodeId) -> bool {
+    if a == b {
+        return false;
+    }
     let path = |id| {
         let mut path: Vec<NodeId> = tree.ancestry(id).collect();
         path.reverse();

@@ -2,7 +2,7 @@
 
 use workloads::Span;
 
-use super::{CacheModel, Held, Hit, PrefixCache, Tuned};
+use super::{BlockReuse, CacheModel, Held, Hit, PrefixCache, Tuned};
 
 /// A cache on the device with a larger one behind it.
 ///
@@ -44,5 +44,9 @@ impl PrefixCache for HostTier {
 
     fn tuned(&self) -> Option<Tuned> {
         self.device.tuned()
+    }
+
+    fn block_reuse(&self) -> Option<BlockReuse> {
+        self.device.block_reuse()
     }
 }

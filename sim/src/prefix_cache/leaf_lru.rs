@@ -4,38 +4,74 @@
 //! SGLang+ of the Marconi paper. Every node on the way of a match is used; of a child matched in part SGLang uses the
 //! matched part, which it splits off, and SGLang+ all of it.
 
-use workloads::radix::{Insertion, Match, NodeId, RadixTree};
+use std::collections::BTreeSet;
+
+use workloads::radix::{Insertion, Match, NodeId};
 
 use super::radix_cache::Eviction;
-use super::recency::Recency;
 use super::store::Store;
 
 /// Leaves by their last use.
 ///
-/// Whoever uses a node uses all above it, and here the deepest are written first: so the oldest node is always a leaf.
-#[derive(Debug)]
+/// Only leaves that nobody holds are listed, so that the first one listed goes, however many are held.
+#[derive(Clone, Debug)]
 pub(super) struct LeafLru {
-    recency: Recency,
+    uses: Vec<Use>,
+    leaves: BTreeSet<(u64, NodeId)>,
+    /// Uses so far.
+    clock: u64,
     /// Whether a match in part uses the whole child.
     uses_partial: bool,
 }
 
+/// The last use of a node, and whether it is a leaf that can go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    last: u64,
+    listed: bool,
+}
+
 impl LeafLru {
     pub(super) fn new(uses_partial: bool) -> Self {
-        LeafLru { recency: Recency::new(), uses_partial }
+        LeafLru { uses: vec![Use::default()], leaves: BTreeSet::new(), clock: 0, uses_partial }
+    }
+
+    fn unlist(&mut self, id: NodeId) {
+        let used = &mut self.uses[id.index()];
+        if std::mem::take(&mut used.listed) {
+            self.leaves.remove(&(used.last, id));
+        }
+    }
+
+    fn list(&mut self, store: &Store, id: NodeId) {
+        if store.is_free_leaf(id) {
+            let used = &mut self.uses[id.index()];
+            used.listed = true;
+            self.leaves.insert((used.last, id));
+        }
+    }
+
+    /// Looks anew at a node whose children or holders have changed.
+    fn relist(&mut self, store: &Store, id: NodeId) {
+        self.unlist(id);
+        self.list(store, id);
     }
 
     fn forget_leaf(&mut self, store: &mut Store, id: NodeId) {
-        self.recency.remove(id.index());
+        self.unlist(id);
         let parent = store.remove_leaf(id);
+        self.list(store, parent);
         self.tidy(store, parent);
     }
 
-    /// Uses a node and all above it.
-    fn touch_path(&mut self, tree: &RadixTree, end: NodeId) {
-        for id in tree.ancestry(end).take_while(|&id| id != NodeId::ROOT) {
-            self.recency.touch(id.index());
+    /// Uses a node and all above it. Only the lowest of them can be a leaf, so that no two leaves were last used at once.
+    fn touch_path(&mut self, store: &Store, end: NodeId) {
+        self.clock += 1;
+        self.unlist(end);
+        for id in store.tree.ancestry(end) {
+            self.uses[id.index()].last = self.clock;
         }
+        self.list(store, end);
     }
 }
 
@@ -44,27 +80,29 @@ impl Eviction for LeafLru {
 
     fn matched(&mut self, store: &Store, found: &Match, _: u64) {
         let partial = found.partial.filter(|_| self.uses_partial);
-        self.touch_path(&store.tree, partial.map_or(found.node, |(child, _)| child));
+        self.touch_path(store, partial.map_or(found.node, |(child, _)| child));
     }
 
     fn inserted(&mut self, store: &Store, insertion: &Insertion, _: u64) {
-        if let (Some(branch), Some((lower, _))) = (insertion.branch, insertion.found.partial) {
-            self.recency.insert_after(lower.index(), branch.index());
-            if self.uses_partial {
-                self.recency.touch(lower.index());
-            }
+        self.uses.resize(store.tree.slots(), Use::default());
+        if let (Some(_), Some((lower, _))) = (insertion.branch, insertion.found.partial)
+            && self.uses_partial
+        {
+            self.touch_path(store, lower);
         }
         if let Some(leaf) = insertion.leaf {
-            self.recency.push(leaf.index());
+            self.unlist(store.tree.parent(leaf).expect("a leaf lies below something"));
         }
-        self.touch_path(&store.tree, insertion.end);
+        self.touch_path(store, insertion.end);
     }
 
     fn marked(&mut self, store: &Store, id: NodeId, _: u64) {
-        self.touch_path(&store.tree, id);
+        self.touch_path(store, id);
     }
 
-    fn held_otherwise(&mut self, _: &Store, _: NodeId) {}
+    fn held_otherwise(&mut self, store: &Store, id: NodeId) {
+        self.relist(store, id);
+    }
 
     fn tidy(&mut self, store: &mut Store, id: NodeId) {
         if !store.is_hollow(id) {
@@ -73,14 +111,12 @@ impl Eviction for LeafLru {
         if store.tree.child_count(id) == 0 {
             self.forget_leaf(store, id);
         } else {
-            self.recency.remove(id.index());
             store.merge(id);
         }
     }
 
-    /// What lies below a node is older than the node, and held only with it: so the oldest that nobody holds is a leaf.
     fn evict(&mut self, store: &mut Store, _: u64) -> Option<u64> {
-        let id = self.recency.oldest_first().map(NodeId::from_index).find(|&id| store.is_unheld(id))?;
+        let &(_, id) = self.leaves.first()?;
         let bytes = store.leaf_bytes(id);
         self.forget_leaf(store, id);
         Some(bytes)

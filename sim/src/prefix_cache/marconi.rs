@@ -20,10 +20,11 @@ pub enum Alpha {
 
 /// How alpha is found while serving.
 ///
-/// Once `multiplier` times the requests before the first eviction have been seen, all of them are replayed through an
-/// empty cache with every alpha of 0, 0.1 … 2, and the best is used from then on (the smallest of equals), beginning with
-/// the storing of the request that completed them. The paper's text
-/// replays from the state at the first eviction; its artifact, which this follows, from the empty cache.
+/// Once `multiplier` times the requests before the first eviction have been seen, those since are replayed from what the
+/// cache was then with every alpha of 0, 0.1 … 2, and the best is used from then on (the smallest of equals), beginning with
+/// the storing of the request that completed them. The paper's text replays from the state at the first eviction, its
+/// artifact everything from the empty cache. In caches alone that is the same, since up to there no alpha makes a
+/// difference; a replica, whose caches have holders and change their size, does as the text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlphaTuning {
     /// Window in multiples of the requests before the first eviction (≥ 1; the paper uses 5 to 15).
@@ -48,12 +49,29 @@ pub enum TuningObjective {
     HitRate,
 }
 
-impl TuningObjective {
-    /// The alpha of 0, 0.1 … 2 that is best for these requests in an empty cache, the smallest of equals.
-    pub(super) fn best_alpha(self, model: &CacheModel, capacity: u64, mode: MarconiMode, history: &[Turn]) -> f64 {
-        let mut best: Option<(f64, f64)> = None;
+/// What alpha is tuned by: a cache when something had to be forgotten for the first time, and the requests since.
+///
+/// Up to that moment alpha makes no difference. So a replay from there finds what one of everything through an empty cache
+/// would, and nothing has to be remembered before.
+#[derive(Debug)]
+pub(super) struct Bootstrap {
+    cache: RadixCache<FlopAware>,
+    /// What it was forgotten for, if that was the storing of a request: matched, and not yet stored.
+    pub(super) cause: Option<Turn>,
+    /// Requests that have ended since.
+    pub(super) since: Vec<Turn>,
+}
+
+impl Bootstrap {
+    pub(super) fn new(cache: RadixCache<FlopAware>, cause: Option<Turn>) -> Self {
+        Bootstrap { cache, cause, since: Vec::new() }
+    }
+
+    /// The alpha of 0, 0.1 … 2 that is best for the requests since in a cache of this capacity, the smallest of equals.
+    pub(super) fn best_alpha(&self, objective: TuningObjective, capacity: u64) -> f64 {
+        let mut best: Option<(i128, f64)> = None;
         for alpha in grid() {
-            let score = self.score(model, history, &mut with_alpha(*model, capacity, mode, alpha));
+            let score = self.score(objective, capacity, alpha);
             if best.is_none_or(|(highest, _)| score > highest) {
                 best = Some((score, alpha));
             }
@@ -61,17 +79,23 @@ impl TuningObjective {
         best.expect("some alphas are tried").1
     }
 
-    fn score(self, model: &CacheModel, history: &[Turn], cache: &mut RadixCache<FlopAware>) -> f64 {
-        let scored_from = match self {
-            TuningObjective::FlopsOfLast500 => history.len().saturating_sub(500),
+    fn score(&self, objective: TuningObjective, capacity: u64, alpha: f64) -> i128 {
+        let mut cache = self.cache.clone();
+        (cache.capacity, cache.eviction.alpha) = (capacity, alpha);
+        if let Some(cause) = &self.cause {
+            cache.insert(cause.sequence());
+        }
+        let model = *cache.model();
+        let scored_from = match objective {
+            TuningObjective::FlopsOfLast500 => self.since.len().saturating_sub(500),
             TuningObjective::HitRate => 0,
         };
-        let mut score = 0.0;
-        replay(cache, model, history, |index, hit| {
+        let mut score = 0;
+        replay(&mut cache, &model, &self.since, |index, hit| {
             if index >= scored_from {
-                score += match self {
-                    TuningObjective::FlopsOfLast500 => model.prefill_flops(hit.tokens),
-                    TuningObjective::HitRate => f64::from(hit.tokens),
+                score += match objective {
+                    TuningObjective::FlopsOfLast500 => model.exact_flops(0, hit.tokens, false),
+                    TuningObjective::HitRate => i128::from(hit.tokens),
                 };
             }
         });
@@ -93,39 +117,36 @@ pub(super) fn with_alpha(model: CacheModel, capacity: u64, mode: MarconiMode, al
 #[derive(Debug)]
 pub(super) struct TunedMarconi {
     cache: RadixCache<FlopAware>,
-    model: CacheModel,
-    capacity: u64,
-    mode: MarconiMode,
     tuning: AlphaTuning,
-    /// Everything served so far, until alpha is found.
-    history: Vec<Turn>,
     input_spans: usize,
     seen: u64,
-    first_eviction: Option<u64>,
+    /// From the first eviction, which happens when so many requests have been seen, until alpha is found.
+    bootstrap: Option<(u64, Bootstrap)>,
     tuned: Option<Tuned>,
 }
 
 impl TunedMarconi {
     pub(super) fn new(model: CacheModel, capacity: u64, mode: MarconiMode, tuning: AlphaTuning) -> Self {
-        TunedMarconi {
-            cache: with_alpha(model, capacity, mode, 0.0),
-            model,
-            capacity,
-            mode,
-            tuning,
-            history: Vec::new(),
-            input_spans: 0,
-            seen: 0,
-            first_eviction: None,
-            tuned: None,
-        }
+        let cache = with_alpha(model, capacity, mode, 0.0);
+        TunedMarconi { cache, tuning, input_spans: 0, seen: 0, bootstrap: None, tuned: None }
     }
 
-    fn tune(&mut self, first_eviction: u64) {
-        let alpha = self.tuning.objective.best_alpha(&self.model, self.capacity, self.mode, &self.history);
-        self.cache.eviction.alpha = alpha;
-        self.tuned = Some(Tuned { alpha, first_eviction, after: self.seen });
-        self.history = Vec::new();
+    /// A request is about to be stored, and alpha not found yet.
+    fn remember(&mut self, sequence: &[Span]) {
+        let turn = || Turn::new(sequence.to_vec(), self.input_spans);
+        let Some((first_eviction, bootstrap)) = &mut self.bootstrap else {
+            if !self.cache.has_room_for(sequence) {
+                self.bootstrap = Some((self.seen, Bootstrap::new(self.cache.clone(), Some(turn()))));
+            }
+            return;
+        };
+        bootstrap.since.push(turn());
+        if self.seen >= *first_eviction * u64::from(self.tuning.multiplier) {
+            let alpha = bootstrap.best_alpha(self.tuning.objective, self.cache.capacity);
+            self.cache.eviction.alpha = alpha;
+            self.tuned = Some(Tuned { alpha, first_eviction: *first_eviction, after: self.seen });
+            self.bootstrap = None;
+        }
     }
 }
 
@@ -138,17 +159,9 @@ impl PrefixCache for TunedMarconi {
 
     fn insert(&mut self, sequence: &[Span]) {
         if self.tuned.is_none() {
-            self.history.push(Turn::new(sequence.to_vec(), self.input_spans));
-            if let Some(first_eviction) = self.first_eviction
-                && self.seen >= first_eviction * u64::from(self.tuning.multiplier)
-            {
-                self.tune(first_eviction);
-            }
+            self.remember(sequence);
         }
         self.cache.insert(sequence);
-        if self.cache.has_evicted {
-            self.first_eviction.get_or_insert(self.seen);
-        }
     }
 
     fn held(&self) -> Held {

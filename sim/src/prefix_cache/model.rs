@@ -110,12 +110,17 @@ impl CacheModel {
     /// With `slip`, the feed-forward layers are reckoned as the paper's artifact does: the FLOPs of *attention* over the
     /// first `above` tokens are taken off theirs, so that the result can be negative.
     pub fn edge_flops(&self, above: u32, total: u32, slip: bool) -> f64 {
+        self.exact_flops(above, total, slip) as f64
+    }
+
+    /// The same, so that sums do not depend on their order.
+    pub(super) fn exact_flops(&self, above: u32, total: u32, slip: bool) -> i128 {
         let (above, total) = (i128::from(above), i128::from(total));
         let ssm = self.ssm_flops * (total - above);
         let attention = |tokens| self.attention_flops * tokens + self.attention_flops_squared * tokens * tokens;
         let slipped = self.slip_flops * above + self.slip_flops_squared * above * above;
         let mlp = self.mlp_flops * total - if slip { slipped } else { self.mlp_flops * above };
-        (ssm + attention(total) - attention(above) + mlp) as f64
+        ssm + attention(total) - attention(above) + mlp
     }
 }
 

@@ -33,22 +33,46 @@ pub(super) trait Eviction: Debug {
 }
 
 /// A radix cache of a hybrid model. The clock counts lookups, matches, insertions and evictions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RadixCache<E> {
     store: Store,
     pub(super) eviction: E,
-    capacity: u64,
+    pub(super) capacity: u64,
     /// Whether every common token is reused, as KV alone allows, or only those up to a checkpoint.
     any_token: bool,
     now: u64,
     peak: u64,
-    pub(super) has_evicted: bool,
 }
 
 impl<E: Eviction> RadixCache<E> {
     pub(super) fn new(model: CacheModel, capacity: u64, any_token: bool, eviction: E) -> Self {
         let store = Store::new(model, E::MERGES);
-        RadixCache { store, eviction, capacity, any_token, now: 0, peak: 0, has_evicted: false }
+        RadixCache { store, eviction, capacity, any_token, now: 0, peak: 0 }
+    }
+
+    /// One of any capacity that goes on from what another keeps, whose clock says `now`.
+    pub(super) fn resumed(store: Store, eviction: E, now: u64) -> Self {
+        let peak = store.bytes();
+        RadixCache { store, eviction, capacity: u64::MAX, any_token: false, now, peak }
+    }
+
+    pub(super) fn model(&self) -> &CacheModel {
+        &self.store.model
+    }
+
+    /// Whether a sequence can be stored before anything is forgotten.
+    pub(super) fn has_room_for(&self, sequence: &[Span]) -> bool {
+        self.bytes_with(sequence, &self.store.tree.find(sequence)) <= self.capacity
+    }
+
+    /// Bytes with a sequence that is matched so far, and the checkpoints that it may bring: at its end, and where it leaves an
+    /// edge halfway.
+    fn bytes_with(&self, sequence: &[Span], found: &Match) -> u64 {
+        let tokens: u64 = sequence.iter().map(|span| u64::from(span.tokens)).sum();
+        let new_tokens = tokens - u64::from(found.common_tokens());
+        let checkpoints = if found.partial.is_some() { 2 } else { 1 };
+        let model = self.model();
+        self.store.bytes() + checkpoints * model.checkpoint_bytes() + new_tokens * model.kv_bytes_per_token()
     }
 
     fn find(&mut self, tokens: &[Span]) -> Match {
@@ -61,7 +85,6 @@ impl<E: Eviction> RadixCache<E> {
     /// Forgets nodes until so many bytes are counted as freed, or nothing is left.
     fn evict(&mut self, bytes: u64) {
         self.now += 1;
-        self.has_evicted = true;
         let mut freed = 0;
         while freed < bytes {
             let Some(counted) = self.eviction.evict(&mut self.store, self.now) else { break };
@@ -73,7 +96,11 @@ impl<E: Eviction> RadixCache<E> {
 impl<E: Eviction> PrefixCache for RadixCache<E> {
     fn lookup(&mut self, input: &[Span]) -> Hit {
         let found = self.find(input);
-        let tokens = if self.any_token { found.common_tokens() } else { found.tokens };
+        let tokens = if self.any_token {
+            found.common_tokens()
+        } else {
+            self.store.tree.depth_tokens(self.store.reusable(found.node))
+        };
         Hit { tokens, ..Hit::default() }
     }
 
@@ -82,18 +109,18 @@ impl<E: Eviction> PrefixCache for RadixCache<E> {
     fn insert(&mut self, sequence: &[Span]) {
         self.now += 1;
         let found = self.find(sequence);
-        let tokens: u64 = sequence.iter().map(|span| u64::from(span.tokens)).sum();
-        let new_tokens = tokens - u64::from(found.common_tokens());
-        let checkpoints = if found.partial.is_some() { 2 } else { 1 };
-        let model = &self.store.model;
-        let need = checkpoints * model.checkpoint_bytes() + new_tokens * model.kv_bytes_per_token();
-        let wanted = self.store.bytes() + need;
+        let wanted = self.bytes_with(sequence, &found);
         if wanted > self.capacity {
             self.evict(wanted - self.capacity);
         }
         let insertion = self.store.insert(sequence);
         insertion.branch.into_iter().chain(insertion.leaf).for_each(|new| self.store.mark(new));
         self.eviction.inserted(&self.store, &insertion, self.now);
+        if insertion.end != NodeId::ROOT && !self.store.has_checkpoint(insertion.end) {
+            // A replica kept what leads there, but no states.
+            self.store.mark(insertion.end);
+            self.eviction.marked(&self.store, insertion.end, self.now);
+        }
         self.peak = self.peak.max(self.store.bytes());
     }
 

@@ -1,4 +1,4 @@
-//! Nodes in the order of their last use: a doubly linked ring over their numbers.
+//! Blocks in the order of their last use: a doubly linked ring over their numbers.
 
 /// Links of one node.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,19 +22,13 @@ impl Recency {
 
     /// Adds a node as the newest.
     pub(super) fn push(&mut self, node: usize) {
-        let newest = self.links[HEAD].previous as usize;
-        self.insert_after(newest, node);
-    }
-
-    /// Adds a node as the next newer one than `older`.
-    pub(super) fn insert_after(&mut self, older: usize, node: usize) {
         if self.links.len() <= node {
             self.links.resize(node + 1, Link::default());
         }
-        let next = self.links[older].next;
-        self.links[node] = Link { previous: older as u32, next };
-        self.links[older].next = node as u32;
-        self.links[next as usize].previous = node as u32;
+        let newest = self.links[HEAD].previous;
+        self.links[node] = Link { previous: newest, next: HEAD as u32 };
+        self.links[newest as usize].next = node as u32;
+        self.links[HEAD].previous = node as u32;
     }
 
     pub(super) fn remove(&mut self, node: usize) {
@@ -51,12 +45,6 @@ impl Recency {
 
     /// The oldest node.
     pub(super) fn oldest(&self) -> Option<usize> {
-        self.oldest_first().next()
-    }
-
-    /// The nodes, oldest first.
-    pub(super) fn oldest_first(&self) -> impl Iterator<Item = usize> + '_ {
-        let after = |node: usize| Some(self.links[node].next as usize).filter(|&next| next != HEAD);
-        std::iter::successors(after(HEAD), move |&node| after(node))
+        Some(self.links[HEAD].next as usize).filter(|&oldest| oldest != HEAD)
     }
 }

@@ -3,7 +3,7 @@
 use workloads::Span;
 
 use super::marconi::{grid, with_alpha};
-use super::{CacheModel, Held, Hit, MarconiMode, PrefixCache, Tuned};
+use super::{BlockReuse, CacheModel, Held, Hit, MarconiMode, PrefixCache, Tuned};
 
 /// One request: what it asks and what it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct CacheReport {
     pub saved_flops: f64,
     /// What the cache holds at the end.
     pub held: Held,
+    /// Which blocks were of use, if each has a checkpoint.
+    pub block_reuse: Option<BlockReuse>,
     /// The alpha the cache found, if it did.
     pub tuned: Option<Tuned>,
 }
@@ -90,7 +92,7 @@ pub fn replay(
         report.saved_flops += model.prefill_flops(hit.tokens);
         each(index, hit);
     }
-    CacheReport { held: cache.held(), tuned: cache.tuned(), ..report }
+    CacheReport { held: cache.held(), block_reuse: cache.block_reuse(), tuned: cache.tuned(), ..report }
 }
 
 /// The alpha of 0, 0.1 … 2 with which Marconi reuses most tokens of these requests, the smallest of equals.

@@ -10,10 +10,11 @@ use workloads::radix::{Match, NodeId};
 
 use super::flop_aware::FlopAware;
 use super::leaf_lru::LeafLru;
-use super::radix_cache::Eviction;
+use super::marconi::Bootstrap;
+use super::radix_cache::{Eviction, RadixCache};
 use super::replay::Turn;
 use super::store::Store;
-use super::{Alpha, AlphaTuning, CacheModel, MarconiMode};
+use super::{Alpha, AlphaTuning, CacheModel};
 use crate::spec::CheckpointEviction;
 
 /// How far tokens follow what is kept.
@@ -52,18 +53,10 @@ enum Rule {
 #[derive(Debug)]
 struct Tuner {
     tuning: AlphaTuning,
-    mode: MarconiMode,
     /// Requests that have ended.
-    history: Vec<Turn>,
-    /// How many had when something was evicted first, and at least one.
-    first_eviction: Option<usize>,
-}
-
-impl Tuner {
-    fn is_due(&self) -> bool {
-        let window = |first: usize| first * self.tuning.multiplier as usize;
-        self.first_eviction.is_some_and(|first| self.history.len() >= window(first))
-    }
+    ended: u64,
+    /// From the first eviction on, when so many had ended, and at least one.
+    bootstrap: Option<(u64, Bootstrap)>,
 }
 
 /// The tree. Its clock counts requests let in, sequences kept, and rounds of eviction.
@@ -83,9 +76,7 @@ impl CheckpointTree {
             CheckpointEviction::FlopAware { mode, alpha } => {
                 let (alpha, tuner) = match alpha {
                     Alpha::Fixed(alpha) => (alpha, None),
-                    Alpha::TunedOnce(tuning) => {
-                        (0.0, Some(Tuner { tuning, mode, history: Vec::new(), first_eviction: None }))
-                    }
+                    Alpha::TunedOnce(tuning) => (0.0, Some(Tuner { tuning, ended: 0, bootstrap: None })),
                     Alpha::Oracle => unreachable!("no replica knows its requests beforehand"),
                 };
                 (Rule::FlopAware(FlopAware::new(alpha, mode)), FlopAware::MERGES, tuner)
@@ -143,8 +134,13 @@ impl CheckpointTree {
             return false;
         }
         self.now += 1;
-        if let Some(tuner) = &mut self.tuner {
-            tuner.first_eviction.get_or_insert(tuner.history.len().max(1));
+        if let (Some(tuner), Rule::FlopAware(rule)) = (&mut self.tuner, &self.rule)
+            && tuner.bootstrap.is_none()
+        {
+            let store = self.store.without_holders();
+            let rule = rule.relisted(&store);
+            let cache = RadixCache::resumed(store, rule, self.now);
+            tuner.bootstrap = Some((tuner.ended.max(1), Bootstrap::new(cache, None)));
         }
         while self.bytes() > room {
             let evicted = match &mut self.rule {
@@ -168,25 +164,33 @@ impl CheckpointTree {
     /// Keeps the KV of these tokens, of a prompt of so many spans and its answer, and a checkpoint at their end, if both fit
     /// into `room` bytes beside what is held.
     pub(crate) fn keep(&mut self, tokens: &[Span], prompt_spans: usize, room: u64) {
-        self.tune(tokens, prompt_spans, room);
+        let turn = || Turn::new(tokens.to_vec(), prompt_spans);
+        let has_evicted = self.tune(turn, room);
         self.now += 1;
         let found = self.store.tree.find(tokens);
         self.note_match(&found);
         self.keep_found(tokens, &found, room);
+        if let Some(Tuner { bootstrap: Some((_, bootstrap)), .. }) = &mut self.tuner
+            && !has_evicted
+        {
+            bootstrap.cause = Some(turn());
+        }
     }
 
-    /// A request has ended: alpha may be found by it and those before.
-    fn tune(&mut self, tokens: &[Span], prompt_spans: usize, room: u64) {
-        let Some(tuner) = &mut self.tuner else { return };
-        tuner.history.push(Turn::new(tokens.to_vec(), prompt_spans));
-        if tuner.is_due() {
-            let objective = tuner.tuning.objective;
-            let alpha = objective.best_alpha(&self.store.model, room, tuner.mode, &tuner.history);
+    /// A request has ended: alpha may be found by it and those before. Whether something was evicted before.
+    fn tune(&mut self, turn: impl Fn() -> Turn, room: u64) -> bool {
+        let Some(tuner) = &mut self.tuner else { return true };
+        tuner.ended += 1;
+        let Some((first, bootstrap)) = &mut tuner.bootstrap else { return false };
+        bootstrap.since.push(turn());
+        if tuner.ended >= *first * u64::from(tuner.tuning.multiplier) {
+            let alpha = bootstrap.best_alpha(tuner.tuning.objective, room);
             if let Rule::FlopAware(rule) = &mut self.rule {
                 rule.alpha = alpha;
             }
             self.tuner = None;
         }
+        true
     }
 
     fn keep_found(&mut self, tokens: &[Span], found: &Match, room: u64) {

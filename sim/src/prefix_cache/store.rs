@@ -21,7 +21,7 @@ struct Entry {
 }
 
 /// The tree and what it weighs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Store {
     pub(super) tree: RadixTree,
     pub(super) model: CacheModel,
@@ -40,6 +40,13 @@ impl Store {
     pub(super) fn new(model: CacheModel, merges: bool) -> Self {
         let entries = vec![Entry::default()];
         Store { tree: RadixTree::new(), model, merges, entries, checkpoints: 0, tokens: 0, held_bytes: 0 }
+    }
+
+    /// The same, as if nobody held anything.
+    pub(super) fn without_holders(&self) -> Self {
+        let unheld = |entry: &Entry| Entry { checkpoint: entry.checkpoint, ..Entry::default() };
+        let entries = self.entries.iter().map(unheld).collect();
+        Store { tree: self.tree.clone(), entries, held_bytes: 0, ..*self }
     }
 
     /// Bytes of all KV and all checkpoints; the root holds nothing.
@@ -96,8 +103,13 @@ impl Store {
         }
     }
 
+    /// Whether a node is a leaf that nobody holds.
+    pub(super) fn is_free_leaf(&self, id: NodeId) -> bool {
+        id != NodeId::ROOT && self.tree.child_count(id) == 0 && self.is_unheld(id)
+    }
+
     /// Whether nobody holds a node, nor any below it.
-    pub(super) fn is_unheld(&self, id: NodeId) -> bool {
+    fn is_unheld(&self, id: NodeId) -> bool {
         self.entry(id).holders == 0
     }
 

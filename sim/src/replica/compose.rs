@@ -74,7 +74,8 @@ impl Replica {
             out_of_memory: draft.out_of_memory,
             refused: draft.refused[0],
             sides: self.sides_view(draft.refused, self.prefilling.get(draft.continue_at).copied()),
-            admissible: (self.limits.seats() - self.lives.running()).min(self.waiting.len() as u32),
+            admissible: (self.limits.seats() - self.lives.running() - self.intake.leaving_seats(self.held))
+                .min(self.waiting.len() as u32),
             decodes: if draft.running_done { self.slots[draft.slot].group.members() } else { 0 },
             cohort: match self.slots[draft.slot].batch.layers {
                 Some(_) => CohortView::Passing,

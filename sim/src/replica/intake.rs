@@ -11,7 +11,7 @@ use super::{Live, LiveId, Phase, Replica};
 use crate::kv::Hold;
 use crate::network::Release;
 use crate::record::HandoverRecord;
-use crate::spec::{KvSpec, Role, TransferMode};
+use crate::spec::{HandoverSpec, KvSpec, Role, TransferMode};
 
 /// How a replica is connected to others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,12 +25,16 @@ pub(crate) struct Piping {
     awaited: bool,
     /// Whether it may have to compute prompts and to decode, whatever its role.
     pub(crate) mixes: bool,
+    /// Whether requests that leave count in `max_num_seqs`: it has room for the states of so many.
+    pub(crate) counts_leaving: bool,
 }
 
 impl Piping {
-    /// Of a replica with this role, in a deployment with a mixed pool or without.
-    pub(crate) fn new(role: Role, mode: TransferMode, mixes: bool) -> Self {
-        match (role, mode) {
+    /// Of a replica with this role.
+    pub(crate) fn new(role: Role, handover: &HandoverSpec) -> Self {
+        let mixes = handover.mixing.is_some();
+        let counts_leaving = role == Role::Prefill && handover.state_bytes > 0;
+        let piping = match (role, handover.mode) {
             (_, TransferMode::PushByLayer { layers }) if role == Role::Prefill || mixes => {
                 Piping { pushes_layers: Some(layers), mixes, ..Piping::default() }
             }
@@ -38,7 +42,8 @@ impl Piping {
                 Piping { max_unbatched_permille: Some(max_unbatched_permille), awaited, ..Piping::default() }
             }
             _ => Piping { mixes, ..Piping::default() },
-        }
+        };
+        Piping { counts_leaving, ..piping }
     }
 }
 
@@ -94,6 +99,11 @@ impl Intake {
     /// Requests that are not let in.
     pub(super) fn waiting(&self) -> u32 {
         self.offers.len() as u32 + self.prefilled.len() as u32 + self.in_transit + self.arrived.len() as u32
+    }
+
+    /// Requests in `max_num_seqs` beside those running, of so many that leave.
+    pub(super) fn leaving_seats(&self, leaving: u32) -> u32 {
+        if self.piping.counts_leaving { leaving } else { 0 }
     }
 
     /// Whether its loop awaits a copy.
@@ -159,6 +169,10 @@ impl Replica {
     /// The KV cache of a request has arrived elsewhere: it leaves, and its blocks are free.
     pub(crate) fn give_away(&mut self, id: LiveId) -> Live {
         assert_eq!(self.lives.get(id).phase, Phase::Handed, "only what was handed over is given away");
+        let live = self.lives.get(id);
+        let mut hold = live.hold;
+        self.kv.keep(&mut hold, &live.chain(), live.computed);
+        self.lives.get_mut(id).hold = hold;
         self.release(id);
         self.held -= 1;
         let live = self.lives.remove(id);

@@ -41,6 +41,9 @@ pub struct HandoverSpec {
     pub choice: DecodeChoice,
     /// Size of the KV cache in bytes per token, all layers.
     pub kv_bytes_per_token: u64,
+    /// Bytes of a request's recurrent states, all layers, which travel with its KV cache; 0 for models without. Where there are
+    /// some, a prefill replica has room for those of `max_num_seqs` requests, and one counts until it has left.
+    pub state_bytes: u64,
     /// What the KV caches travel over.
     pub network: NetworkSpec,
     /// The route from each prefill replica to each decode replica, by their numbers.

@@ -228,7 +228,16 @@ fn handover(mode: TransferMode, choice: DecodeChoice) -> HandoverSpec {
     let mut network = NetworkSpec::new(Vec::new());
     let route = network.add_route(vec![Path { links: Vec::new(), parts: 1 }]);
     let routes = BTreeMap::from([((0, 1), route)]);
-    HandoverSpec { mode, router: RouterSpec::RoundRobin, choice, kv_bytes_per_token: 1, network, routes, mixing: None }
+    HandoverSpec {
+        mode,
+        router: RouterSpec::RoundRobin,
+        choice,
+        kv_bytes_per_token: 1,
+        state_bytes: 0,
+        network,
+        routes,
+        mixing: None,
+    }
 }
 
 #[test]
@@ -408,6 +417,9 @@ fn checkpoints_are_refused_where_they_cannot_be() {
     let beside_blocks = with_checkpoints(|replica, _| replica.kv.prefix_caching = true);
     let expected = "replica 1: prefix_caching = true: false beside checkpoints, which have a cache of their own";
     assert_eq!(beside_blocks, expected);
+    let decoding = with_checkpoints(|replica, _| replica.role = Role::Decode);
+    let expected = "a replica that computes prompts: what is decoded elsewhere goes on from what was handed over";
+    assert_eq!(decoding, format!("replica 1: role = decode: {expected}"));
     let whole = with_checkpoints(|replica, _| replica.scheduler.policy = Policy::Orca);
     let expected =
         "replica 1: branches = cut: an interval at which kernels write states: this policy never cuts a prompt";

@@ -43,6 +43,7 @@ fn deployment(mode: TransferMode, decode_blocks: u32, transfer_ns: u64) -> Deplo
             choice: if pushes { DecodeChoice::AtArrival } else { DecodeChoice::AfterPrefill },
             // A byte takes a nanosecond.
             kv_bytes_per_token: transfer_ns / u64::from(PROMPT),
+            state_bytes: 0,
             network,
             routes: BTreeMap::from([((0, 1), route)]),
             mixing: None,

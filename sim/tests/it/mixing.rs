@@ -37,6 +37,7 @@ fn deployment(blocks: [u32; 2], max_pending_tokens: u64) -> DeploymentSpec {
             router: RouterSpec::RoundRobin,
             choice: DecodeChoice::AtArrival,
             kv_bytes_per_token: 1,
+            state_bytes: 0,
             network,
             routes: BTreeMap::from([((0, 1), route), ((1, 0), route)]),
             mixing: Some(MixingSpec { max_pending_tokens }),

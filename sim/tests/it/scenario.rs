@@ -377,6 +377,7 @@ fn handover(
         router: router(rng),
         choice: if at_arrival { DecodeChoice::AtArrival } else { DecodeChoice::AfterPrefill },
         kv_bytes_per_token: pick(rng, &[0, 10, 100, 1000]),
+        state_bytes: 0,
         network,
         routes,
         mixing: None,

@@ -69,6 +69,7 @@ fn disaggregated() -> DeploymentSpec {
             router: RouterSpec::RoundRobin,
             choice: DecodeChoice::AfterPrefill,
             kv_bytes_per_token: 819_200,
+            state_bytes: 0,
             network,
             routes: BTreeMap::from([((0, 1), route)]),
             mixing: None,

@@ -12,8 +12,8 @@ pub(super) fn check_checkpoints(replica: usize, spec: &ReplicaSpec) -> Result<()
     if spec.kv.prefix_caching {
         return wrong("prefix_caching", "true".to_owned(), "false beside checkpoints, which have a cache of their own");
     }
-    if spec.role != Role::Serve {
-        let expected = "a replica that serves whole requests: states are not handed over";
+    if spec.role == Role::Decode {
+        let expected = "a replica that computes prompts: what is decoded elsewhere goes on from what was handed over";
         return wrong("role", spec.role.name().to_owned(), expected);
     }
     if let Policy::BatchLlm { .. } | Policy::BlendServe { .. } = spec.scheduler.policy {

@@ -60,6 +60,9 @@ fn check_handover(spec: &DeploymentSpec, handover: &HandoverSpec) -> Result<(), 
                 "decode replicas that await what they fetch between two steps cannot have async_scheduling".to_owned(),
             )
         }
+        TransferMode::Pull { .. } if handover.state_bytes > 0 => wrong(
+            "what is fetched waits beside the max_num_seqs requests that have states: expected AfterPrefill".to_owned(),
+        ),
         TransferMode::PushByLayer { layers: 0 } => wrong("layers is 0: a model has at least 1".to_owned()),
         TransferMode::PushByLayer { .. } if handover.choice == DecodeChoice::AfterPrefill => wrong(
             "layers are pushed while a prompt is computed: its decode replica must be chosen at arrival".to_owned(),
@@ -74,6 +77,9 @@ fn mixing_problem(spec: &DeploymentSpec, handover: &HandoverSpec) -> Option<Stri
         return Some(
             "with a mixed pool KV caches are pushed: what is fetched waits for places that prompts may take".to_owned(),
         );
+    }
+    if handover.state_bytes > 0 {
+        return Some("with a mixed pool no replica has seats for the states of requests that leave".to_owned());
     }
     if handover.choice == DecodeChoice::AfterPrefill {
         return Some("with a mixed pool prefill and decode replica are chosen together, at arrival".to_owned());
@@ -91,7 +97,7 @@ fn mixing_problem(spec: &DeploymentSpec, handover: &HandoverSpec) -> Option<Stri
                  go on; expected as they come"
             ));
         }
-        if replica.kv.prefix_caching {
+        if replica.kv.prefix_caching || replica.checkpoints.is_some() {
             return Some(format!(
                 "replica {number} of a mixed pool has prefix caching: what a request owns beside its reserved blocks was \
                  promised to others"

@@ -36,3 +36,15 @@ fn checkpoints_of_cohorts_are_exact() {
     compare("checkpoints, layered", &[PolicyKind::LayeredPrefill], Timing::Synchronous, least);
     compare("checkpoints, layered ahead", &[PolicyKind::LayeredPrefill], Timing::Asynchronous, Shares::CHECKPOINTS);
 }
+
+#[test]
+fn checkpoints_of_prefill_pools_are_exact() {
+    let kinds = [PolicyKind::ChunkedPrefill, PolicyKind::Orca, PolicyKind::Sarathi, PolicyKind::LayeredPrefill];
+    let draw = |seed: u64| Scenario::draw_pools_with_checkpoints(kinds[seed as usize % kinds.len()], seed);
+    compare_some(
+        150,
+        "checkpoints, pools",
+        draw,
+        Shares { handed_over: 60, cache_hits: 5, evictions: 5, branches: 5, ..Shares::default() },
+    );
+}

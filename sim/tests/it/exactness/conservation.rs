@@ -88,7 +88,7 @@ fn handovers(scenario: &Scenario, run: &Run) -> Result<(), String> {
     };
     for record in &run.records {
         let Some(handover) = record.handover else { continue };
-        let whole = spec.kv_bytes_per_token * u64::from(record.input_tokens);
+        let whole = spec.kv_bytes_per_token * u64::from(record.input_tokens) + spec.state_bytes;
         let ordered = handover.accepted <= handover.arrived && handover.prompt_done <= handover.arrived;
         demand(handover.kv_bytes == whole && ordered && handover.arrived <= record.last_token, || {
             format!("a KV cache of {whole} bytes did not go over once and in time: {record:?}")

@@ -1,9 +1,9 @@
 //! Random traces through every policy and its naive twin.
 
 use proptest::prelude::*;
-use sim::prefix_cache::{CacheModel, CachePolicy, HybridShape, MarconiMode, Turn};
+use sim::prefix_cache::{Alpha, AlphaTuning, CacheModel, CachePolicy, HybridShape, MarconiMode, TuningObjective, Turn};
 
-use super::naive::{Naive, NaiveBelady, NaiveBlocks, NaiveRadix, Rule, tokens};
+use super::naive::{Naive, NaiveBelady, NaiveBlocks, NaiveRadix, Rule, Token, tokens};
 use super::{marconi, run, span};
 
 const HYBRID: HybridShape =
@@ -31,6 +31,70 @@ fn trace() -> impl Strategy<Value = Vec<Turn>> {
         }
         turns
     })
+}
+
+/// Marconi that tunes itself once as the published code does: everything so far through empty caches, one per alpha.
+struct Tuned {
+    naive: NaiveRadix,
+    capacity: u64,
+    slips: bool,
+    tuning: AlphaTuning,
+    history: Vec<(Vec<Token>, Vec<Token>)>,
+    first_eviction: Option<usize>,
+    done: bool,
+}
+
+impl Tuned {
+    fn new(capacity: u64, slips: bool, tuning: AlphaTuning) -> Self {
+        let naive = NaiveRadix::new(HYBRID, capacity, Rule::FlopAware { alpha: 0.0, slips }, false);
+        Tuned { naive, capacity, slips, tuning, history: Vec::new(), first_eviction: None, done: false }
+    }
+
+    fn score(&self, alpha: f64) -> f64 {
+        let rule = Rule::FlopAware { alpha, slips: self.slips };
+        let mut cache = NaiveRadix::new(HYBRID, self.capacity, rule, false);
+        let mut score = 0.0;
+        for (input, sequence) in &self.history {
+            let tokens = cache.lookup(input);
+            score += match self.tuning.objective {
+                TuningObjective::HitRate => tokens as f64,
+                TuningObjective::FlopsOfLast500 => CacheModel::of_shape(&HYBRID).prefill_flops(tokens as u32),
+            };
+            cache.insert(sequence);
+        }
+        score
+    }
+}
+
+impl Naive for Tuned {
+    fn lookup(&mut self, input: &[Token]) -> usize {
+        self.history.push((input.to_vec(), Vec::new()));
+        self.naive.lookup(input)
+    }
+
+    fn insert(&mut self, sequence: &[Token]) {
+        let seen = self.history.len();
+        self.history[seen - 1].1 = sequence.to_vec();
+        if self.first_eviction.is_some_and(|first| seen >= first * self.tuning.multiplier as usize) && !self.done {
+            let scores: Vec<f64> = (0..=20).map(|tenths| self.score(f64::from(tenths) / 10.0)).collect();
+            let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let tenths = scores.iter().position(|score| *score >= most).expect("one of them is the most");
+            self.naive.set_rule(Rule::FlopAware { alpha: tenths as f64 / 10.0, slips: self.slips });
+            self.done = true;
+        }
+        self.naive.insert(sequence);
+        if self.naive.has_evicted() {
+            self.first_eviction.get_or_insert(seen);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.naive.bytes()
+    }
+
+    fn entries(&self) -> usize {
+        self.naive.entries()
+    }
 }
 
 /// Hits, bytes and entries after every request are the same.
@@ -73,6 +137,18 @@ proptest! {
         let naive = NaiveRadix::new(HYBRID, capacity, Rule::FlopAware { alpha, slips: artifact }, false);
         let mode = if artifact { MarconiMode::Artifact } else { MarconiMode::Paper };
         agree(marconi(mode, alpha), &HYBRID, capacity, &turns, naive);
+    }
+
+    /// A replay from the first eviction on is one of everything.
+    #[test]
+    fn marconi_that_tunes_itself_is_its_naive_twin(
+        turns in trace(), capacity in 1_000_u64..6_000, multiplier in 1_u32..4, artifact in any::<bool>(), flops in any::<bool>(),
+    ) {
+        let objective = if flops { TuningObjective::FlopsOfLast500 } else { TuningObjective::HitRate };
+        let tuning = AlphaTuning { multiplier, objective };
+        let mode = if artifact { MarconiMode::Artifact } else { MarconiMode::Paper };
+        let policy = CachePolicy::Marconi { mode, alpha: Alpha::TunedOnce(tuning) };
+        agree(policy, &HYBRID, capacity, &turns, Tuned::new(capacity, artifact, tuning));
     }
 
     #[test]

@@ -88,6 +88,9 @@ fn blocks_with_checkpoints_reuse_a_partial_tail_and_fill_it_in_place() {
     let turns = [Turn::new(first, 1), Turn::new(second, 2), Turn::new(third, 3)];
     assert_eq!(hits(policy, &hybrid(), LARGE, &turns), [0, 40, 70], "32 + 8, then 64 + 6 tokens");
     assert_eq!(run(policy, &hybrid(), LARGE, &turns).held.entries, 3, "71 tokens: the tail of 8 became a full block");
+    let reuse = run(policy, &hybrid(), LARGE, &turns).block_reuse.expect("its blocks have checkpoints");
+    let counts = (reuse.stored, reuse.kv_reused, reuse.checkpoints_reused);
+    assert_eq!(counts, (3, 3, 2), "all KV was reused, and the checkpoint behind the first 32 tokens never");
 }
 
 #[test]

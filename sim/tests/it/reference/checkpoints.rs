@@ -1,17 +1,21 @@
 //! Prefixes with checkpoints as nested lists of tokens, searched whole for everything.
 
+mod tuning;
+
 use std::collections::BTreeMap;
 
-use sim::prefix_cache::{Alpha, CachePolicy, MarconiMode, TuningObjective, Turn, replay};
+use sim::prefix_cache::{Alpha, MarconiMode};
 use sim::{BranchStates, CheckpointEviction, CheckpointSpec};
-use workloads::{ContentId, RequestId, Span};
+use workloads::{ContentId, RequestId};
+
+use tuning::Tuning;
 
 use super::job::Content;
 
 /// A token: its content and its position in it.
 pub(super) type Token = (ContentId, u32);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Node {
     edge: Vec<Token>,
     checkpoint: bool,
@@ -54,10 +58,9 @@ pub(super) struct Tree {
     /// What running requests started from: everything up to the checkpoint.
     starts: BTreeMap<RequestId, Vec<Token>>,
     now: u64,
-    /// Requests that have ended, and the tuned alpha.
-    history: Vec<Turn>,
-    first_eviction: Option<usize>,
-    tuned: Option<f64>,
+    tuning: Tuning,
+    /// Whether a request that has ended is being kept.
+    keeping: bool,
     pub(super) evictions: u64,
     pub(super) branches: u64,
     /// Nodes without a checkpoint that came to be.
@@ -81,9 +84,8 @@ impl Tree {
             spec,
             starts: BTreeMap::new(),
             now: 0,
-            history: Vec::new(),
-            first_eviction: None,
-            tuned: None,
+            tuning: Tuning::default(),
+            keeping: false,
             evictions: 0,
             branches: 0,
             bare_branches: 0,
@@ -223,10 +225,10 @@ impl Tree {
     fn shrink_beside(&mut self, room: u64, starts: &[&[Token]]) {
         if self.bytes() > room {
             self.now += 1;
-            self.first_eviction.get_or_insert(self.history.len().max(1));
+            self.note_eviction();
         }
         while self.bytes() > room {
-            self.evict_one(starts);
+            self.evict_one(starts).expect("what is not held can be evicted");
             self.evictions += 1;
         }
     }
@@ -244,41 +246,11 @@ impl Tree {
         }
     }
 
-    /// A request ends with this content, of which so many runs are its prompt.
-    pub(super) fn note_ended(&mut self, content: &Content, prompt_runs: usize, room: u64) {
-        let sequence = content.iter().map(|&(content, tokens)| Span { content, tokens }).collect();
-        self.history.push(Turn::new(sequence, prompt_runs));
-        let CheckpointEviction::FlopAware { mode, alpha: Alpha::TunedOnce(tuning) } = self.spec.eviction else {
-            return;
-        };
-        let Some(first) = self.first_eviction.filter(|_| self.tuned.is_none()) else { return };
-        if self.history.len() < first * tuning.multiplier as usize {
-            return;
-        }
-        let score = |alpha: f64| {
-            let policy = CachePolicy::Marconi { mode, alpha: Alpha::Fixed(alpha) };
-            let model = &self.spec.model;
-            let mut cache = policy.build(model, room, &self.history).expect("it suits");
-            let mut score = 0.0;
-            replay(cache.as_mut(), model, &self.history, |place, hit| {
-                score += match tuning.objective {
-                    TuningObjective::HitRate => f64::from(hit.tokens),
-                    TuningObjective::FlopsOfLast500 if place + 500 < self.history.len() => 0.0,
-                    TuningObjective::FlopsOfLast500 => model.prefill_flops(hit.tokens),
-                };
-            });
-            score
-        };
-        let alphas: Vec<(f64, f64)> = (0..=20).map(|tenths| f64::from(tenths) / 10.0).map(|a| (a, score(a))).collect();
-        let most = alphas.iter().map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
-        self.tuned = alphas.iter().find(|(_, score)| *score >= most).map(|(alpha, _)| *alpha);
-    }
-
     /// The weight of saved FLOPs now.
     fn alpha(&self, alpha: Alpha) -> f64 {
         match alpha {
             Alpha::Fixed(alpha) => alpha,
-            Alpha::TunedOnce(_) => self.tuned.unwrap_or(0.0),
+            Alpha::TunedOnce(_) => self.tuning.found.unwrap_or(0.0),
             Alpha::Oracle => panic!("no oracle serves"),
         }
     }
@@ -286,7 +258,9 @@ impl Tree {
     pub(super) fn keep(&mut self, tokens: &[Token], room: u64) {
         self.now += 1;
         self.use_nodes(&self.find(tokens));
+        self.keeping = true;
         self.keep_found(tokens, room);
+        self.keeping = false;
     }
 
     fn keep_found(&mut self, tokens: &[Token], room: u64) {
@@ -342,14 +316,15 @@ impl Tree {
         }
     }
 
-    fn evict_one(&mut self, starts: &[&[Token]]) {
+    /// Forgets one node; the bytes that caches alone count as freed.
+    fn evict_one(&mut self, starts: &[&[Token]]) -> Option<u64> {
         let is_held = |path: &[usize]| {
             let prefix = self.prefix(path);
             starts.iter().any(|start| start.starts_with(&prefix))
         };
         let leaves = self.nodes().into_iter().filter(|path| self.at(path).children.is_empty() && !is_held(path));
-        let victim = match self.spec.eviction {
-            CheckpointEviction::LeafLru => leaves.min_by_key(|path| self.at(path).stamp),
+        let (victim, counted) = match self.spec.eviction {
+            CheckpointEviction::LeafLru => (leaves.min_by_key(|path| self.at(path).stamp)?, 0),
             CheckpointEviction::FlopAware { mode, alpha } => {
                 let may_go = |path: &Path| match self.at(path).children.len() {
                     0 => !is_held(path),
@@ -360,10 +335,18 @@ impl Tree {
                     _ => false,
                 };
                 let candidates: Vec<Path> = self.nodes().into_iter().filter(may_go).collect();
-                self.lowest(candidates, mode == MarconiMode::Artifact, self.alpha(alpha))
+                let last = candidates.last()?.clone();
+                let slips = mode == MarconiMode::Artifact;
+                let victim = self.lowest(candidates, slips, self.alpha(alpha))?;
+                let counted = match self.at(&victim).children.len() {
+                    0 => self.bytes_of(if slips { &last } else { &victim }, true),
+                    _ => self.spec.model.checkpoint_bytes(),
+                };
+                (victim, counted)
             }
         };
-        self.forget(&victim.expect("what is not held can be evicted"), starts);
+        self.forget(&victim, starts);
+        Some(counted)
     }
 
     /// The candidate with the lowest score, the first of equals.

@@ -252,7 +252,7 @@ impl Handovers {
             replicas[to].kv.let_in(id, Vec::new(), blocks);
             replicas[to].entrance.coming.push(id);
             replicas[to].entrance.blocks.insert(id, blocks);
-            let kv_bytes = self.spec.kv_bytes_per_token * u64::from(prompt);
+            let kv_bytes = self.spec.kv_bytes_per_token * u64::from(prompt) + self.spec.state_bytes;
             let route = self.spec.routes[&(from as u32, to as u32)];
             self.next_tag += 1;
             self.bytes += kv_bytes;
@@ -287,6 +287,9 @@ impl Handovers {
             }
             let Moving { id, from, to, kv_bytes, accepted, .. } = self.moving.remove(&tag).expect("it was there");
             let mut job = replicas[from].jobs.remove(&id).expect("it waits where it was computed");
+            let prompt_runs = job.request.prompt.spans().len();
+            replicas[from].moved_on += 1;
+            replicas[from].kv.keep(id, &job.content(), job.computed, prompt_runs);
             replicas[from].kv.release(id, &job.content(), job.computed);
             job.handover = Some(HandoverRecord {
                 from: from as u32,

@@ -68,6 +68,9 @@ pub(super) struct Replica {
     pub(super) groups: Vec<Group>,
     /// Those whose prompts the steps that have just ended completed.
     pub(super) handed: Vec<RequestId>,
+    /// Whether those handed over need seats until they have moved, and how many have.
+    pub(super) counts_leaving: bool,
+    pub(super) moved_on: usize,
     /// Prompts that the steps which have just ended took up to a layer, counted from 1, with nothing but layers to go.
     pub(super) passed: Vec<(RequestId, u32)>,
     pub(super) entrance: Entrance,
@@ -107,6 +110,8 @@ impl Replica {
             gathered: Vec::new(),
             groups: Vec::new(),
             handed: Vec::new(),
+            counts_leaving: false,
+            moved_on: 0,
             passed: Vec::new(),
             entrance: Entrance::default(),
             running: Vec::new(),

@@ -227,7 +227,7 @@ impl Replica {
             Policy::BatchLlm { token_batching_degree, .. } => token_batching_degree,
             _ => 0,
         };
-        if self.running.len() >= (self.spec.scheduler.max_num_seqs + more) as usize {
+        if self.running.len() + self.leaving() >= (self.spec.scheduler.max_num_seqs + more) as usize {
             return None;
         }
         if plan.budget > 0 && !plan.sorted {
@@ -237,9 +237,14 @@ impl Replica {
         self.end(Side::Left)
     }
 
+    /// Requests handed over that are still here, if their states need the room of running ones.
+    fn leaving(&self) -> usize {
+        if self.counts_leaving { self.books.handed_over as usize - self.moved_on } else { 0 }
+    }
+
     /// The head or the tail of the waiting queue, if the running list has room.
     pub(super) fn end(&self, side: Side) -> Option<Head> {
-        if self.running.len() >= self.spec.scheduler.seats() as usize {
+        if self.running.len() + self.leaving() >= self.spec.scheduler.seats() as usize {
             return None;
         }
         let id = if side == Side::Left { self.waiting.front()? } else { self.waiting.back()? };

@@ -3,7 +3,7 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use sim::prefix_cache::{Alpha, AlphaTuning, CacheModel, HybridShape, MarconiMode, TuningObjective};
-use sim::{BranchStates, CheckpointEviction, CheckpointSpec, Policy};
+use sim::{BranchStates, CheckpointEviction, CheckpointSpec, Policy, Role, TransferMode};
 
 use super::{PolicyKind, Scenario, Timing, pick};
 
@@ -15,13 +15,7 @@ impl Scenario {
         } else {
             Scenario::draw(kind, timing, seed)
         };
-        // The naive tree spells out every token.
-        let mut left = 6000_u32;
-        scenario.requests.retain(|request| {
-            let tokens = request.output_tokens + request.spans.iter().map(|span| span.tokens).sum::<u32>();
-            left = left.saturating_sub(tokens);
-            left > 0
-        });
+        scenario.shorten();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(!seed);
         for replica in &mut scenario.replicas {
             replica.kv.prefix_caching = false;
@@ -31,6 +25,39 @@ impl Scenario {
             }
         }
         scenario
+    }
+}
+
+impl Scenario {
+    /// The scenario of a seed whose prefill replicas keep prefixes that have checkpoints, and hand over states beside KV.
+    pub(crate) fn draw_pools_with_checkpoints(kind: PolicyKind, seed: u64) -> Self {
+        let mut scenario = Scenario::draw_disaggregated(kind, seed);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(!seed);
+        if let Some(handover) = &mut scenario.handover {
+            handover.state_bytes = pick(&mut rng, &[0, 1, 300, 10_000]);
+            if let (TransferMode::Pull { .. }, 1..) = (handover.mode, handover.state_bytes) {
+                handover.mode = TransferMode::AfterPrefill;
+            }
+        }
+        scenario.shorten();
+        for replica in &mut scenario.replicas {
+            replica.kv.prefix_caching = false;
+            if replica.role == Role::Prefill {
+                replica.checkpoints = Some(checkpoints(&mut rng, replica.scheduler.policy));
+                replica.kv.blocks += pick(&mut rng, &[0, 1, 8, 40]);
+            }
+        }
+        scenario
+    }
+
+    /// Leaves out requests from the end: the naive tree spells out every token.
+    fn shorten(&mut self) {
+        let mut left = 6000_u32;
+        self.requests.retain(|request| {
+            let tokens = request.output_tokens + request.spans.iter().map(|span| span.tokens).sum::<u32>();
+            left = left.saturating_sub(tokens);
+            left > 0
+        });
     }
 }
 

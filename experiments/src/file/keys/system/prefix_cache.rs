@@ -34,8 +34,8 @@ pub(crate) static PREFIX_ALPHA: Key = Key::new(
 .only(&[MARCONI])
 .nothing(
     "it is 0 until `tuning_window` times the requests before the first eviction have ended, then the best of 0, 0.1 … 2 for \
-     them: replayed through caches of the size that running requests leave at that moment, most FLOPs saved over the last \
-     500 of them",
+     those since: replayed from what was kept at the first eviction, in caches of the size that running requests leave at \
+     that moment, most FLOPs saved over the last 500 of them",
 );
 /// Window of its tuning.
 pub(crate) static PREFIX_TUNING_WINDOW: Key = Key::new(
@@ -76,6 +76,7 @@ pub(crate) static PREFIX_CACHE_TABLE: TableDef = TableDef {
     path: "system.prefix_cache",
     doc: "The prefix cache. `prefix_cache = \"marconi\"` is short for `prefix_cache = { policy = \"marconi\" }`. Trees have the memory \
           that running requests leave of the KV cache, and give way to them; what running requests started from stays. \
+          With pipeline stages each keeps its layers' share of the tree; of pools, that which computes prompts has it. \
           Copies of states and of begun blocks take no time. Rules: sim/SEMANTICS.md.",
     tag: Tag::Key(&PREFIX_POLICY),
     keys: &[&PREFIX_POLICY, &PREFIX_ALPHA, &PREFIX_TUNING_WINDOW, &PREFIX_FLOPS, &CHECKPOINT_INTERVAL],

@@ -29,6 +29,7 @@ pub(crate) struct NaiveRadix {
     rule: Rule,
     any_token: bool,
     now: u64,
+    has_evicted: bool,
 }
 
 /// Indices of children from the root on.
@@ -49,7 +50,17 @@ impl Found {
 
 impl NaiveRadix {
     pub(crate) fn new(shape: HybridShape, capacity: u64, rule: Rule, any_token: bool) -> Self {
-        NaiveRadix { root: Node::default(), shape, capacity, rule, any_token, now: 0 }
+        NaiveRadix { root: Node::default(), shape, capacity, rule, any_token, now: 0, has_evicted: false }
+    }
+
+    /// Forgets by another rule from now on.
+    pub(crate) fn set_rule(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
+    /// Whether there was ever too little room.
+    pub(crate) fn has_evicted(&self) -> bool {
+        self.has_evicted
     }
 
     fn at(&self, path: &[usize]) -> &Node {
@@ -202,6 +213,7 @@ impl Naive for NaiveRadix {
         let wanted = self.bytes() + need;
         if wanted > self.capacity {
             self.now += 1;
+            self.has_evicted = true;
             let mut freed = 0;
             while freed < wanted - self.capacity {
                 let Some(counted) = self.evict_one() else { break };
