@@ -75,7 +75,7 @@ impl Pool {
         }
         let sliding_window = memory::sliding_window(reader, model)?;
         let Memory { mut kv, checkpoints } =
-            memory::kv(reader, model, &device, parallelism, precision, scheduler, max_model_len, role)?;
+            memory::kv(reader, model, &device, (parallelism, precision), scheduler, max_model_len, role)?;
         let utilization: f64 = reader.get(&s::GPU_MEMORY_UTILIZATION);
         let offload = Offload::read(reader, sources, utilization)?;
         if let Some(offload) = &offload {
