@@ -8,7 +8,7 @@ use sim::network::{NetworkSpec, Path};
 use sim::prefix_cache::{Alpha, CacheModel, HybridShape, MarconiMode};
 use sim::{
     BranchStates, CheckpointEviction, CheckpointSpec, DecodeChoice, DeploymentSpec, FirstLevel, GroupOrder,
-    HandoverSpec, LayerGroups, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
+    HandoverSpec, LayerGroups, MixingSpec, Policy, QueueOrder, ReplicaSpec, Role, RouterSpec, SimError, TransferMode,
 };
 use workloads::{ContentId, Prompt, Request, RequestId, SimDuration, SimTime, Source, Span, WorkloadError};
 
@@ -417,9 +417,12 @@ fn checkpoints_are_refused_where_they_cannot_be() {
     let beside_blocks = with_checkpoints(|replica, _| replica.kv.prefix_caching = true);
     let expected = "replica 1: prefix_caching = true: false beside checkpoints, which have a cache of their own";
     assert_eq!(beside_blocks, expected);
-    let decoding = with_checkpoints(|replica, _| replica.role = Role::Decode);
+    let model = CacheModel::of_shape(&HybridShape::MARCONI_7B);
+    let checkpoints = CheckpointSpec { model, eviction: CheckpointEviction::LeafLru, branches: BranchStates::Cut };
+    let decoding = ReplicaSpec { role: Role::Decode, checkpoints: Some(checkpoints), ..good() };
+    let decoding = engine::simulate(alone(decoding), &mut Script::new(&[])).expect_err("nothing is looked up there");
     let expected = "a replica that computes prompts: what is decoded elsewhere goes on from what was handed over";
-    assert_eq!(decoding, format!("replica 1: role = decode: {expected}"));
+    assert_eq!(decoding.to_string(), format!("replica 0: role = decode: {expected}"));
     let whole = with_checkpoints(|replica, _| replica.scheduler.policy = Policy::Orca);
     let expected =
         "replica 1: branches = cut: an interval at which kernels write states: this policy never cuts a prompt";
@@ -436,4 +439,16 @@ fn checkpoints_are_refused_where_they_cannot_be() {
     let oracle = with_checkpoints(|_, checkpoints| checkpoints.eviction = oracle);
     let expected = "replica 1: alpha = oracle: a number, or one that is tuned: requests are not known beforehand";
     assert_eq!(oracle, expected);
+}
+
+#[test]
+fn states_are_handed_over_only_where_they_are_counted() {
+    let with_states = |mode, mixing| {
+        let handover = HandoverSpec { state_bytes: 1, mixing, ..handover(mode, DecodeChoice::AtArrival) };
+        refused(&[Role::Prefill, Role::Decode], Some(handover))
+    };
+    let pulled = with_states(TransferMode::Pull { max_unbatched_permille: 50, awaited: false }, None);
+    assert!(pulled.contains("what is fetched waits beside the max_num_seqs requests that have states"), "{pulled}");
+    let mixed = with_states(TransferMode::AfterPrefill, Some(MixingSpec { max_pending_tokens: 1 }));
+    assert!(mixed.contains("no replica has seats for the states of requests that leave"), "{mixed}");
 }
