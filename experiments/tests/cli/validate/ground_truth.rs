@@ -80,7 +80,35 @@ fn every_tenth_operating_point_is_scored_or_listed() {
     assert!(error < 15.0, "mean TPOT is off by {error:.1} %");
     let error = group_error(&said, "silicon_hopper", "ttft");
     println!("mean TTFT is off by {error:.1} % in the median case");
-    assert!(error < 30.0, "mean TTFT is off by {error:.1} %");
+    assert!(error < 26.0, "mean TTFT is off by {error:.1} %");
+}
+
+#[test]
+fn short_prompts_wait_for_the_launches_of_a_model_with_many_operators() {
+    let Some(data) = shared_data() else {
+        return println!(
+            "SKIPPED: short_prompts_wait_for_the_launches_of_a_model_with_many_operators needs ../shared/data"
+        );
+    };
+    println!("USED: short_prompts_wait_for_the_launches_of_a_model_with_many_operators");
+    let place = Place::new();
+    let folder = data.join("ground_truth/aiconfigurator_silicon");
+    place.write("silicon/meta.json", &std::fs::read_to_string(folder.join("meta.json")).expect("metadata"));
+    let table = std::fs::read_to_string(folder.join("cases.csv")).expect("a table");
+    let (head, rows) = table.split_once('\n').expect("a head");
+    let few_clients = |row: &&str| ["_c4_", "_c8_", "_c16_"].iter().any(|clients| row.contains(clients));
+    let kept: Vec<&str> = rows
+        .lines()
+        .filter(|row| row.contains("qwen3_235b_a22b_fp8_h100_sxm_trtllm_agg_"))
+        .filter(|row| row.contains("_512x") || row.contains("_1024x"))
+        .filter(few_clients)
+        .collect();
+    place.write("silicon/cases.csv", &format!("{head}\n{}\n", kept.join("\n")));
+    let said = json_of(&place.succeed(&["validate", "silicon", "--json"]).stdout);
+    let error = group_error(&said, "silicon_hopper/trtllm", "ttft");
+    println!("mean TTFT of {} points is off by {error:.1} % in the median case", kept.len());
+    // 20.2 % if launches took the 5 us of the engine's profile.
+    assert!(error < 15.0, "mean TTFT is off by {error:.1} %");
 }
 
 #[test]
