@@ -194,15 +194,11 @@ pub(crate) fn simulate(spec: DeploymentSpec, source: &mut dyn Source) -> (Run, C
     };
     let mut router = Router::new(spec.router, entry, spec.seed, "router");
     let mut mixing = spec.handover.as_ref().and_then(|handover| handover.mixing).map(Mixing::new);
-    let states_travel = spec.handover.as_ref().is_some_and(|handover| handover.state_bytes > 0);
     let mut handovers = spec.handover.map(|handover| Handovers::new(handover, decoding, spec.seed));
     let mut replicas: Vec<Replica> = (0..)
         .zip(spec.replicas)
         .map(|(number, replica)| Replica::new(number, replica, spec.seed, mixing.is_some()))
         .collect();
-    for replica in &mut replicas {
-        replica.counts_leaving = states_travel && replica.spec.role == Role::Prefill;
-    }
     let mut log = Log::default();
     let mut coverage = Coverage::default();
     while let Some(now) = next_moment(&replicas, &log, handovers.as_mut(), source) {

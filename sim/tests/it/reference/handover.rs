@@ -199,6 +199,7 @@ impl Handovers {
             }
             self.send_groups(id, now);
         }
+        replicas[from].counts_leaving = self.spec.state_bytes > 0;
         for id in std::mem::take(&mut replicas[from].handed) {
             if let Some((passed, layers)) = self.grouped.get_mut(&id) {
                 *passed = *layers;
