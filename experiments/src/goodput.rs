@@ -11,7 +11,7 @@ pub(crate) mod search;
 use rayon::prelude::*;
 
 use crate::diagnostic::Problem;
-use crate::experiment::{Experiment, System};
+use crate::experiment::{Experiment, Measuring, System};
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::run::{Loaded, check_lock, describe, load};
@@ -67,13 +67,18 @@ pub(crate) fn run(request: &Request, terminal: Terminal) -> Result<(), Failure> 
 
 /// What the experiment asks at every rate.
 pub(crate) fn question(experiment: &Experiment) -> Question<'_> {
+    // At high rates requests come within seconds: so that something is measured, no less than is left out.
+    let left_out_s = match experiment.measuring {
+        Measuring::Stated { warm_up_s, cooldown_s } => warm_up_s + cooldown_s.unwrap_or(0.0),
+        Measuring::Whole | Measuring::Auto => 0.0,
+    };
     Question {
         workload: &experiment.workload,
         seeds: &experiment.seeds,
         slos: experiment.slos,
         measuring: experiment.measuring,
         first_token_elsewhere: false,
-        least_duration_s: experiment.search.least_duration_s,
+        least_duration_s: experiment.search.least_duration_s.max(2.0 * left_out_s),
         demands: &experiment.demands,
     }
 }

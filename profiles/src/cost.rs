@@ -100,7 +100,8 @@ pub trait CostModel: Send {
         compute_ns + memory_ns
     }
 
-    /// Everything booked so far, by operator.
+    /// Everything booked so far, by operator. The energy of all operators is that of all steps, which the engine asserts: a model that
+    /// wraps another and adds energy of its own books it here too.
     fn totals(&self) -> CostTotals;
 
     /// What a step costs, by operator, without booking it. Slower than [`step`](CostModel::step): meant for step

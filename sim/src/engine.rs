@@ -103,7 +103,7 @@ pub fn simulate(
     let handovers = handover.map(|handover| Handovers::new(handover, decoding, seed)).transpose()?;
     let mixing = mixing.map(|mixing| Mixing::new(mixing, &replicas));
     for replica in &mut replicas {
-        replica.start(first_arrival, observer.gaps_of());
+        replica.start(first_arrival, observer.gaps_of().window());
     }
     let mut engine = Engine {
         replicas,

@@ -29,8 +29,8 @@ pub use offline::{FirstLevel, PrefixGroup, Sharing};
 pub use outcome::{MixedPool, Outcome, ReplicaOutcome, RequestCounts, Transfers};
 pub use power::{PowerMeter, PowerSample};
 pub use record::{
-    DecodeMember, Ending, HandoverRecord, Observer, PrefillMember, Rejection, RequestRecord, StepDetails, StepRecord,
-    StepWork,
+    DecodeMember, Ending, GapsOf, HandoverRecord, Observer, PrefillMember, Rejection, RequestRecord, StepDetails,
+    StepRecord, StepWork,
 };
 pub use scheduler::{Action, Admission, CohortView, Reserve, Scheduler, SidesView, StepView};
 pub use spec::{

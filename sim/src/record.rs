@@ -5,6 +5,32 @@ use workloads::{RequestId, SessionId, SimDuration, SimTime};
 
 use crate::measures::Window;
 
+/// Whose gaps between tokens an observer is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapsOf {
+    /// It does not matter: it hears what the others of the run want, or all.
+    Any,
+    /// All requests'.
+    All,
+    /// Those of requests that arrive in the window.
+    In(Window),
+}
+
+impl GapsOf {
+    /// All without a window, else those in it.
+    pub fn of(window: Option<Window>) -> Self {
+        window.map_or(GapsOf::All, GapsOf::In)
+    }
+
+    /// The window, if it is not about all requests.
+    pub fn window(self) -> Option<Window> {
+        match self {
+            GapsOf::Any | GapsOf::All => None,
+            GapsOf::In(window) => Some(window),
+        }
+    }
+}
+
 /// How a request left the deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -218,10 +244,9 @@ pub trait Observer {
         false
     }
 
-    /// In which stretch of time requests have to arrive for [`Observer::gaps`] to be told of their tokens; `None` for all requests,
-    /// unless another observer of the run says otherwise. Asked once, before the run.
-    fn gaps_of(&self) -> Option<Window> {
-        None
+    /// Of which requests [`Observer::gaps`] wants to be told. Asked once, before the run; observers that wrap others hand it on.
+    fn gaps_of(&self) -> GapsOf {
+        GapsOf::Any
     }
 
     /// A request has ended.
@@ -264,13 +289,17 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn wants_step_details(&self) -> bool {
         self.0.wants_step_details() || self.1.wants_step_details()
     }
-    fn gaps_of(&self) -> Option<Window> {
-        let (first, second) = (self.0.gaps_of(), self.1.gaps_of());
-        assert!(
-            first.is_none() || second.is_none() || first == second,
-            "observers of one run ask for gaps of different requests"
-        );
-        first.or(second)
+    fn gaps_of(&self) -> GapsOf {
+        match (self.0.gaps_of(), self.1.gaps_of()) {
+            (GapsOf::Any, other) | (other, GapsOf::Any) => other,
+            (first, second) => {
+                assert!(
+                    first == second,
+                    "observers of one run ask for gaps of different requests: {first:?}, {second:?}"
+                );
+                first
+            }
+        }
     }
     fn request(&mut self, record: &RequestRecord) {
         self.0.request(record);
@@ -304,7 +333,7 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     fn wants_step_details(&self) -> bool {
         (**self).wants_step_details()
     }
-    fn gaps_of(&self) -> Option<Window> {
+    fn gaps_of(&self) -> GapsOf {
         (**self).gaps_of()
     }
     fn request(&mut self, record: &RequestRecord) {

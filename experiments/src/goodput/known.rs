@@ -8,11 +8,22 @@
 pub(crate) struct Standing {
     /// Attained over wanted, on the mean over seeds.
     pub(crate) margin: f64,
-    /// The ends of its 95 % interval; `None` where there is none: of one short run.
+    /// The ends of its 95 % interval; `None` where there is none: of one short run, or one whose stretches resemble their neighbours.
     pub(crate) interval: Option<(f64, f64)>,
+    /// Whether it would hold, but the queue grows: it counts as one that just fails, which says nothing of how far it is from the limit.
+    pub(crate) in_doubt: bool,
 }
 
 impl Standing {
+    /// One that holds by its shares although the queue grows: that is a judgement of trends without an interval, so where the objectives
+    /// fail beyond noise stays to be found, above.
+    #[must_use]
+    pub(super) fn doubted(self) -> Self {
+        let just_below = -f64::EPSILON;
+        let interval = self.interval.map(|(low, high)| (low.min(just_below), high));
+        Standing { margin: just_below, interval, in_doubt: true }
+    }
+
     /// Whether the objectives hold, on the mean over seeds.
     pub(crate) fn holds(self) -> bool {
         self.margin >= 0.0
@@ -72,11 +83,13 @@ pub(super) enum Line {
 }
 
 impl Line {
-    fn of(self, standing: Standing) -> Option<f64> {
+    /// Where there is no interval, it is the margin itself.
+    fn of(self, standing: Standing) -> f64 {
+        let (low, high) = standing.interval.unwrap_or((standing.margin, standing.margin));
         match self {
-            Line::Margin => Some(standing.margin),
-            Line::Lower => standing.interval.map(|(low, _)| low),
-            Line::Upper => standing.interval.map(|(_, high)| high),
+            Line::Margin => standing.margin,
+            Line::Lower => low,
+            Line::Upper => high,
         }
     }
 }
@@ -107,16 +120,13 @@ impl Known {
         self.looks.last().copied()
     }
 
-    /// Whether noise is known where the objectives start to fail.
+    /// Whether noise is known at any rate.
     pub(super) fn is_measured(&self) -> bool {
-        [self.holds(), self.fails()].into_iter().flatten().all(|look| look.standing.interval.is_some())
+        self.looks.iter().any(|look| look.standing.interval.is_some())
     }
 
-    /// How many rates were tried from the lowest on without one that surely fails, and from the highest down without one that surely holds.
-    pub(super) fn unsure(&self) -> (usize, usize) {
-        let low = self.looks.iter().take_while(|look| !look.standing.surely_fails());
-        let high = self.looks.iter().rev().take_while(|look| !look.standing.surely_holds());
-        (low.count(), high.count())
+    pub(super) fn len(&self) -> usize {
+        self.looks.len()
     }
 
     /// The highest rate below all that fail.
@@ -148,12 +158,17 @@ impl Known {
         self.is_measured().then_some(Interval { low, high })
     }
 
+    /// Rates whose margin says how far they are from the limit.
+    fn telling(&self) -> impl Iterator<Item = &Look> {
+        self.looks.iter().filter(|look| !look.standing.in_doubt)
+    }
+
     /// By how much the margin falls for a step of one in the logarithm of the rate, around where the objectives start to fail: the least
     /// squares of the rates near there or, with fewer than two, the line between one that holds and one that fails.
     pub(super) fn slope(&self) -> Option<f64> {
         /// A share of 90 % may be between 77 and 96 %.
         const NEAR: f64 = 1.0;
-        let near: Vec<Look> = self.looks.iter().filter(|look| look.standing.margin.abs() <= NEAR).copied().collect();
+        let near: Vec<Look> = self.telling().filter(|look| look.standing.margin.abs() <= NEAR).copied().collect();
         let points = if near.len() >= 2 { near } else { vec![self.holds()?, self.fails()?] };
         let mean = |of: fn(&Look) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
         let (middle, margin) = (mean(|look| look.rate.ln()), mean(|look| look.standing.margin));
@@ -170,7 +185,8 @@ impl Known {
     /// By what factor of the rate noise may mislead, as its logarithm: half of the interval over the slope.
     pub(super) fn noise(&self, slope: f64) -> Option<f64> {
         let near = |look: &Look| look.standing.margin.abs();
-        let nearest = self.looks.iter().min_by(|a, b| near(a).total_cmp(&near(b)))?;
+        let measured = self.telling().filter(|look| look.standing.interval.is_some());
+        let nearest = measured.min_by(|a, b| near(a).total_cmp(&near(b)))?;
         let (low, high) = nearest.standing.interval?;
         Some((high - low) / 2.0 / slope)
     }
@@ -178,12 +194,11 @@ impl Known {
     /// Where `line` crosses zero: between two rates in proportion, beyond all of them by `slope`. The logarithm of the rate.
     pub(super) fn crossing(&self, line: Line, slope: f64) -> Option<f64> {
         let value = |look: &Look| line.of(look.standing);
-        let above = self.looks.iter().position(|look| value(look).is_some_and(|value| value < 0.0));
-        let above = above.unwrap_or(self.looks.len());
-        let beyond = |look: &Look| Some(look.rate.ln() + value(look)? / slope);
+        let above = self.looks.iter().position(|look| value(look) < 0.0).unwrap_or(self.looks.len());
+        let beyond = |look: &Look| Some(look.rate.ln() + value(look) / slope);
         match (above.checked_sub(1).map(|below| &self.looks[below]), self.looks.get(above)) {
             (Some(below), Some(above)) => {
-                let (high, low) = (value(below)?, value(above)?);
+                let (high, low) = (value(below), value(above));
                 let step = (above.rate / below.rate).ln() * high / (high - low);
                 Some(below.rate.ln() + step)
             }

@@ -2,7 +2,6 @@
 
 use sim::{Slos, Steadiness, Summary};
 
-use super::known::Standing;
 use super::probe::{Probe, Question};
 use super::search::{Found, search};
 use crate::experiment::{Experiment, Limit, SearchLimits, System};
@@ -62,40 +61,32 @@ pub(crate) fn find(
 }
 
 /// Offers a rate with so many times the requests, and with more, up to `most` times, where the demands may hold only because the run ends
-/// before the queue is long.
+/// before the queue is long. These come to fail, so that the limit can only be lower for it.
 fn look(question: &Question<'_>, system: &System, most: u32, rate: f64, times: u32) -> Result<Probe, Failure> {
-    let mut times = times;
+    let mut longer = times;
     loop {
-        let mut probe = question.probe_extended(system, rate, times)?;
+        let mut probe = Probe { times, ..question.probe_extended(system, rate, longer)? };
         let overloaded = probe.summaries.iter().all(|run| run.steadiness == Steadiness::Overloaded);
-        let settling = times_to_settle(question.slos, &probe);
-        if !probe.standing.holds() || !(overloaded || settling > times) {
+        let settling = times_to_settle(question.slos, &probe, longer);
+        if !probe.standing.holds() || !(overloaded || settling > longer) {
             return Ok(probe);
         }
-        if times == most {
+        if longer == most {
             if overloaded && most > 1 {
-                probe.standing = in_doubt(probe.standing);
+                probe.standing = probe.standing.doubted();
             }
             return Ok(probe);
         }
-        times = settling.max(times.saturating_mul(4)).min(most);
+        longer = settling.max(longer.saturating_mul(4)).min(most);
     }
 }
 
-/// Holds by its shares, but the queue grows: that is a judgement of trends without an interval, so where the demands fail beyond noise stays
-/// to be found, above.
-fn in_doubt(standing: Standing) -> Standing {
-    let just_below = -f64::EPSILON;
-    let interval = standing.interval.map(|(low, high)| (low.min(just_below), high));
-    Standing { margin: just_below, interval }
-}
-
 /// How many times the requests of a probe come for long enough, against the longest limit, for a queue to show.
-fn times_to_settle(slos: Slos, probe: &Probe) -> u32 {
+fn times_to_settle(slos: Slos, probe: &Probe, times: u32) -> u32 {
     let longest = [slos.ttft, slos.e2e, slos.tbt, slos.tpot].into_iter().flatten().max();
     let longest_s = longest.map_or(0.0, workloads::SimDuration::as_secs_f64);
     let issued = probe.summaries.iter().map(|run| run.requests.issued).min().unwrap_or(1).max(1) as f64;
-    (SETTLED * longest_s * probe.rate / issued * f64::from(probe.times)).ceil() as u32
+    (SETTLED * longest_s * probe.rate / issued * f64::from(times)).ceil() as u32
 }
 
 impl Limited {

@@ -1,7 +1,7 @@
 //! One system under one rate, every seed.
 
 use rayon::prelude::*;
-use sim::{Ending, Measures, Observer, RequestRecord, Slos, Summary, Window, WithinRun, half_width};
+use sim::{Ending, GapsOf, Measures, Observer, RequestFigure, RequestRecord, Slos, Summary, WithinRun, half_width};
 use workloads::{SimDuration, SimTime};
 
 use super::known::Standing;
@@ -37,7 +37,7 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Probe {
     /// Requests per second.
     pub(crate) rate: f64,
-    /// How many times the requests that were asked for.
+    /// How many times the requests that were asked for, or more where these came too soon for a queue to show.
     pub(crate) times: u32,
     /// Of the runs, in the order of the seeds.
     pub(crate) summaries: Vec<Summary>,
@@ -81,17 +81,24 @@ impl Question<'_> {
         let runs: Vec<Result<(Summary, Option<String>), Failure>> = self.seeds.par_iter().map(one).collect();
         let runs = runs.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (summaries, remarks): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+        let nothing =
+            self.demands.iter().any(|demand| summaries.iter().any(|run| demand.limit.share_in(run).is_none()));
+        if nothing {
+            return Err(Failure::Run(format!(
+                "system `{}`: at {rate:.4} req/s no request arrives in the measured window: `measure` leaves out more than the time in \
+                 which requests come; raise workload.requests or goodput.least_duration, or lower goodput.highest_rate",
+                system.name
+            )));
+        }
         let shares: Vec<_> = self.demands.iter().map(|demand| mean_share(demand, &summaries)).collect();
         let remarks = remarks.into_iter().flatten().collect();
-        let requests = summaries.iter().map(|summary| summary.requests.issued).sum();
-        let standing = standing(self.demands, &shares, requests);
+        let standing = standing(self.demands, &shares, judged(&summaries));
         Ok(Probe { rate, times, summaries, shares, standing, remarks })
     }
 
     /// How far a probe is from the demands.
     pub(crate) fn standing(&self, probe: &Probe) -> Standing {
-        let requests = probe.summaries.iter().map(|summary| summary.requests.issued).sum();
-        standing(self.demands, &probe.shares, requests)
+        standing(self.demands, &probe.shares, judged(&probe.summaries))
     }
 
     /// The demand that a probe misses by most, or comes nearest to missing.
@@ -122,7 +129,7 @@ struct Client {
 }
 
 impl Observer for Client {
-    fn gaps_of(&self) -> Option<Window> {
+    fn gaps_of(&self) -> GapsOf {
         self.measures.gaps_of()
     }
 
@@ -146,8 +153,8 @@ impl Observer for Client {
 
 /// The least over the demands of the log-odds of the attained share over those of the wanted one, at the mean and at the ends of its
 /// interval. Shares of 0 and 1 count as half a request of all.
-fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], requests: u64) -> Standing {
-    let least = 0.5 / requests.max(1) as f64;
+fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], judged: f64) -> Standing {
+    let least = 0.5 / judged.max(1.0);
     let log_odds = |share: f64| {
         let share = share.clamp(least, 1.0 - least);
         (share / (1.0 - share)).ln()
@@ -165,7 +172,13 @@ fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], requests: u64) ->
     Standing {
         margin: each().map(margin).fold(f64::INFINITY, f64::min),
         interval: each().map(ends).try_fold((f64::INFINITY, f64::INFINITY), |least, ends| Some(least_of(least, ends?))),
+        in_doubt: false,
     }
+}
+
+/// Requests that were measured, of all runs.
+fn judged(summaries: &[Summary]) -> f64 {
+    summaries.iter().map(|summary| summary.within_run.requests(RequestFigure::Attained)).sum()
 }
 
 /// Mean over seeds of the share of requests that met a limit, and half of its interval: by the batch means of all runs together, or,
@@ -176,9 +189,8 @@ fn mean_share(demand: &Demand, summaries: &[Summary]) -> (f64, Option<f64>) {
     let mean = shares.iter().sum::<f64>() / shares.len() as f64;
     let runs: Vec<&WithinRun> = summaries.iter().map(|summary| &*summary.within_run).collect();
     let pooled = WithinRun::pooled_mean(&runs, demand.limit.figure(), CONFIDENCE).and_then(|(_, half)| half);
-    let requests: u64 = summaries.iter().map(|summary| summary.requests.issued).sum();
     // Where none, or all, of n requests meet it, up to −ln(5 %) ÷ n may (Hanley & Lippman-Hand 1983: the rule of three).
-    let least = -(1.0 - CONFIDENCE).ln() / requests as f64;
+    let least = -(1.0 - CONFIDENCE).ln() / judged(summaries).max(1.0);
     let half = pooled.or_else(|| half_width(&shares)).map(|half| half.max(least));
     (mean, half)
 }

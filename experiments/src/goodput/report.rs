@@ -135,7 +135,9 @@ fn conditions(experiment: &Experiment, found: &[Limited]) -> String {
 /// How sure its end is.
 fn decided(experiment: &Experiment, limited: &Limited) -> &'static str {
     match limited.found {
-        Found::Between { interval: None, .. } => "on the mean: the runs are too short for an interval",
+        Found::Between { interval: None, .. } => {
+            "on the mean: the runs are too short for an interval, or their stretches resemble their neighbours"
+        }
         Found::Between { .. } if limited.is_within(experiment.search.tolerance) => "to the tolerance",
         Found::Between { .. } => "within noise wider than the tolerance",
         Found::BelowLowest | Found::AboveHighest => "",

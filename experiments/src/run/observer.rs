@@ -1,6 +1,6 @@
 //! Everything that watches one run.
 
-use sim::{Measures, Observer, RequestRecord, StepDetails, StepRecord, Window};
+use sim::{GapsOf, Measures, Observer, RequestRecord, StepDetails, StepRecord};
 use workloads::{SimDuration, SimTime};
 
 use super::progress::RunProgress;
@@ -28,7 +28,7 @@ impl Observer for RunObserver<'_> {
         self.files.wants_step_details()
     }
 
-    fn gaps_of(&self) -> Option<Window> {
+    fn gaps_of(&self) -> GapsOf {
         self.measures.gaps_of()
     }
 

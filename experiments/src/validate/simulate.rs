@@ -58,7 +58,7 @@ impl Observer for Watch {
         self.steps.is_some() || self.power.wanted
     }
 
-    fn gaps_of(&self) -> Option<sim::Window> {
+    fn gaps_of(&self) -> sim::GapsOf {
         self.measures.gaps_of()
     }
 

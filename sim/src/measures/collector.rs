@@ -5,7 +5,7 @@ use workloads::{SimDuration, SimTime};
 use super::distribution::Distribution;
 use super::histogram::WeightedHistogram;
 use super::slo::Slos;
-use crate::record::{Ending, Observer, RequestRecord};
+use crate::record::{Ending, GapsOf, Observer, RequestRecord};
 use crate::uncertainty::ArrivalSeries;
 
 /// A stretch of simulated time to measure in: from `start` on, up to but without `end`.
@@ -156,8 +156,8 @@ impl Measures {
 }
 
 impl Observer for Measures {
-    fn gaps_of(&self) -> Option<Window> {
-        self.window
+    fn gaps_of(&self) -> GapsOf {
+        GapsOf::of(self.window)
     }
 
     fn request(&mut self, record: &RequestRecord) {

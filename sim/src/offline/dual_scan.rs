@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_preempted_does_not_wait_for_the_pace_and_one_order_has_none() {
+    fn who_has_generated_before_does_not_wait_for_the_pace_and_one_order_has_none() {
         for (dual, paced) in [(true, true), (false, false)] {
             let mut sides = Sides::new(100_000, dual);
             sides.density = 20.0;

@@ -1,6 +1,7 @@
 //! The order of the waiting queue.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -10,6 +11,9 @@ use super::Replica;
 use super::live::{Live, LiveId};
 use crate::offline::depth_first;
 use crate::spec::{QueueKey, QueueOrder, Waiting};
+
+/// Where fewer than one in so many join, each is put in its place by itself; else all are merged at once.
+const FEW: usize = 16;
 
 /// What the order of the waiting queue goes by.
 #[derive(Debug)]
@@ -87,15 +91,26 @@ impl Replica {
     /// Puts each of those from `first` on where its key belongs among those before, which are in order of their keys behind
     /// whoever was preempted.
     fn insert_by_key(&mut self, first: usize, key: QueueKey) {
-        let joined: Vec<LiveId> = self.waiting.drain(first..).collect();
-        for id in joined {
-            let own = (key.of)(&self.lives.get(id).as_waiting());
-            let is_before = |&other: &LiveId| {
-                let other = self.lives.get(other);
-                other.preemptions > 0 || (key.of)(&other.as_waiting()) <= own
-            };
-            let place = self.waiting.partition_point(is_before);
-            self.waiting.insert(place, id);
+        let key_of = |id: LiveId| (key.of)(&self.lives.get(id).as_waiting());
+        let mut joined: Vec<(u64, LiveId)> = self.waiting.drain(first..).map(|id| (key_of(id), id)).collect();
+        joined.sort_by_key(|&(own, _)| own);
+        let is_before = |other: LiveId, own: u64| self.lives.get(other).preemptions > 0 || key_of(other) <= own;
+        if joined.len() * FEW < self.waiting.len() {
+            for (own, id) in joined {
+                let place = self.waiting.partition_point(|&other| is_before(other, own));
+                self.waiting.insert(place, id);
+            }
+        } else {
+            let mut merged = VecDeque::with_capacity(self.waiting.len() + joined.len());
+            let mut joined = joined.into_iter().peekable();
+            for &other in &self.waiting {
+                while let Some((_, id)) = joined.next_if(|&(own, _)| !is_before(other, own)) {
+                    merged.push_back(id);
+                }
+                merged.push_back(other);
+            }
+            merged.extend(joined.map(|(_, id)| id));
+            self.waiting = merged;
         }
         // Somebody else may be the head.
         self.blocked[0] = None;

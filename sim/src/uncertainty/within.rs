@@ -72,6 +72,11 @@ impl WithinRun {
         self.batches.iter().map(|batch| (batch.sums[figure as usize], batch.base(figure))).collect()
     }
 
+    /// How many requests a share of this figure is of.
+    pub fn requests(&self, figure: RequestFigure) -> f64 {
+        self.total.base(figure)
+    }
+
     /// Mean of a figure over the requests of several `runs` of one system, and half of its interval of this `confidence` (0 to 1), by
     /// the batch means of all of them together: nanoseconds for latencies. `None` without requests, and half of it `None` where a run is
     /// too short.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sim::{DeploymentSpec, Observer, RequestRecord, SimError, StepDetails, StepRecord, Window};
+use sim::{DeploymentSpec, GapsOf, Observer, RequestRecord, SimError, StepDetails, StepRecord, Window};
 use workloads::{SimDuration, SimTime, Source};
 
 use crate::reference::{Members, Run};
@@ -25,8 +25,8 @@ impl Observer for Log {
         true
     }
 
-    fn gaps_of(&self) -> Option<Window> {
-        self.followed
+    fn gaps_of(&self) -> GapsOf {
+        GapsOf::of(self.followed)
     }
 
     fn request(&mut self, record: &RequestRecord) {

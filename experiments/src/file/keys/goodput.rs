@@ -16,7 +16,8 @@ pub(crate) static HIGHEST_RATE: Key =
 pub(crate) static TOLERANCE: Key = Key::new(
     "tolerance",
     Kind::Number(Bounds { min: 0.0001, above: false, max: 1.0 }),
-    "The search ends when a rate that holds and one that fails lie within this share of each other.",
+    "How exactly the rate is found: one that holds and one that fails lie within this share of each other, and both ends of the 95 % \
+     interval within this share of their middle, unless `most_extension` is reached before.",
 )
 .value("0.02");
 /// Least duration.
