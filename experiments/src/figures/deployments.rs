@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::axis::{self, Panel, RIGHT_MARGIN, X_AXIS_HEIGHT, draw_axes, draw_no_data};
 use super::drawing::{Drawing, Layer, Point, Rect, Stroke, at, circle, clip};
 use super::font;
+use super::frontier::corners;
 use super::legend::{Key, Legend, note};
 use super::scale::Scale;
 use super::style::{INK, LIMIT, PAPER, TEXT, Width, mark, series_style};
@@ -176,21 +177,6 @@ impl DeploymentsFigure {
             Scale::from_zero(1.0)
         }
     }
-}
-
-/// The points that no other beats in both, joined by the corners of what they beat.
-fn corners(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
-    let mut all: Vec<(f64, f64)> = points.collect();
-    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let mut corners: Vec<(f64, f64)> = Vec::new();
-    for (x, y) in all {
-        match corners.last().copied() {
-            Some((_, lowest)) if y >= lowest => {}
-            Some((_, lowest)) => corners.extend([(x, lowest), (x, y)]),
-            None => corners.push((x, y)),
-        }
-    }
-    corners
 }
 
 #[cfg(test)]

@@ -174,17 +174,7 @@ impl FrontierFigure {
     /// The points that no other beats in both measures, by the corners of what they beat; nothing if it is one point.
     fn frontier(&self) -> Vec<(f64, f64)> {
         let (Some(across), Some(up)) = self.better else { return Vec::new() };
-        let mut all: Vec<(f64, f64)> =
-            self.points().map(|point| (across.cost(point.x.0), up.cost(point.y.0))).collect();
-        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let mut corners: Vec<(f64, f64)> = Vec::new();
-        for (x, y) in all {
-            match corners.last().copied() {
-                Some((_, lowest)) if y >= lowest => {}
-                Some((_, lowest)) => corners.extend([(x, lowest), (x, y)]),
-                None => corners.push((x, y)),
-            }
-        }
+        let corners = corners(self.points().map(|point| (across.cost(point.x.0), up.cost(point.y.0))));
         if corners.len() < 2 || !self.shows_frontier {
             return Vec::new();
         }
@@ -308,4 +298,19 @@ impl FrontierSeries {
             mark(drawing, Layer::Data, style, center, MARK);
         }
     }
+}
+
+/// The points that no other beats in both, joined by the corners of what they beat.
+pub(super) fn corners(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut all: Vec<(f64, f64)> = points.collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut corners: Vec<(f64, f64)> = Vec::new();
+    for (x, y) in all {
+        match corners.last().copied() {
+            Some((_, lowest)) if y >= lowest => {}
+            Some((_, lowest)) => corners.extend([(x, lowest), (x, y)]),
+            None => corners.push((x, y)),
+        }
+    }
+    corners
 }

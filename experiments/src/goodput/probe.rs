@@ -1,5 +1,7 @@
 //! One system under one rate, every seed.
 
+use std::f64::consts::LN_2;
+
 use rayon::prelude::*;
 use sim::{Ending, GapsOf, Measures, Observer, RequestFigure, RequestRecord, Slos, Summary, WithinRun, half_width};
 use workloads::{SimDuration, SimTime};
@@ -152,7 +154,8 @@ impl Observer for Client {
 }
 
 /// The least over the demands of the log-odds of the attained share over those of the wanted one, at the mean and at the ends of its
-/// interval. Shares of 0 and 1 count as half a request of all.
+/// interval. Shares of 0 and 1 count as half a request of all. A demand on all requests that all meet does not tell how far it is from being
+/// missed, so the others decide; where there is no other it is as far as from half a request to a quarter.
 fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], judged: f64) -> Standing {
     let least = 0.5 / judged.max(1.0);
     let log_odds = |share: f64| {
@@ -160,18 +163,20 @@ fn standing(demands: &[Demand], shares: &[(f64, Option<f64>)], judged: f64) -> S
         (share / (1.0 - share)).ln()
     };
     let over = |demand: &Demand, share: f64| log_odds(share) - log_odds(demand.share);
-    let margin = |(demand, (share, _)): (&Demand, &(f64, Option<f64>))| over(demand, *share);
+    let telling = || demands.iter().zip(shares).filter(|(demand, (share, _))| *share < 1.0 || demand.share < 1.0);
+    if telling().next().is_none() {
+        return Standing { margin: LN_2, interval: Some((LN_2, LN_2)), in_doubt: false };
+    }
     let ends = |(demand, (share, half)): (&Demand, &(f64, Option<f64>))| {
         let half = (*half)?;
-        // Of a share of all requests there is no more to know than that all met it.
-        let is_all = *share >= 1.0 && demand.share >= 1.0;
-        Some((if is_all { 0.0 } else { over(demand, share - half) }, over(demand, share + half)))
+        Some((over(demand, share - half), over(demand, share + half)))
     };
-    let each = || demands.iter().zip(shares);
     let least_of = |low: (f64, f64), next: (f64, f64)| (low.0.min(next.0), low.1.min(next.1));
     Standing {
-        margin: each().map(margin).fold(f64::INFINITY, f64::min),
-        interval: each().map(ends).try_fold((f64::INFINITY, f64::INFINITY), |least, ends| Some(least_of(least, ends?))),
+        margin: telling().map(|(demand, (share, _))| over(demand, *share)).fold(f64::INFINITY, f64::min),
+        interval: telling()
+            .map(ends)
+            .try_fold((f64::INFINITY, f64::INFINITY), |least, ends| Some(least_of(least, ends?))),
         in_doubt: false,
     }
 }

@@ -15,7 +15,7 @@ const TOKENS: u32 = 500;
 /// Longest prompt: what is left out is e⁻²⁰ of the probability.
 const LONGEST: u32 = 20 * TOKENS;
 
-const FACTS: SystemFacts = SystemFacts {
+pub(crate) const FACTS: SystemFacts = SystemFacts {
     devices: 1,
     usd_per_hour: None,
     prefill_usd_per_hour: None,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sim::{Ending, Measures, RequestFigure, Slos, Summary, SystemFacts, Window, WithinRun};
+use sim::{Ending, Measures, RequestFigure, Slos, Summary, Window, WithinRun};
 use workloads::SimTime;
 
+use crate::coverage::FACTS;
 use crate::engine;
 use crate::scenario::{PolicyKind, Scenario, Timing};
 
@@ -62,14 +63,6 @@ fn the_gaps_of_a_window_are_those_of_the_requests_that_arrive_in_it() {
 
 #[test]
 fn the_mean_gap_of_a_window_and_its_interval_are_over_the_same_gaps() {
-    let facts = SystemFacts {
-        devices: 1,
-        usd_per_hour: None,
-        prefill_usd_per_hour: None,
-        decode_usd_per_hour: None,
-        peak_flops: 0.0,
-        peak_memory_bytes_per_s: 0.0,
-    };
     let mut compared = 0;
     for seed in 0..60 {
         let scenario = Scenario::draw_any(seed);
@@ -77,7 +70,7 @@ fn the_mean_gap_of_a_window_and_its_interval_are_over_the_same_gaps() {
         let middle = arrivals[arrivals.len() / 2].arrival;
         let mut measures = Measures::new(Slos::default(), Some(Window { start: middle, end: SimTime::MAX }));
         let outcome = sim::simulate(scenario.deployment(), &mut scenario.source(), &mut measures).expect("it runs");
-        let summary = Summary::new(&mut measures, &outcome, &facts);
+        let summary = Summary::new(&mut measures, &outcome, &FACTS);
         let of_requests = WithinRun::pooled_mean(&[&summary.within_run], RequestFigure::Gap, 0.95);
         let (of_gaps, of_requests) = (summary.itl.map(|itl| itl.mean_ns), of_requests.map(|(mean, _)| mean));
         assert_eq!(of_gaps.is_some(), of_requests.is_some(), "seed {seed}");
