@@ -36,7 +36,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use attainment::{AttainmentFigure, AttainmentSeries};
+pub(crate) use attainment::{AttainmentFigure, AttainmentSeries, SearchLook};
 pub(crate) use bars::{BarFigure, BarRow};
 pub(crate) use cdf::{CdfFigure, CdfSeries, Sample};
 pub(crate) use collect::TimelineCollector;

@@ -32,6 +32,22 @@ pub(crate) struct AttainmentSeries {
     pub(crate) searched: bool,
 }
 
+/// What a search tried: a rate, the requests of a run there, and the share at it.
+pub(crate) type SearchLook = (f64, f64, Value);
+
+impl AttainmentSeries {
+    /// Of a search, ascending. Looks with fewer requests than were made at a lower rate and at a higher one do not count for what it
+    /// found, and would go up and down between those that do: they are left out.
+    pub(crate) fn searched(label: String, looks: &[SearchLook], goodput: Option<f64>) -> Self {
+        let counts = |(place, look): &(usize, &SearchLook)| {
+            let longer = |other: &SearchLook| other.1 > look.1;
+            !(looks[..*place].iter().any(longer) && looks[place + 1..].iter().any(longer))
+        };
+        let points = looks.iter().enumerate().filter(counts).map(|(_, &(rate, _, share))| (rate, share)).collect();
+        AttainmentSeries { label, points, goodput, searched: true }
+    }
+}
+
 /// A figure with one curve per system, and the rate that each holds marked on the axis.
 #[derive(Clone, Debug)]
 pub(crate) struct AttainmentFigure {
@@ -199,5 +215,23 @@ mod tests {
             }
             .draw();
         }
+    }
+
+    #[test]
+    fn short_looks_between_longer_ones_are_left_out_and_those_beyond_them_are_not() {
+        let look = |rate, requests, share| (rate, requests, (share, None));
+        let looks = [
+            look(1.0, 10.0, 1.0),
+            look(2.0, 40.0, 0.9),
+            look(2.5, 10.0, 1.0),
+            look(3.0, 40.0, 0.5),
+            look(9.0, 10.0, 0.0),
+        ];
+        let rates = |series: &AttainmentSeries| series.points.iter().map(|(rate, _)| *rate).collect::<Vec<_>>();
+        let series = AttainmentSeries::searched("a".to_owned(), &looks, Some(2.0));
+        assert_eq!(rates(&series), [1.0, 2.0, 3.0, 9.0]);
+        // With a least duration, higher rates have more requests: none of them is short.
+        let rising: Vec<SearchLook> = [1.0, 2.0, 4.0].map(|rate| look(rate, 10.0 * rate, 1.0)).to_vec();
+        assert_eq!(rates(&AttainmentSeries::searched("a".to_owned(), &rising, None)), [1.0, 2.0, 4.0]);
     }
 }

@@ -11,7 +11,7 @@ use super::limit::Limited;
 use super::probe::Probe;
 use super::report::table_csv;
 use crate::experiment::{Digest, Experiment, Limit, System};
-use crate::figures::{AttainmentFigure, AttainmentSeries, FigureSet, Format, Width};
+use crate::figures::{AttainmentFigure, AttainmentSeries, FigureSet, Format, SearchLook, Width};
 use crate::output::{OutputError, RunLabel, claim, part_path, summary_header, summary_rows, write_whole};
 use crate::run::LOCK_FILE;
 
@@ -84,15 +84,14 @@ fn rows(system: &str, seeds: &[u64], probe: &Probe) -> Vec<u8> {
 
 /// Attainment of the demand that fails first over the rate, system by system.
 fn figure(experiment: &Experiment, found: &[Limited]) -> AttainmentFigure {
-    let series = found.iter().map(|limited| AttainmentSeries {
-        label: limited.system.clone(),
-        points: limited
-            .probes
-            .iter()
-            .map(|probe| (probe.rate, over_seeds(experiment.demands[limited.tightest].limit, probe)))
-            .collect(),
-        goodput: limited.rate(),
-        searched: true,
+    let series = found.iter().map(|limited| {
+        let look = |probe: &Probe| {
+            let issued: u64 = probe.summaries.iter().map(|run| run.requests.issued).sum();
+            let requests = issued as f64 / probe.summaries.len() as f64;
+            (probe.rate, requests, over_seeds(experiment.demands[limited.tightest].limit, probe))
+        };
+        let looks: Vec<SearchLook> = limited.probes.iter().map(look).collect();
+        AttainmentSeries::searched(limited.system.clone(), &looks, limited.rate())
     });
     let mut wanted: Vec<f64> = found.iter().map(|limited| experiment.demands[limited.tightest].share).collect();
     wanted.sort_by(f64::total_cmp);

@@ -4,7 +4,7 @@ use super::curves::{Curves, KeyAxis, axis, curves};
 use super::source::Source;
 use super::{Asked, Missing, Named, labels, lacks};
 use crate::caches::hit_rate_figure;
-use crate::figures::{AttainmentFigure, AttainmentSeries, LinePoint, LineSeries, LinesFigure, Width};
+use crate::figures::{AttainmentFigure, AttainmentSeries, LinePoint, LineSeries, LinesFigure, SearchLook, Width};
 use crate::results::{Estimate, Kind, Runs};
 
 /// Any measure over any key: the measures asked for, or the P99 of TTFT.
@@ -77,17 +77,18 @@ pub(super) fn attainment(source: &Source, asked: &Asked) -> Result<Vec<Named>, M
         let limit = search.map_or("all limits", |search| search.fails_first.as_str());
         let measure = if limit == "all limits" { "slo_attainment".to_owned() } else { format!("{limit}_attainment") };
         wanted.extend(source.objectives.share_of(limit).filter(|_| swept.is_empty()));
-        let mut points = Vec::new();
+        let mut looks: Vec<SearchLook> = Vec::new();
         for (value, rate) in &axis.values {
             if let Some(Estimate { mean, interval, .. }) = curve.at(runs, &measure, axis.key, value)? {
-                points.push((*rate, (mean, interval)));
+                let requests = curve.at(runs, "requests", axis.key, value)?.map_or(0.0, |requests| requests.mean);
+                looks.push((*rate, requests, (mean, interval)));
             }
         }
-        series.push(AttainmentSeries {
-            label: curve.label,
-            points,
-            goodput: search.and_then(|found| found.rate),
-            searched,
+        series.push(if searched {
+            AttainmentSeries::searched(curve.label, &looks, search.and_then(|found| found.rate))
+        } else {
+            let points = looks.into_iter().map(|(rate, _, share)| (rate, share)).collect();
+            AttainmentSeries { label: curve.label, points, goodput: None, searched }
         });
     }
     if series.iter().all(|series| series.points.is_empty()) {
