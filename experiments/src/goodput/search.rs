@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn requests_are_added_until_noise_moves_the_rate_by_less_than_the_tolerance_and_no_further() {
         let limits = SearchLimits { most_extension: 64, ..LIMITS };
-        for (noise, least, most) in [(0.004, 1, 60), (0.02, 4, 90), (0.05, 40, 330)] {
+        for (noise, least, most) in [(0.004, 8, 15), (0.02, 15, 30), (0.05, 80, 150)] {
             let shape = Shape { knee: 3.0, slope: 4.0, noise: |times: u32| (0.0, noise / f64::from(times).sqrt()) };
             let (found, cost) = shape.found(limits, 1.0);
             let (_, _, low, high) = between(found);
